@@ -1,0 +1,102 @@
+"""The open-loop schedule: when each request is meant to start and what it asks for, from the seed alone.
+
+Every pool configuration of a run meets the same arrivals, so their results can be compared request by request.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import accumulate
+
+from harness.errors import UserError
+
+
+class Pattern(StrEnum):
+    """How the arrivals of a burst lie in time."""
+
+    POISSON = "poisson"
+    EVEN = "even"
+    AT_ONCE = "at_once"
+
+
+class RequestName(StrEnum):
+    """The requests the service under test answers."""
+
+    READ_TRACK = "read_track"
+    LIST_TRACKS = "list_tracks"
+    WRITE_PLAY = "write_play"
+    HOLD_CONNECTION = "hold_connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request's intended start, in seconds from the start of the burst, and what it asks for."""
+
+    number: int
+    at_s: float
+    request: RequestName
+    key: int
+    """A whole number from 0 below 2**31 that stands for whatever the request is about (which track)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMix:
+    """How often each request is asked for, as weights; `hold_s` is what one `hold_connection` holds it for."""
+
+    weights: tuple[tuple[RequestName, float], ...]
+    hold_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.weights or any(weight <= 0 for _, weight in self.weights):
+            raise UserError(f"weights must be positive, got {dict(self.weights)}", where="request mix")
+        if self.hold_s < 0:
+            raise UserError(f"hold_s must be 0 or positive, got {self.hold_s:g}", where="request mix")
+
+    @classmethod
+    def of(cls, weights: Mapping[str, float], *, hold_s: float = 1.0) -> "RequestMix":
+        """A mix from request names and weights, as a scenario writes it."""
+        unknown = sorted(set(weights) - set(RequestName))
+        if unknown:
+            raise UserError(f"no request {unknown[0]!r}", where="request mix", allowed=", ".join(RequestName))
+        return cls(tuple((RequestName(name), float(weight)) for name, weight in weights.items()), hold_s)
+
+
+BROWSING = RequestMix.of({"read_track": 6, "list_tracks": 3, "write_play": 1})
+"""Light traffic of a music catalogue: mostly reads, each a few milliseconds of database time."""
+
+
+def schedule(*, requests: int, over_s: float, pattern: Pattern, mix: RequestMix, seed: int) -> tuple[Arrival, ...]:
+    """The arrivals of one burst, in order of time.
+
+    `poisson` places exactly `requests` arrivals as a Poisson process does given its count: independently and
+    uniformly over `over_s` seconds. `even` spaces them equally, beginning at 0. `at_once` puts all of them at 0.
+    The requests' names and keys come from a stream of their own, so they do not depend on the pattern.
+    """
+    if requests < 1:
+        raise UserError(f"requests must be at least 1, got {requests}", where="burst")
+    if over_s < 0 or (over_s == 0 and pattern is not Pattern.AT_ONCE):
+        raise UserError(f"over must be positive, got {over_s:g} s", where="burst")
+    times = _times(requests, over_s, pattern, random.Random(f"arrivals/{seed}"))
+    draw = random.Random(f"requests/{seed}")
+    names = [name for name, _ in mix.weights]
+    cumulative = list(accumulate(weight for _, weight in mix.weights))
+    return tuple(
+        Arrival(number, at_s, draw.choices(names, cum_weights=cumulative)[0], draw.randrange(2**31))
+        for number, at_s in enumerate(times)
+    )
+
+
+def _times(requests: int, over_s: float, pattern: Pattern, draw: random.Random) -> list[float]:
+    match pattern:
+        case Pattern.POISSON:
+            return sorted(draw.random() * over_s for _ in range(requests))
+        case Pattern.EVEN:
+            return [over_s * number / requests for number in range(requests)]
+        case Pattern.AT_ONCE:
+            return [0.0] * requests
+
+
+def share(arrivals: tuple[Arrival, ...], *, index: int, count: int) -> tuple[Arrival, ...]:
+    """The part of a schedule that worker `index` of `count` drives; the union over workers is the schedule."""
+    return arrivals[index::count]

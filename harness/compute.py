@@ -1,0 +1,321 @@
+"""The compute: a pure state machine of a database that sleeps. No I/O and no clock of its own.
+
+          suspend (command, or suspend_after_s without activity)
+   ACTIVE ─────────────────────────────────────────────────────▶ SUSPENDED
+     ▲                                                               │ first connection attempt
+     │ one draw of the wake latency later                            ▼ (or client bytes on a kept connection)
+     └──────────────────────────────────────────────────────────  WAKING
+
+A stack tells it what happens (a connection attempt, bytes, the time) and carries out the effects it answers with.
+Times are seconds on any monotonic clock; the same one for every call. Connections are named by the stack.
+"""
+
+import math
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from harness.errors import UserError
+
+
+class State(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    WAKING = "waking"
+
+
+class OnSuspend(StrEnum):
+    """What happens to open connections when the compute suspends."""
+
+    CLOSE = "close"
+    """FIN, without a word."""
+    TERMINATE = "terminate"
+    """An ErrorResponse with SQLSTATE 57P01, then FIN."""
+    RESET = "reset"
+    """RST."""
+    FREEZE = "freeze"
+    """Half-open: nothing moves any more and nobody is told."""
+    KEEP = "keep"
+    """They stay; what a client sends on one starts the wake, and is answered after it."""
+
+
+class WhileWaking(StrEnum):
+    """What a connection attempt meets between the suspend and the wake."""
+
+    HOLD = "hold"
+    """Accepted, then silence until the wake."""
+    DROP = "drop"
+    """The connection request gets no answer; the client's kernel retransmits it."""
+    REFUSE = "refuse"
+    """RST in answer to the connection request."""
+    ERROR = "error"
+    """An ErrorResponse in answer to the startup message, then FIN."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorResponse:
+    """A PostgreSQL ErrorResponse. `severity` is ERROR or FATAL, `sqlstate` five characters."""
+
+    severity: str
+    sqlstate: str
+    message: str
+
+    def __post_init__(self) -> None:
+        if len(self.sqlstate) != 5:
+            raise UserError(f"a SQLSTATE has five characters, got {self.sqlstate!r}", where="error response")
+
+
+ADMIN_SHUTDOWN = ErrorResponse("FATAL", "57P01", "terminating connection due to administrator command")
+"""What PostgreSQL says on every connection that `OnSuspend.TERMINATE` ends."""
+COULD_NOT_CONNECT = ErrorResponse("ERROR", "XX000", "Couldn't connect to compute node")
+"""What Neon's proxy says when the compute does not come up (neondatabase/neon, proxy)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """How a compute behaves towards its clients; the wake latency is not part of it."""
+
+    on_suspend: OnSuspend = OnSuspend.TERMINATE
+    while_waking: WhileWaking = WhileWaking.HOLD
+    suspend_after_s: float | None = None
+    """Suspend after this long without activity; None: only on command."""
+    open_connections_prevent_suspend: bool = False
+    error: ErrorResponse = COULD_NOT_CONNECT
+    """What `WhileWaking.ERROR` answers."""
+
+    def __post_init__(self) -> None:
+        if self.suspend_after_s is not None and not self.suspend_after_s > 0:
+            raise UserError(f"suspend_after_s must be positive, got {self.suspend_after_s:g}", where="compute")
+
+
+Connection: TypeAlias = Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Let this new connection through to the database now."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Accept this connection and say nothing until `Release`. It is not dialled onward."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The wake: let this held connection through now; for a paused one, let its bytes move again."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Leave this connection request without an answer. The next retransmission is a new attempt."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Refuse this connection request (RST)."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Answer the startup message of this new connection with `error`, then close."""
+
+    connection: Connection
+    error: ErrorResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close this open connection: after `error` if there is one, by RST if `reset`, else by FIN."""
+
+    connection: Connection
+    error: ErrorResponse | None = None
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Move no byte of this open connection any more, in either direction, and tell nobody."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Keep this open connection, and keep back what its client sends until `Release`."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The compute suspended: every session of the database has ended, unless connections are kept."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """The first connection attempt after a suspend was seen; the compute will answer at `ready_at_s`."""
+
+    at_s: float
+    ready_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The compute answers again; `planned_at_s` is when it was meant to, `at_s` when the tick came."""
+
+    at_s: float
+    planned_at_s: float
+
+
+Effect: TypeAlias = Admit | Hold | Release | Drop | Refuse | Fail | Close | Freeze | Pause | Suspended | Waking | Woken
+
+
+class Compute:
+    """One compute. Call the inputs in order of time; do what the returned effects say, in their order.
+
+    `draw_wake_latency_s` is called once a wake. After every input the stack asks `next_tick_s` for when it must
+    call `tick` at the latest; None means not before the next input.
+    """
+
+    def __init__(self, behaviour: Behaviour, draw_wake_latency_s: Callable[[], float], *, now_s: float) -> None:
+        self.behaviour = behaviour
+        self.state = State.ACTIVE
+        self._draw_wake_latency_s = draw_wake_latency_s
+        self._active_at_s = now_s
+        self._ready_at_s = math.inf
+        # dicts as ordered sets: effects come in the order in which the connections came
+        self._open: dict[Connection, None] = {}
+        self._held: dict[Connection, None] = {}
+        self._paused: dict[Connection, None] = {}
+        self._busy: set[Connection] = set()
+
+    @property
+    def next_tick_s(self) -> float | None:
+        match self.state:
+            case State.WAKING:
+                return self._ready_at_s
+            case State.ACTIVE if self.behaviour.suspend_after_s is not None and not self._is_kept_awake:
+                return self._active_at_s + self.behaviour.suspend_after_s
+            case _:
+                return None
+
+    @property
+    def _is_kept_awake(self) -> bool:
+        return bool(self._busy or (self._open and self.behaviour.open_connections_prevent_suspend))
+
+    def connection_attempt(self, now_s: float, connection: Connection) -> list[Effect]:
+        """A client asks for a connection (on a dropping stack: every retransmission too)."""
+        effects = self.tick(now_s)
+        if self.state is State.SUSPENDED:
+            effects.append(self._start_waking(now_s))
+        if self.state is State.ACTIVE:
+            self._active_at_s = now_s
+            self._open[connection] = None
+            return [*effects, Admit(connection)]
+        match self.behaviour.while_waking:
+            case WhileWaking.HOLD:
+                self._held[connection] = None
+                return [*effects, Hold(connection)]
+            case WhileWaking.DROP:
+                return [*effects, Drop(connection)]
+            case WhileWaking.REFUSE:
+                return [*effects, Refuse(connection)]
+            case WhileWaking.ERROR:
+                return [*effects, Fail(connection, self.behaviour.error)]
+
+    def connection_closed(self, now_s: float, connection: Connection) -> list[Effect]:
+        """A connection is gone, whoever ended it. A held one is forgotten: nothing is released for it."""
+        effects = self.tick(now_s)
+        for connections in (self._open, self._held, self._paused):
+            connections.pop(connection, None)
+        if connection in self._busy:
+            self._busy.discard(connection)
+            self._active_at_s = now_s
+        return effects
+
+    def client_bytes(self, now_s: float, connection: Connection) -> list[Effect]:
+        """A client sent something on a connection: activity, or the start of the wake on a kept one."""
+        effects = self.tick(now_s)
+        if connection in self._open:
+            self._active_at_s = now_s
+            self._busy.add(connection)
+        elif connection in self._paused and self.state is State.SUSPENDED:
+            effects.append(self._start_waking(now_s))
+        return effects
+
+    def server_bytes(self, now_s: float, connection: Connection, *, idle: bool = True) -> list[Effect]:
+        """The database answered. `idle` is whether it now waits for a new statement, in no transaction."""
+        effects = self.tick(now_s)
+        if connection in self._open:
+            self._active_at_s = now_s
+            if idle:
+                self._busy.discard(connection)
+        return effects
+
+    def suspend(self, now_s: float) -> list[Effect]:
+        """Suspend on command, whatever is going on. Nothing happens when it is suspended or waking."""
+        effects = self.tick(now_s)
+        return effects if self.state is not State.ACTIVE else [*effects, *self._suspend(now_s)]
+
+    def tick(self, now_s: float) -> list[Effect]:
+        """Time has passed: wake, or suspend for want of activity, if it is time for it."""
+        due = self.next_tick_s
+        if due is None or now_s < due:
+            return []
+        return self._wake(now_s) if self.state is State.WAKING else self._suspend(now_s)
+
+    def _start_waking(self, now_s: float) -> Effect:
+        latency_s = self._draw_wake_latency_s()
+        if not (math.isfinite(latency_s) and latency_s >= 0):
+            raise ValueError(f"a wake latency is 0 or positive, got {latency_s}")
+        self.state = State.WAKING
+        self._ready_at_s = now_s + latency_s
+        return Waking(now_s, self._ready_at_s)
+
+    def _wake(self, now_s: float) -> list[Effect]:
+        released = [*self._paused, *self._held]
+        self.state = State.ACTIVE
+        self._active_at_s = now_s
+        self._open.update(dict.fromkeys(released))
+        self._busy.update(self._held)
+        self._held.clear()
+        self._paused.clear()
+        woken = Woken(now_s, self._ready_at_s)
+        self._ready_at_s = math.inf
+        return [woken, *(Release(connection) for connection in released)]
+
+    def _suspend(self, now_s: float) -> list[Effect]:
+        self.state = State.SUSPENDED
+        connections = list(self._open)
+        self._open.clear()
+        self._busy.clear()
+        if self.behaviour.on_suspend is OnSuspend.KEEP:
+            self._paused = dict.fromkeys(connections)
+        return [Suspended(now_s), *(self._ended(connection) for connection in connections)]
+
+    def _ended(self, connection: Connection) -> Effect:
+        match self.behaviour.on_suspend:
+            case OnSuspend.CLOSE:
+                return Close(connection)
+            case OnSuspend.TERMINATE:
+                return Close(connection, error=ADMIN_SHUTDOWN)
+            case OnSuspend.RESET:
+                return Close(connection, reset=True)
+            case OnSuspend.FREEZE:
+                return Freeze(connection)
+            case OnSuspend.KEEP:
+                return Pause(connection)

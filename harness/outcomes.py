@@ -1,0 +1,98 @@
+"""What became of a request: one of eight outcomes, told by exception type, SQLAlchemy code and SQLSTATE.
+
+Sources: asyncpg raises the builtin `TimeoutError` for both its connect timeout and its command timeout, so the
+phase a request was in decides between them; SQLAlchemy's pool raises `sqlalchemy.exc.TimeoutError` with code
+`3o7r`. SQLAlchemy 2.0 passes asyncpg's connect errors through as they are, 2.1 wraps them: both are unwrapped.
+"""
+
+from enum import StrEnum
+
+import asyncpg
+import sqlalchemy.exc
+
+POOL_TIMEOUT_CODE = "3o7r"
+QUERY_CANCELED = "57014"
+# Class 08 is "connection exception"; the others are what a server says as it closes a session.
+LOST_SQLSTATES = frozenset({"57P01", "57P02", "57P05", "25P03"})
+
+
+class Outcome(StrEnum):
+    """How a request ended. Every request ends in exactly one."""
+
+    OK = "ok"
+    POOL_TIMEOUT = "pool_timeout"
+    CONNECT_TIMEOUT = "connect_timeout"
+    CONNECT_ERROR = "connect_error"
+    STATEMENT_TIMEOUT = "statement_timeout"
+    CONNECTION_LOST = "connection_lost"
+    CLIENT_TIMEOUT = "client_timeout"
+    ERROR = "error"
+
+    @property
+    def http_status(self) -> int:
+        """The status the service answers with."""
+        return _HTTP_STATUS.get(self, 500)
+
+
+_HTTP_STATUS = {
+    Outcome.OK: 200,
+    Outcome.POOL_TIMEOUT: 503,
+    Outcome.CONNECT_TIMEOUT: 503,
+    Outcome.CONNECT_ERROR: 503,
+    Outcome.STATEMENT_TIMEOUT: 504,
+}
+
+
+class Phase(StrEnum):
+    """What a request was doing with its connection when it failed."""
+
+    CHECKOUT = "checkout"
+    """In the pool's queue, or being given an idle connection (the pre-ping included)."""
+    CONNECT = "connect"
+    QUERY = "query"
+
+
+def classify(exception: BaseException, phase: Phase) -> Outcome:
+    """The outcome of a request that `exception` ended while it was in `phase`."""
+    if isinstance(exception, sqlalchemy.exc.TimeoutError) and exception.code == POOL_TIMEOUT_CODE:
+        return Outcome.POOL_TIMEOUT
+    cause = driver_exception(exception)
+    if phase is Phase.CONNECT:
+        if isinstance(cause, TimeoutError):
+            return Outcome.CONNECT_TIMEOUT
+        answered = isinstance(cause, OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
+        return Outcome.CONNECT_ERROR if answered else Outcome.ERROR
+    if isinstance(cause, TimeoutError):
+        # A ping carries no statement of the caller's: when it times out, the connection is dead (half-open).
+        return Outcome.STATEMENT_TIMEOUT if phase is Phase.QUERY else Outcome.CONNECTION_LOST
+    if _is_lost(exception, cause):
+        return Outcome.CONNECTION_LOST
+    if isinstance(cause, asyncpg.PostgresError) and cause.sqlstate == QUERY_CANCELED:
+        return Outcome.STATEMENT_TIMEOUT
+    return Outcome.ERROR
+
+
+def driver_exception(exception: BaseException) -> BaseException:
+    """The exception as asyncpg (or the event loop) raised it, below SQLAlchemy's wrapping."""
+    seen = {id(exception)}
+    while isinstance(exception, sqlalchemy.exc.DBAPIError) or _is_adapted(exception):
+        below = getattr(exception, "orig", None) or exception.__cause__
+        if below is None or id(below) in seen:
+            break
+        seen.add(id(below))
+        exception = below
+    return exception
+
+
+def _is_adapted(exception: BaseException) -> bool:
+    # SQLAlchemy's asyncpg dialect raises DBAPI-shaped twins of asyncpg's errors, with the original as the cause.
+    return type(exception).__module__.startswith("sqlalchemy.dialects.postgresql")
+
+
+def _is_lost(exception: BaseException, cause: BaseException) -> bool:
+    if isinstance(exception, sqlalchemy.exc.DBAPIError) and exception.connection_invalidated:
+        return True
+    if isinstance(cause, asyncpg.PostgresError):
+        sqlstate = cause.sqlstate or ""
+        return sqlstate.startswith("08") or sqlstate in LOST_SQLSTATES
+    return isinstance(cause, OSError | asyncpg.InterfaceError)

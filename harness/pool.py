@@ -1,0 +1,164 @@
+"""A pool configuration: the settings of one SQLAlchemy pool and the asyncpg connections in it.
+
+The names and defaults are those of the reference service; see docs/settings.md. In code every duration carries
+its unit (`pool_timeout_s`); in JSON, in `--set` and in the environment the setting has its own name
+(`pool_timeout`, `DATABASE_POOL_TIMEOUT`), always in seconds.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from harness.errors import UserError
+
+SHORT_FORM = re.compile(r"(\d+)\+(\d+)", re.ASCII)
+SHORT_FORM_ALLOWED = "pool_size+max_overflow, for example 10+5, with at least one connection"
+ENVIRONMENT_PREFIX = "DATABASE_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolConfiguration:
+    """One SQLAlchemy pool. Durations in seconds; 0 for a timeout means none, except for `pool_timeout_s`.
+
+    `pool_timeout_s` left out is `connection_timeout_s`, as in the reference service.
+    Raises `UserError` on construction when a value is out of range.
+    """
+
+    pool_size: int = 10
+    max_overflow: int = 5
+    pool_timeout_s: float = -1.0
+    connection_timeout_s: float = 10.0
+    statement_timeout_s: float = 10.0
+    pool_recycle_s: float = 7200.0
+    pool_pre_ping: bool = True
+    use_lifo: bool = True
+
+    def __post_init__(self) -> None:
+        if self.pool_timeout_s == -1.0:
+            object.__setattr__(self, "pool_timeout_s", self.connection_timeout_s)
+        for name in ("pool_size", "max_overflow"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 0:
+                raise UserError(f"{name} must be a whole number, 0 or more, got {value!r}", where="pool")
+        # SQLAlchemy reads pool_size=0 as "no limit": a pool that can't be exhausted is not a pool to compare.
+        if self.pool_size == 0:
+            raise UserError(
+                "pool_size must be at least 1, got 0", where=f"pool {self.short}", allowed=SHORT_FORM_ALLOWED
+            )
+        if not (math.isfinite(self.pool_timeout_s) and self.pool_timeout_s > 0):
+            raise UserError(f"pool_timeout must be positive, got {self.pool_timeout_s:g}", where=f"pool {self.short}")
+        for name in ("connection_timeout_s", "statement_timeout_s", "pool_recycle_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                setting = name.removesuffix("_s")
+                raise UserError(f"{setting} must be 0 (none) or positive, got {value:g}", where=f"pool {self.short}")
+
+    @property
+    def short(self) -> str:
+        """`pool_size+max_overflow`, the form people say."""
+        return f"{self.pool_size}+{self.max_overflow}"
+
+    @property
+    def capacity(self) -> int:
+        """The most connections one service instance can have checked out."""
+        return self.pool_size + self.max_overflow
+
+    @property
+    def label(self) -> str:
+        """The short form, and whatever differs from the defaults: `5+0 pool_timeout=30`."""
+        default = PoolConfiguration(pool_size=self.pool_size, max_overflow=self.max_overflow)
+        mine, theirs = self.to_json(), default.to_json()
+        if self.pool_timeout_s == self.connection_timeout_s:
+            theirs["pool_timeout"] = mine["pool_timeout"]
+        changed = [f"{name}={_plain(value)}" for name, value in mine.items() if value != theirs[name]]
+        return " ".join([self.short, *changed])
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings under their own names, durations in seconds."""
+        return {field.name.removesuffix("_s"): getattr(self, field.name) for field in fields(self)}
+
+    def to_environment(self) -> dict[str, str]:
+        """The settings as the `DATABASE_*` variables that the service reads."""
+        return {ENVIRONMENT_PREFIX + name.upper(): _plain(value) for name, value in self.to_json().items()}
+
+    def with_settings(self, settings: Mapping[str, str], *, where: str = "--set") -> Self:
+        """This configuration with some settings replaced, values given as text.
+
+        `pool_timeout` goes on following `connection_timeout` unless it is set or was set apart before.
+        """
+        changes: dict[str, Any] = {}
+        for name, text in settings.items():
+            if name not in SETTINGS:
+                raise UserError(f"no setting {name!r}", where=where, allowed=", ".join(SETTINGS))
+            field_name, read = SETTINGS[name]
+            try:
+                changes[field_name] = read(text)
+            except ValueError:
+                raise UserError(f"{name}={text!r} is not {_READS[read]}", where=where) from None
+        follows = self.pool_timeout_s == self.connection_timeout_s
+        if "connection_timeout_s" in changes and "pool_timeout_s" not in changes and follows:
+            changes["pool_timeout_s"] = -1.0
+        return replace(self, **changes)
+
+    @classmethod
+    def from_short(cls, text: str, *, where: str = "--pool") -> Self:
+        """Read `10+5`; the other settings keep their defaults."""
+        match = SHORT_FORM.fullmatch(text.strip())
+        if match is None:
+            raise UserError(f"{text!r} is not a pool", where=where, allowed=SHORT_FORM_ALLOWED)
+        pool_size, max_overflow = (int(group) for group in match.groups())
+        if pool_size == 0:
+            raise UserError(f"{text!r} has pool_size 0", where=where, allowed=SHORT_FORM_ALLOWED)
+        return cls(pool_size=pool_size, max_overflow=max_overflow)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`, for files this project wrote."""
+        return cls(**{SETTINGS[name][0]: value for name, value in document.items()})
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the `DATABASE_*` variables that are settings of a pool; others are left alone."""
+        given = {
+            name: environment[variable]
+            for name in SETTINGS
+            if (variable := ENVIRONMENT_PREFIX + name.upper()) in environment
+        }
+        return cls().with_settings(given, where="environment")
+
+
+def _plain(value: float | bool | int) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _boolean(text: str) -> bool:
+    try:
+        return {
+            "true": True,
+            "1": True,
+            "yes": True,
+            "on": True,
+            "false": False,
+            "0": False,
+            "no": False,
+            "off": False,
+        }[text.strip().lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+_READS: dict[Any, str] = {int: "a whole number", float: "a number of seconds", _boolean: "true or false"}
+SETTINGS: dict[str, tuple[str, Any]] = {
+    field.name.removesuffix("_s"): (field.name, {"int": int, "float": float, "bool": _boolean}[field.type.__name__])
+    for field in fields(PoolConfiguration)
+    if isinstance(field.type, type)
+}
+"""Every setting by its own name: the field it is kept in, and how its text is read."""
+
+before_change = PoolConfiguration(pool_size=5, max_overflow=0, pool_timeout_s=30.0)
+"""What the reference service ran before the incident of 2025-12-02."""
+
+after_change = PoolConfiguration()
+"""What it has run since: 10+5, every timeout 10 s."""
