@@ -1,0 +1,165 @@
+"""A scenario: one story, as values. Building one does no I/O and imports neither locust nor gevent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
+
+from harness.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule
+from harness.errors import UserError
+from harness.expectation import Statement, at_least, at_most, none
+from harness.pool import PoolConfiguration, after_change, before_change
+from harness.wake import WakeProfile
+
+__all__ = [
+    "Burst",
+    "Idle",
+    "Scenario",
+    "Suspend",
+    "Warm",
+    "after_change",
+    "at_least",
+    "at_most",
+    "before_change",
+    "none",
+    "pool",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """The pool opens connections and uses each once; `connections` None means pool_size, 0 none at all."""
+
+    connections: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.connections is not None and self.connections < 0:
+            raise UserError(f"connections must be 0 or more, got {self.connections}", where="warm")
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """The compute suspends now, on command, as it would have after its idle time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """No request for `for_s` seconds; the compute suspends by itself when its profile says so."""
+
+    for_s: float
+
+    def __post_init__(self) -> None:
+        if not self.for_s > 0:
+            raise UserError(f"for_s must be positive, got {self.for_s:g}", where="idle")
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """`requests` arrivals over `over_s` seconds, open-loop."""
+
+    requests: int
+    over_s: float
+    arrivals: str = Pattern.POISSON
+    mix: RequestMix = BROWSING
+
+    def __post_init__(self) -> None:
+        if self.arrivals not in set(Pattern):
+            raise UserError(f"no arrival pattern {self.arrivals!r}", where="burst", allowed=", ".join(Pattern))
+        if self.requests < 1:
+            raise UserError(f"requests must be at least 1, got {self.requests}", where="burst")
+        if self.over_s < 0 or (self.over_s == 0 and self.arrivals != Pattern.AT_ONCE):
+            raise UserError(f"over must be positive, got {self.over_s:g} s", where="burst")
+
+    def schedule(self, seed: int) -> tuple[Arrival, ...]:
+        """The arrivals of this burst, from the seed alone."""
+        return schedule(
+            requests=self.requests, over_s=self.over_s, pattern=Pattern(self.arrivals), mix=self.mix, seed=seed
+        )
+
+
+TimelinePhase: TypeAlias = Warm | Suspend | Idle | Burst
+
+
+def pool(short: str, **settings: float | bool) -> PoolConfiguration:
+    """A pool configuration as a scenario writes it: `pool("5+0", pool_timeout=10)`."""
+    return PoolConfiguration.from_short(short, where="pool").with_settings(
+        {name: str(value) for name, value in settings.items()}, where="pool"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One story: what the database does, what the clients do, which pools meet it, and what is expected."""
+
+    name: str
+    wake: WakeProfile | tuple[WakeProfile, ...]
+    pools: tuple[PoolConfiguration | str, ...]
+    timeline: tuple[TimelinePhase, ...]
+    expect: Mapping[PoolConfiguration | str, Statement | tuple[Statement, ...]] | None = None
+    client_timeout_s: float = 120.0
+    """How long a client waits for its answer before it gives up."""
+    story: str = ""
+    """The scenario file's docstring; its first line is what `coldstart list` shows."""
+    changed: tuple[str, ...] = ()
+    """What a user asked differently from the file; the expectations speak of the file's own story only."""
+
+    def __post_init__(self) -> None:
+        if not self.pools:
+            raise UserError("needs at least one pool configuration", where=f"scenario {self.name}")
+        if not any(isinstance(phase, Burst) for phase in self.timeline):
+            raise UserError("its timeline needs a burst", where=f"scenario {self.name}")
+        if not self.client_timeout_s > 0:
+            raise UserError(f"client_timeout_s must be positive, got {self.client_timeout_s:g}", where=self.name)
+
+    @property
+    def pool_configurations(self) -> tuple[PoolConfiguration, ...]:
+        return tuple(_configuration(named) for named in self.pools)
+
+    @property
+    def wakes(self) -> tuple[WakeProfile, ...]:
+        return self.wake if isinstance(self.wake, tuple) else (self.wake,)
+
+    @property
+    def bursts(self) -> tuple[Burst, ...]:
+        return tuple(phase for phase in self.timeline if isinstance(phase, Burst))
+
+    @property
+    def suspends_by_itself(self) -> bool:
+        """Whether the story waits for the suspend rather than commanding it."""
+        return not any(isinstance(phase, Suspend) for phase in self.timeline)
+
+    def expectations(self) -> list[tuple[PoolConfiguration, Statement]]:
+        """Each statement with the pool configuration it speaks of, in the file's order."""
+        return [
+            (_configuration(named), statement)
+            for named, statements in (self.expect or {}).items()
+            for statement in (statements if isinstance(statements, tuple) else (statements,))
+        ]
+
+    def asked_differently(
+        self,
+        *,
+        requests: int | None = None,
+        over_s: float | None = None,
+        arrivals: str | None = None,
+        warm: int | None = None,
+    ) -> Self:
+        """This story with every burst's (and the warm phase's) numbers replaced by those given."""
+        given = {"requests": requests, "over_s": over_s, "arrivals": arrivals}
+        changes = {name: value for name, value in given.items() if value is not None}
+        asked = [
+            f"{name.removesuffix('_s')}={value}" for name, value in {**given, "warm": warm}.items() if value is not None
+        ]
+
+        def changed_phase(phase: TimelinePhase) -> TimelinePhase:
+            if isinstance(phase, Burst):
+                return replace(phase, **changes)  # type: ignore[arg-type]  # names and types are Burst's own
+            return Warm(warm) if isinstance(phase, Warm) and warm is not None else phase
+
+        timeline = tuple(changed_phase(phase) for phase in self.timeline)
+        if warm is not None and not any(isinstance(phase, Warm) for phase in timeline):
+            timeline = (Warm(warm), *timeline)
+        return replace(self, timeline=timeline, changed=(*self.changed, *asked))
+
+
+def _configuration(named: PoolConfiguration | str) -> PoolConfiguration:
+    return PoolConfiguration.from_short(named, where="pools") if isinstance(named, str) else named

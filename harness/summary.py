@@ -1,0 +1,77 @@
+"""What one trial came to: the numbers of `--json`, of summary.csv and of every table and expectation."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.outcomes import Outcome
+from harness.trial import Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSummary:
+    """The numbers of one trial. Durations in seconds, moments in seconds from the start of the burst."""
+
+    trial: Trial
+    requests: int
+    """Requests that ended; fewer than the schedule's in a trial that was cut short."""
+    outcomes: dict[Outcome, int]
+    latency_s: dict[str, float]
+    """p50, p95, p99, max, over every request, counted from its arrival."""
+    checkout_wait_s: dict[str, float]
+    """p50, p95, max of the time in the pool's queue."""
+    peak_checked_out: int
+    peak_waiting: int
+    woke_after_s: float | None
+    recovered_after_s: float | None
+    """The first moment after the wake at which nobody waits in the queue and no connection is being made."""
+    utilization_alert_s: float | None
+    """When checked_out / pool_size had been above the alert's share for its sustained time; None: never."""
+    first_failure_s: float | None
+    wall_s: float
+    complete: bool = True
+    """Whether every scheduled request ended."""
+    late_start_s: dict[str, float] = field(default_factory=dict)
+    """p99, max of how late the load generator started requests."""
+    kept_schedule: bool = True
+    """False: the load generator was late; the trial is not a measurement."""
+    wake_late_s: dict[str, float] = field(default_factory=dict)
+    """Injection error: detected, woken, first_released, last_released: each how long after its due time."""
+
+    @property
+    def failed(self) -> int:
+        return self.requests - self.outcomes.get(Outcome.OK, 0)
+
+    def count(self, outcome: Outcome) -> int:
+        return self.outcomes.get(outcome, 0)
+
+    def rate(self, outcome: Outcome) -> float:
+        """The outcome's share of all requests; 0 without any request."""
+        return self.count(outcome) / self.requests if self.requests else 0.0
+
+    @property
+    def exhaustion(self) -> float:
+        """Requests that ended in a pool timeout, as a share of all requests."""
+        return self.rate(Outcome.POOL_TIMEOUT)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document's trial, as the outside contract has it."""
+        return {
+            "pool": self.trial.pool.to_json(),
+            "wake": self.trial.wake_json(),
+            "seed": self.trial.seed,
+            "requests": self.requests,
+            "outcomes": {outcome.value: count for outcome, count in self.outcomes.items() if count},
+            "latency_s": self.latency_s,
+            "checkout_wait_s": self.checkout_wait_s,
+            "peak_checked_out": self.peak_checked_out,
+            "peak_waiting": self.peak_waiting,
+            "woke_after_s": self.woke_after_s,
+            "recovered_after_s": self.recovered_after_s,
+            "utilization_alert_s": self.utilization_alert_s,
+            "first_failure_s": self.first_failure_s,
+            "wall_s": self.wall_s,
+            "complete": self.complete,
+            "late_start_s": self.late_start_s,
+            "kept_schedule": self.kept_schedule,
+            "wake_late_s": self.wake_late_s,
+        }

@@ -1,0 +1,62 @@
+"""A trial: one scenario × one pool configuration × one wake latency × one seed; and the trials of a run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.pool import PoolConfiguration
+from harness.scenario import Scenario
+from harness.wake import WakeProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One trial of a run. A control meets the same arrivals with the compute awake."""
+
+    number: int
+    scenario: Scenario
+    pool: PoolConfiguration
+    wake: WakeProfile | None
+    """None: a control."""
+    seed: int
+
+    @property
+    def is_control(self) -> bool:
+        return self.wake is None
+
+    @property
+    def wake_latency_s(self) -> float | None:
+        """The latency of the first wake, in seconds; None for a control."""
+        return None if self.wake is None else self.wake.first_latency_s(self.seed)
+
+    @property
+    def label(self) -> str:
+        wake = "awake" if self.wake_latency_s is None else f"wake {self.wake_latency_s:.3g} s"
+        return f"{self.pool.label}, {wake}"
+
+    def wake_json(self) -> dict[str, Any] | None:
+        if self.wake is None:
+            return None
+        return {
+            "profile": self.wake.name,
+            "latency_s": self.wake_latency_s,
+            "on_suspend": self.wake.on_suspend.value,
+            "while_waking": self.wake.while_waking.value,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        return {"number": self.number, "pool": self.pool.to_json(), "wake": self.wake_json(), "seed": self.seed}
+
+
+def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1) -> list[Trial]:
+    """Every trial of a run: for each seed and pool, one a wake, and the control they are compared with."""
+    seeds = range(seed, seed + repeat)
+    cells = [
+        (pool, wake, one_seed)
+        for one_seed in seeds
+        for pool in dict.fromkeys(scenario.pool_configurations)
+        for wake in (*scenario.wakes, None)
+    ]
+    return [
+        Trial(number=number, scenario=scenario, pool=pool, wake=wake, seed=one_seed)
+        for number, (pool, wake, one_seed) in enumerate(cells)
+    ]
