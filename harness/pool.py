@@ -162,3 +162,15 @@ before_change = PoolConfiguration(pool_size=5, max_overflow=0, pool_timeout_s=30
 
 after_change = PoolConfiguration()
 """What it has run since: 10+5, every timeout 10 s."""
+
+MEANINGS: dict[str, str] = {
+    "pool_size": "connections the pool keeps",
+    "max_overflow": "connections beyond pool_size that it makes on demand and closes when they come back",
+    "pool_timeout": "seconds a request waits in the pool's queue; follows connection_timeout unless set",
+    "connection_timeout": "seconds for one new connection: DNS, every address, authentication (0: none)",
+    "statement_timeout": "seconds asyncpg gives one statement, the pre-ping included (0: none)",
+    "pool_recycle": "seconds after which a connection is replaced at its next checkout (0: never)",
+    "pool_pre_ping": "whether a connection is tried before each use",
+    "use_lifo": "whether the connection used last is given out first",
+}
+"""Every setting's meaning, for people."""

@@ -47,14 +47,14 @@ class Trial:
         return {"number": self.number, "pool": self.pool.to_json(), "wake": self.wake_json(), "seed": self.seed}
 
 
-def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1) -> list[Trial]:
+def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1, control: bool = True) -> list[Trial]:
     """Every trial of a run: for each seed and pool, one a wake, and the control they are compared with."""
     seeds = range(seed, seed + repeat)
     cells = [
         (pool, wake, one_seed)
         for one_seed in seeds
         for pool in dict.fromkeys(scenario.pool_configurations)
-        for wake in (*scenario.wakes, None)
+        for wake in (*scenario.wakes, *([None] if control else []))
     ]
     return [
         Trial(number=number, scenario=scenario, pool=pool, wake=wake, seed=one_seed)

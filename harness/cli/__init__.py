@@ -1,0 +1,75 @@
+"""`coldstart`: one file a command; this one turns the two errors that speak to people into exit statuses."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from harness import __version__
+from harness.errors import StackError, UserError
+
+COMMANDS = {
+    "run": "harness.cli.run:run",
+    "list": "harness.cli.listing:list_",
+    "toxiproxy": "harness.cli.toxiproxy:toxiproxy",
+    "doctor": "harness.cli.doctor:doctor",
+    "serve": "harness.cli.serve:serve",
+}
+EXIT_NOT_REPRODUCED = 1
+EXIT_USER = 2
+EXIT_STACK = 3
+EXIT_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Commands are imported when they are called: `coldstart --help` needs no pandas."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="coldstart")
+def coldstart() -> None:
+    """Replay a serverless PostgreSQL cold start against the connection pools you are choosing between."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `coldstart` and exit with its status: 0, 1 not reproduced, 2 bad input, 3 a stack died, 130 Ctrl-C."""
+    sys.exit(_status(arguments))
+
+
+def _status(arguments: list[str] | None) -> int:
+    try:
+        result: Any = coldstart.main(arguments, prog_name="coldstart", standalone_mode=False)
+    except click.UsageError as error:
+        return _say(_usage(error), EXIT_USER)
+    except click.ClickException as error:
+        return _say(error.format_message(), EXIT_USER)
+    except UserError as error:
+        return _say(str(error), EXIT_USER)
+    except StackError as error:
+        return _say(str(error), EXIT_STACK)
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: click.UsageError) -> str:
+    command = error.ctx.command_path if error.ctx else "coldstart"
+    # Some of click's messages spread their choices over lines.
+    message = " ".join(error.format_message().split())
+    return f"{message} (see {command} --help)"
+
+
+def _say(line: str, status: int) -> int:
+    click.echo(f"coldstart: {line}", err=True)
+    return status

@@ -1,0 +1,69 @@
+"""What a user asks on the command line, as a scenario: the file's story with what was asked differently."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness.errors import UserError
+from harness.library import load_scenario
+from harness.pool import SHORT_FORM_ALLOWED, PoolConfiguration
+from harness.scenario import Scenario
+from harness.wake import PROFILES, WakeProfile, profile
+
+
+def asked(given: Mapping[str, Any]) -> Scenario:
+    """The scenario with the options `pools`, `wakes`, `requests`, `over_s`, … applied; an option left out is the file's."""
+    scenario = load_scenario(given["scenario"])
+    pools: tuple[PoolConfiguration | str, ...] = tuple(read_pool(text) for text in given["pools"]) or scenario.pools
+    settings = read_settings(given["settings"])
+    if settings:
+        chosen = replace(scenario, pools=pools).pool_configurations
+        pools = tuple(pool.with_settings(settings) for pool in chosen)
+    wakes = tuple(read_wake(text, scenario.wakes[0]) for text in given["wakes"]) or scenario.wakes
+    behaviour = {name: given[name] for name in ("on_suspend", "while_waking") if given[name] is not None}
+    changed = tuple(f"{name}={value}" for name, value in behaviour.items())
+    scenario = replace(
+        scenario,
+        pools=pools,
+        wake=tuple(dict.fromkeys(wake.but(**behaviour) for wake in wakes)),
+        changed=(*scenario.changed, *changed),
+    )
+    return scenario.asked_differently(
+        requests=given["requests"], over_s=given["over_s"], arrivals=given["arrivals"], warm=given["warm"]
+    )
+
+
+def read_pool(text: str) -> PoolConfiguration:
+    """`10+5`, or `10+5,pool_timeout=30,use_lifo=false`."""
+    short, *settings = text.split(",")
+    return PoolConfiguration.from_short(short).with_settings(read_settings(settings, where="--pool"), where="--pool")
+
+
+def read_settings(pairs: Sequence[str], *, where: str = "--set") -> dict[str, str]:
+    """`NAME=VALUE` pairs; the names are checked where they are applied."""
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            allowed = SHORT_FORM_ALLOWED + ", then NAME=VALUE" if where == "--pool" else "NAME=VALUE"
+            raise UserError(f"{pair!r} is not a setting", where=where, allowed=allowed)
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def read_wake(text: str, scenarios_own: WakeProfile) -> WakeProfile:
+    """`8` (seconds, otherwise as the scenario's first), `neon` (a profile), or `neon:8` (both)."""
+    name, colon, seconds = text.partition(":")
+    if colon:
+        return profile(name).but(latency_s=_seconds(seconds, text))
+    if name in PROFILES:
+        return profile(name)
+    return scenarios_own.but(latency_s=_seconds(text, text))
+
+
+def _seconds(text: str, whole: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        allowed = f"seconds, {', '.join(PROFILES)}, or both as neon:8"
+        raise UserError(f"{whole!r} is not a wake", where="--wake", allowed=allowed) from None

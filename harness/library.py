@@ -1,0 +1,60 @@
+"""Where scenarios are found: `scenarios/` of the working directory or of this checkout, or any path."""
+
+import importlib.util
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.scenario import Scenario
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+NOT_SCENARIOS = frozenset({"__init__", "locustfile"})
+
+
+def scenario_folders() -> list[Path]:
+    """The folders that hold scenarios by name, the working directory's first."""
+    return [folder for folder in dict.fromkeys([Path.cwd() / "scenarios", CHECKOUT / "scenarios"]) if folder.is_dir()]
+
+
+def scenario_names() -> list[str]:
+    """Every scenario that can be run by its name."""
+    return sorted(
+        {path.stem for folder in scenario_folders() for path in folder.glob("*.py") if path.stem not in NOT_SCENARIOS}
+    )
+
+
+def load_scenario(name_or_path: str) -> Scenario:
+    """The scenario of that name, or of the file at that path. Raises `UserError` in one line."""
+    path = _find(name_or_path)
+    spec = importlib.util.spec_from_file_location(f"scenario_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UserError("is not a Python file", where=str(path))
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except UserError as error:
+        raise UserError(str(error), where=_short(path)) from error
+    except Exception as error:
+        line = traceback.extract_tb(error.__traceback__)[-1].lineno
+        raise UserError(f"{type(error).__name__}: {error}", where=f"{_short(path)}, line {line}") from error
+    scenario = getattr(module, "SCENARIO", None)
+    if not isinstance(scenario, Scenario):
+        raise UserError("has no SCENARIO", where=_short(path), allowed="SCENARIO = Scenario(...)")
+    return replace(scenario, story=scenario.story or (module.__doc__ or "").strip())
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    if path.suffix == ".py" or len(path.parts) > 1:
+        if path.is_file():
+            return path
+        raise UserError("no such file", where=name_or_path)
+    for folder in scenario_folders():
+        if name_or_path not in NOT_SCENARIOS and (found := folder / f"{name_or_path}.py").is_file():
+            return found
+    raise UserError(f"no scenario {name_or_path!r}", where="SCENARIO", allowed=", ".join([*scenario_names(), "a path"]))
+
+
+def _short(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"

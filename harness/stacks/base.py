@@ -1,0 +1,86 @@
+"""What a stack is, and what it writes to while it runs: the seams between running, recording and watching."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from harness.trial import Trial
+
+Row: TypeAlias = Mapping[str, Any]
+"""One row of a table of harness/columns.py, without its `trial`."""
+
+
+class Recorder(Protocol):
+    """Where measurements go as they are made. Times are seconds from the start of the trial's burst."""
+
+    def add_requests(self, trial: int, rows: Sequence[Row]) -> None: ...
+
+    def add_pool(self, trial: int, rows: Sequence[Row]) -> None: ...
+
+    def add_events(self, trial: int, rows: Sequence[Row]) -> None: ...
+
+    def trial_ended(self, trial: int, *, wall_s: float) -> None: ...
+
+
+class Progress(Protocol):
+    """Who watches: told of every trial's phase and of every request that ended."""
+
+    def phase(self, trial: Trial, phase: str) -> None: ...
+
+    def request_ended(self, trial: Trial, outcome: str) -> None: ...
+
+    def trial_ended(self, trial: Trial) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a user may ask of a stack besides the scenario."""
+
+    parallel: int | None = None
+    """Trials at a time; None: the stack decides, and says why."""
+    workers: int = 0
+    """Locust workers a trial; 0: one process that is its own master."""
+    locustfile: Path | None = None
+    service_time_s: float | None = None
+    connect_time_s: float | None = None
+    logs: Path = field(default_factory=Path)
+    """The folder for the logs of the stack's processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parallelism:
+    """How many trials run at a time, and why that many."""
+
+    trials: int
+    why: str
+
+
+class Stack(Protocol):
+    """One place where trials can run.
+
+    `check` refuses by name, before anything starts, what this stack can't do (`UserError`). `run` is an async
+    context: entering starts what all trials share (raising `StackError`, with everything stopped again), leaving
+    stops it. `run_trial` may then be called for several trials at once.
+    """
+
+    name: str
+
+    def check(self, trials: Sequence[Trial], options: RunOptions) -> None: ...
+
+    def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism: ...
+
+    def versions(self) -> dict[str, str]: ...
+
+    def running(self, options: RunOptions) -> AbstractAsyncContextManager["RunningStack"]: ...
+
+
+class RunningStack(Protocol):
+    """A stack that has started."""
+
+    def versions(self) -> dict[str, str]:
+        """The servers' versions, for the manifest."""
+        ...
+
+    async def run_trial(self, trial: Trial, recorder: Recorder, progress: Progress) -> None: ...
