@@ -16,6 +16,10 @@ from harness.errors import UserError
 SHORT_FORM = re.compile(r"(\d+)\+(\d+)", re.ASCII)
 SHORT_FORM_ALLOWED = "pool_size+max_overflow, for example 10+5, with at least one connection"
 ENVIRONMENT_PREFIX = "DATABASE_"
+FOLLOWS = math.nan
+"""The `pool_timeout_s` of a configuration that gives none: it becomes the connection timeout."""
+SQLALCHEMY_POOL_TIMEOUT_S = 30.0
+"""SQLAlchemy's own default, for a configuration with neither timeout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,7 @@ class PoolConfiguration:
 
     pool_size: int = 10
     max_overflow: int = 5
-    pool_timeout_s: float = -1.0
+    pool_timeout_s: float = FOLLOWS
     connection_timeout_s: float = 10.0
     statement_timeout_s: float = 10.0
     pool_recycle_s: float = 7200.0
@@ -36,24 +40,22 @@ class PoolConfiguration:
     use_lifo: bool = True
 
     def __post_init__(self) -> None:
-        if self.pool_timeout_s == -1.0:
-            object.__setattr__(self, "pool_timeout_s", self.connection_timeout_s)
         for name in ("pool_size", "max_overflow"):
             value = getattr(self, name)
             if type(value) is not int or value < 0:
                 raise UserError(f"{name} must be a whole number, 0 or more, got {value!r}", where="pool")
         # SQLAlchemy reads pool_size=0 as "no limit": a pool that can't be exhausted is not a pool to compare.
         if self.pool_size == 0:
-            raise UserError(
-                "pool_size must be at least 1, got 0", where=f"pool {self.short}", allowed=SHORT_FORM_ALLOWED
-            )
-        if not (math.isfinite(self.pool_timeout_s) and self.pool_timeout_s > 0):
-            raise UserError(f"pool_timeout must be positive, got {self.pool_timeout_s:g}", where=f"pool {self.short}")
+            raise UserError("pool_size must be at least 1, got 0", where="pool", allowed=SHORT_FORM_ALLOWED)
         for name in ("connection_timeout_s", "statement_timeout_s", "pool_recycle_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 setting = name.removesuffix("_s")
                 raise UserError(f"{setting} must be 0 (none) or positive, got {value:g}", where=f"pool {self.short}")
+        if math.isnan(self.pool_timeout_s):
+            object.__setattr__(self, "pool_timeout_s", self.connection_timeout_s or SQLALCHEMY_POOL_TIMEOUT_S)
+        if not (math.isfinite(self.pool_timeout_s) and self.pool_timeout_s > 0):
+            raise UserError(f"pool_timeout must be positive, got {self.pool_timeout_s:g}", where=f"pool {self.short}")
 
     @property
     def short(self) -> str:
@@ -99,7 +101,7 @@ class PoolConfiguration:
                 raise UserError(f"{name}={text!r} is not {_READS[read]}", where=where) from None
         follows = self.pool_timeout_s == self.connection_timeout_s
         if "connection_timeout_s" in changes and "pool_timeout_s" not in changes and follows:
-            changes["pool_timeout_s"] = -1.0
+            changes["pool_timeout_s"] = FOLLOWS
         return replace(self, **changes)
 
     @classmethod
@@ -130,7 +132,9 @@ class PoolConfiguration:
 
 
 def _plain(value: float | bool | int) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        str(value).lower() if isinstance(value, bool) else f"{value:.12g}" if isinstance(value, float) else str(value)
+    )
 
 
 def _boolean(text: str) -> bool:
@@ -149,9 +153,16 @@ def _boolean(text: str) -> bool:
         raise ValueError(text) from None
 
 
-_READS: dict[Any, str] = {int: "a whole number", float: "a number of seconds", _boolean: "true or false"}
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+_READS: dict[Any, str] = {int: "a whole number", _seconds: "a number of seconds", _boolean: "true or false"}
 SETTINGS: dict[str, tuple[str, Any]] = {
-    field.name.removesuffix("_s"): (field.name, {"int": int, "float": float, "bool": _boolean}[field.type.__name__])
+    field.name.removesuffix("_s"): (field.name, {"int": int, "float": _seconds, "bool": _boolean}[field.type.__name__])
     for field in fields(PoolConfiguration)
     if isinstance(field.type, type)
 }

@@ -12,7 +12,7 @@ from harness.wake import PROFILES, WakeProfile, profile
 
 
 def asked(given: Mapping[str, Any]) -> Scenario:
-    """The scenario with the options `pools`, `wakes`, `requests`, `over_s`, … applied; an option left out is the file's."""
+    """The scenario with the options (`pools`, `wakes`, `over_s`, …) applied; an option left out is the file's."""
     scenario = load_scenario(given["scenario"])
     pools: tuple[PoolConfiguration | str, ...] = tuple(read_pool(text) for text in given["pools"]) or scenario.pools
     settings = read_settings(given["settings"])

@@ -14,12 +14,15 @@ from harness.stacks.base import RunOptions
 from harness.stacks.choose import STACKS
 from harness.trial import trials_of
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
 
 @click.command()
 @click.argument("scenario")
 @click.option("--stack", type=click.Choice(["auto", *STACKS]), default="auto", show_default=True, help="Where to run.")
 @click.option("--pool", "pools", multiple=True, metavar="POOL", help="10+5, or 10+5,pool_timeout=30; repeatable.")
-@click.option("--wake", "wakes", multiple=True, metavar="WAKE", help="Seconds, a wake profile, or both as neon:8; repeatable.")
+@click.option("--wake", "wakes", multiple=True, metavar="WAKE", help="8 (seconds), neon (a profile), or neon:8.")
 @click.option("--requests", type=int, help="Requests of the burst.")
 @click.option("--over", "over_s", type=float, metavar="SECONDS", help="How long the burst is.")
 @click.option("--arrivals", type=click.Choice(list(Pattern)), help="How the arrivals lie in time.")
@@ -27,16 +30,16 @@ from harness.trial import trials_of
 @click.option("--on-suspend", type=click.Choice(list(OnSuspend)), help="What happens to open connections.")
 @click.option("--while-waking", type=click.Choice(list(WhileWaking)), help="What a new connection meets.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of every pool; repeatable.")
-@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to run, from --seed on.")
+@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to run.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What the arrivals and the wakes are drawn from.")
 @click.option("--parallel", type=click.IntRange(min=1), help="Trials at a time; left out, the stack decides.")
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Locust workers a trial.")
-@click.option("--locustfile", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Your own Locust users.")
+@click.option("--locustfile", type=FILE, help="Your own Locust users.")
 @click.option("--service-time", "service_time_s", type=float, metavar="SECONDS", help="Simulated only: a query's time.")
-@click.option("--connect-time", "connect_time_s", type=float, metavar="SECONDS", help="Simulated only: a connect's time.")
+@click.option("--connect-time", "connect_time_s", type=float, metavar="SECONDS", help="Simulated only: a connect.")
 @click.option("--control/--no-control", default=True, show_default=True, help="Also the same arrivals, compute awake.")
 @click.option("--charts/--no-charts", default=True, show_default=True, help="Draw the charts.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where runs are kept.  [default: results/runs]")
+@click.option("--out", type=FOLDER, help="Where runs are kept. [default: results/runs]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else.")
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Run SCENARIO (a name, or a path) and compare its pool configurations."""

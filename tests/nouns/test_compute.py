@@ -1,0 +1,197 @@
+"""The compute: its state machine, by examples and under hypothesis."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
+
+from harness.compute import (
+    ADMIN_SHUTDOWN,
+    Admit,
+    Behaviour,
+    Close,
+    Compute,
+    Drop,
+    Effect,
+    Fail,
+    Freeze,
+    Hold,
+    OnSuspend,
+    Pause,
+    Refuse,
+    Release,
+    State,
+    Suspended,
+    Waking,
+    WhileWaking,
+    Woken,
+)  # fmt: skip
+
+
+def asleep(
+    *, wake_s: float = 8.0, on_suspend: OnSuspend = OnSuspend.CLOSE, while_waking: WhileWaking = WhileWaking.HOLD
+) -> Compute:
+    compute = Compute(Behaviour(on_suspend=on_suspend, while_waking=while_waking), lambda: wake_s, now_s=0.0)
+    compute.suspend(0.0)
+    return compute
+
+
+def test_the_first_attempt_starts_the_wake_and_everything_held_is_released_together() -> None:
+    compute = asleep()
+    assert compute.connection_attempt(1.0, "a") == [Waking(1.0, 9.0), Hold("a")]
+    assert compute.connection_attempt(2.0, "b") == [Hold("b")]
+    assert compute.next_tick_s == 9.0
+    assert compute.tick(8.9) == []
+    assert compute.tick(9.1) == [Woken(9.1, 9.0), Release("a"), Release("b")]
+    assert compute.connection_attempt(10.0, "c") == [Admit("c")]
+
+
+def test_a_client_that_left_is_not_released() -> None:
+    compute = asleep()
+    compute.connection_attempt(1.0, "a")
+    compute.connection_attempt(1.0, "b")
+    compute.connection_closed(2.0, "a")
+    assert compute.tick(9.0) == [Woken(9.0, 9.0), Release("b")]
+
+
+@pytest.mark.parametrize(
+    ("while_waking", "expected"),
+    [(WhileWaking.HOLD, Hold("a")), (WhileWaking.DROP, Drop("a")), (WhileWaking.REFUSE, Refuse("a")),
+     (WhileWaking.ERROR, Fail("a", Behaviour().error))],
+)  # fmt: skip
+def test_a_connection_attempt_meets_what_the_behaviour_says(while_waking: WhileWaking, expected: Effect) -> None:
+    assert asleep(while_waking=while_waking).connection_attempt(1.0, "a")[-1] == expected
+
+
+@pytest.mark.parametrize(
+    ("on_suspend", "expected"),
+    [(OnSuspend.CLOSE, Close("a")), (OnSuspend.TERMINATE, Close("a", error=ADMIN_SHUTDOWN)),
+     (OnSuspend.RESET, Close("a", reset=True)), (OnSuspend.FREEZE, Freeze("a")), (OnSuspend.KEEP, Pause("a"))],
+)  # fmt: skip
+def test_an_open_connection_meets_what_the_behaviour_says(on_suspend: OnSuspend, expected: Effect) -> None:
+    compute = Compute(Behaviour(on_suspend=on_suspend), lambda: 8.0, now_s=0.0)
+    compute.connection_attempt(1.0, "a")
+    assert compute.suspend(2.0) == [Suspended(2.0), expected]
+
+
+def test_a_kept_connection_starts_the_wake_when_its_client_speaks_and_goes_on_after_it() -> None:
+    compute = Compute(Behaviour(on_suspend=OnSuspend.KEEP), lambda: 8.0, now_s=0.0)
+    compute.connection_attempt(0.0, "a")
+    compute.suspend(1.0)
+    assert compute.client_bytes(2.0, "a") == [Waking(2.0, 10.0)]
+    assert compute.tick(10.0) == [Woken(10.0, 10.0), Release("a")]
+
+
+def test_a_frozen_connection_stays_dead_and_wakes_nobody() -> None:
+    compute = Compute(Behaviour(on_suspend=OnSuspend.FREEZE), lambda: 8.0, now_s=0.0)
+    compute.connection_attempt(0.0, "a")
+    compute.suspend(1.0)
+    assert compute.client_bytes(2.0, "a") == []
+    assert compute.state is State.SUSPENDED
+
+
+def test_it_suspends_after_its_idle_time_and_an_open_idle_connection_is_no_activity() -> None:
+    compute = Compute(Behaviour(suspend_after_s=300.0), lambda: 8.0, now_s=0.0)
+    compute.connection_attempt(10.0, "a")
+    compute.client_bytes(20.0, "a")
+    assert compute.next_tick_s is None, "a statement is running"
+    compute.server_bytes(30.0, "a", idle=False)
+    assert compute.next_tick_s is None, "idle in transaction counts as activity"
+    compute.server_bytes(40.0, "a")
+    assert compute.next_tick_s == 340.0
+    assert compute.tick(340.0)[0] == Suspended(340.0)
+
+
+def test_open_connections_prevent_the_suspend_where_the_profile_says_so() -> None:
+    compute = Compute(Behaviour(suspend_after_s=300.0, open_connections_prevent_suspend=True), lambda: 8.0, now_s=0.0)
+    compute.connection_attempt(0.0, "a")
+    assert compute.next_tick_s is None
+    compute.connection_closed(100.0, "a")
+    assert compute.next_tick_s is not None
+
+
+class ComputeMachine(RuleBasedStateMachine):
+    """Any order of inputs: every attempt is answered once, and every held connection is released or forgotten."""
+
+    connections = Bundle("connections")
+
+    @initialize(behaviour=st.builds(
+        Behaviour, on_suspend=st.sampled_from(OnSuspend), while_waking=st.sampled_from(WhileWaking),
+        suspend_after_s=st.none() | st.floats(1, 100), open_connections_prevent_suspend=st.booleans(),
+    ), wake_s=st.floats(0, 50))  # fmt: skip
+    def start(self, behaviour: Behaviour, wake_s: float) -> None:
+        self.now_s = 0.0
+        self.names: Iterator[int] = count()
+        self.compute = Compute(behaviour, lambda: wake_s, now_s=0.0)
+        self.held: set[int] = set()
+        self.live: set[int] = set()
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Admit(connection):
+                    self.live.add(connection)
+                case Hold(connection):
+                    self.held.add(connection)
+                case Release(connection):
+                    assert connection in self.held
+                    self.held.discard(connection)
+                    self.live.add(connection)
+                case Close(connection) | Freeze(connection):
+                    assert connection in self.live
+                    self.live.discard(connection)
+                case Pause(connection):
+                    self.live.discard(connection)
+                    self.held.add(connection)
+                case Woken(at_s, planned_at_s):
+                    assert at_s >= planned_at_s
+
+    @rule(by_s=st.floats(0, 200))
+    def time_passes(self, by_s: float) -> None:
+        self.now_s += by_s
+        self.carry_out(self.compute.tick(self.now_s))
+
+    @rule(target=connections)
+    def attempt(self) -> int:
+        name = next(self.names)
+        effects = self.compute.connection_attempt(self.now_s, name)
+        answers = [e for e in effects if isinstance(e, Admit | Hold | Drop | Refuse | Fail) and e.connection == name]
+        assert len(answers) == 1
+        self.carry_out(effects)
+        return name
+
+    @rule(name=consumes(connections))
+    def close(self, name: int) -> None:
+        self.carry_out(self.compute.connection_closed(self.now_s, name))
+        self.live.discard(name)
+        self.held.discard(name)
+
+    @rule(name=connections)
+    def speak(self, name: int) -> None:
+        self.carry_out(self.compute.client_bytes(self.now_s, name))
+
+    @rule(name=connections, idle=st.booleans())
+    def answer(self, name: int, idle: bool) -> None:
+        self.carry_out(self.compute.server_bytes(self.now_s, name, idle=idle))
+
+    @precondition(lambda self: self.compute.state is State.ACTIVE)
+    @rule()
+    def suspend(self) -> None:
+        effects = self.compute.suspend(self.now_s)
+        assert isinstance(effects[0], Suspended)
+        self.carry_out(effects)
+        assert not self.live
+
+    @invariant()
+    def nobody_is_held_by_an_active_compute(self) -> None:
+        if self.compute.state is State.ACTIVE:
+            assert not self.held
+
+    @invariant()
+    def a_waking_compute_has_a_time_at_which_it_wakes(self) -> None:
+        assert self.compute.state is not State.WAKING or self.compute.next_tick_s is not None
+
+
+TestComputeMachine = ComputeMachine.TestCase

@@ -1,0 +1,77 @@
+"""Pool configurations: what can be built, what is refused, and that every form reads back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UserError
+from harness.pool import MEANINGS, SETTINGS, PoolConfiguration, after_change, before_change
+
+configurations = st.builds(
+    PoolConfiguration,
+    pool_size=st.integers(1, 100),
+    max_overflow=st.integers(0, 100),
+    pool_timeout_s=st.floats(0.001, 1e4),
+    connection_timeout_s=st.floats(0, 1e4),
+    statement_timeout_s=st.floats(0, 1e4),
+    pool_recycle_s=st.floats(0, 1e6),
+    pool_pre_ping=st.booleans(),
+    use_lifo=st.booleans(),
+)
+
+
+def test_defaults_are_those_of_the_reference_service() -> None:
+    assert after_change.to_environment() == {
+        "DATABASE_POOL_SIZE": "10",
+        "DATABASE_MAX_OVERFLOW": "5",
+        "DATABASE_POOL_TIMEOUT": "10",
+        "DATABASE_CONNECTION_TIMEOUT": "10",
+        "DATABASE_STATEMENT_TIMEOUT": "10",
+        "DATABASE_POOL_RECYCLE": "7200",
+        "DATABASE_POOL_PRE_PING": "true",
+        "DATABASE_USE_LIFO": "true",
+    }
+
+
+def test_before_the_change_the_pool_was_5_plus_0_with_a_patient_queue() -> None:
+    assert (before_change.short, before_change.capacity, before_change.pool_timeout_s) == ("5+0", 5, 30.0)
+
+
+@pytest.mark.parametrize("text", ["5", "0+0", "0+5", "x+y", "5+", "+5", "-1+5", "5+-1", "5.0+1", "5 + 1", "٥+٠", ""])
+def test_a_wrong_short_form_is_refused_in_one_line_that_says_what_is_allowed(text: str) -> None:
+    with pytest.raises(UserError) as refused:
+        PoolConfiguration.from_short(text)
+    assert "pool_size+max_overflow" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("pool_timeout", "0"), ("pool_timeout", "-1"), ("connection_timeout", "-1"), ("statement_timeout", "nan"),
+     ("pool_recycle", "inf"), ("pool_pre_ping", "maybe"), ("pool_size", "2.5"), ("pool_size", "0"), ("speed", "1")],
+)  # fmt: skip
+def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(UserError, match=name):
+        after_change.with_settings({name: value})
+
+
+def test_the_pool_timeout_follows_the_connection_timeout_until_it_is_set() -> None:
+    assert after_change.with_settings({"connection_timeout": "5"}).pool_timeout_s == 5.0
+    assert before_change.with_settings({"connection_timeout": "5"}).pool_timeout_s == 30.0
+    assert after_change.with_settings({"connection_timeout": "5", "pool_timeout": "7"}).pool_timeout_s == 7.0
+    assert PoolConfiguration.from_environment({"DATABASE_CONNECTION_TIMEOUT": "4"}).pool_timeout_s == 4.0
+
+
+@given(configurations)
+def test_json_and_environment_read_back(pool: PoolConfiguration) -> None:
+    assert PoolConfiguration.from_json(pool.to_json()) == pool
+    assert PoolConfiguration.from_environment(pool.to_environment()).to_environment() == pool.to_environment()
+
+
+@given(configurations, configurations)
+def test_different_configurations_have_different_labels(one: PoolConfiguration, other: PoolConfiguration) -> None:
+    assert (one.to_environment() == other.to_environment()) == (one.label == other.label)
+
+
+def test_every_setting_has_a_meaning() -> None:
+    assert list(MEANINGS) == list(SETTINGS)
