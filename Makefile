@@ -1,0 +1,85 @@
+# `make` shows what there is. Everything runs in .venv, installed from the lock files; nothing else is touched.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+STACK ?= auto
+SCENARIO ?= cold_burst
+ARGS ?=
+RUN ?= newest
+TOOLS := $(CURDIR)/.tools
+# The real Toxiproxy, where `make toxiproxy` has built it, is what the proxy's tests compare with.
+export PATH := $(TOOLS):$(PATH)
+BIN := $(VENV)/bin
+
+.PHONY: help
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "coldstart needs Python 3.11 or newer: make PYTHON=python3.12 (found $$($(PYTHON) -V))"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "$(PYTHON) can't make a virtual environment: install its venv package"; exit 2; }
+
+$(VENV)/installed: $(BIN)/python requirements.lock pyproject.toml
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
+	@echo "Installing the development tools into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.PHONY: setup dev
+setup: $(VENV)/installed ## Make the virtual environment
+dev: $(VENV)/installed-dev ## The same, with the development tools
+
+.PHONY: coldstart
+coldstart: $(VENV)/installed ## Replay a cold start and compare the pools (STACK=, SCENARIO=, ARGS=)
+	@$(BIN)/coldstart run $(SCENARIO) --stack $(STACK) $(ARGS)
+
+.PHONY: test lint types check
+test: $(VENV)/installed-dev ## Run the whole test suite
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+lint: $(VENV)/installed-dev ## Check format and lint
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+types: $(VENV)/installed-dev ## Check the types
+	@$(BIN)/mypy
+check: lint types test docs-check ## Everything a change must pass
+
+.PHONY: format
+format: $(VENV)/installed-dev ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: docs-check
+docs-check: $(VENV)/installed-dev ## Check that the documents agree with the code
+	@$(BIN)/python -m pytest -q tests/docs $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the tables of docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.proxy_throughput
+	@$(BIN)/python -m benchmarks.load_lateness
+
+.PHONY: toxiproxy
+toxiproxy: $(TOOLS)/toxiproxy-server ## Build the real Toxiproxy (needs Go), for the tests that compare with it
+$(TOOLS)/toxiproxy-server:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
+	@mv $(TOOLS)/server $@
+
+.PHONY: lock
+lock: ## Pin the dependencies anew (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --upgrade --extra all --group build --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --upgrade --extra all --group dev --constraints requirements.lock --quiet \
+		--output-file requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove the virtual environment, the built tools and the caches; runs are kept
+	rm -rf $(VENV) $(TOOLS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
