@@ -10,7 +10,8 @@ import pytest
 HARNESS = Path(__file__).parent.parent / "harness"
 
 NOUNS = {
-    "arrivals", "columns", "compute", "errors", "expectation", "outcomes", "pool", "scenario", "summary", "trial", "wake",
+    "arrivals", "columns", "compute", "errors", "expectation", "outcomes", "pool", "scenario", "summary",
+    "trial", "wake",
 }  # fmt: skip
 # Each place may import the nouns, itself, and the places named here.
 PLACES: dict[str, set[str]] = {
@@ -44,7 +45,7 @@ def rooms_imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names = {f"harness.{alias.name}" for alias in node.names} if node.module == "harness" else set()
-            modules |= names if names else {node.module or ""}
+            modules |= names or {node.module or ""}
     return {module.split(".")[1] for module in modules if module.startswith("harness.")} - {"__version__"}
 
 

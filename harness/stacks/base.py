@@ -27,6 +27,10 @@ class Recorder(Protocol):
 class Progress(Protocol):
     """Who watches: told of every trial's phase and of every request that ended."""
 
+    def say(self, line: str) -> None:
+        """One line that concerns the run as a whole."""
+        ...
+
     def phase(self, trial: Trial, phase: str) -> None: ...
 
     def request_ended(self, trial: Trial, outcome: str) -> None: ...

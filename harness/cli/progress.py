@@ -1,0 +1,101 @@
+"""Watching a run: a line a trial, with its phase and its counts; on a pipe, a line when a trial ends."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from harness.outcomes import Outcome
+from harness.stacks.base import Progress
+from harness.trial import Trial
+
+MOST_LINES = 24
+"""Above so many trials only those under way are shown."""
+
+
+@contextmanager
+def watching(trials: Sequence[Trial]) -> Iterator[Progress]:
+    """Show the trials on standard error while they run."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield LineProgress(console, len(trials))
+        return
+    progress = LiveProgress(trials)
+    with Live(get_renderable=progress.render, console=console, refresh_per_second=5, transient=True):
+        yield progress
+
+
+class LineProgress:
+    """For logs and pipes: what is said once, and a line for every trial that has ended."""
+
+    def __init__(self, console: Console, trials: int) -> None:
+        self._console = console
+        self._trials = trials
+        self._ended = 0
+        self._counts: dict[int, Counter[str]] = {}
+
+    def say(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+    def phase(self, trial: Trial, phase: str) -> None:
+        pass
+
+    def request_ended(self, trial: Trial, outcome: str) -> None:
+        self._counts.setdefault(trial.number, Counter())[outcome] += 1
+
+    def trial_ended(self, trial: Trial) -> None:
+        self._ended += 1
+        counts = _counts(self._counts.pop(trial.number, Counter()))
+        self._console.print(f"{self._ended}/{self._trials}  {trial.label}: {counts}", highlight=False, soft_wrap=True)
+
+
+class LiveProgress:
+    """For a terminal: a table that is drawn again several times a second."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._trials = trials
+        self._started_at_s = monotonic()
+        self._said: list[str] = []
+        self._phases: dict[int, tuple[str, float]] = {}
+        self._counts: dict[int, Counter[str]] = {trial.number: Counter() for trial in trials}
+        self._ended: set[int] = set()
+
+    def say(self, line: str) -> None:
+        self._said.append(line)
+
+    def phase(self, trial: Trial, phase: str) -> None:
+        self._phases[trial.number] = (phase, monotonic())
+
+    def request_ended(self, trial: Trial, outcome: str) -> None:
+        self._counts[trial.number][outcome] += 1
+
+    def trial_ended(self, trial: Trial) -> None:
+        self._ended.add(trial.number)
+        self.phase(trial, "done")
+
+    def render(self) -> Group:
+        elapsed_s = monotonic() - self._started_at_s
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for trial in self._shown():
+            phase, since_s = self._phases.get(trial.number, ("waiting for its turn", self._started_at_s))
+            done = trial.number in self._ended
+            seconds = "" if done or trial.number not in self._phases else f"{monotonic() - since_s:.0f} s"
+            style = "green" if done else "dim" if trial.number not in self._phases else ""
+            table.add_row(trial.label, Text(phase, style), seconds, _counts(self._counts[trial.number]))
+        footer = f"{len(self._ended)} of {len(self._trials)} trials done, {elapsed_s:.0f} s"
+        return Group(*self._said, table, Text(footer, "dim"))
+
+    def _shown(self) -> list[Trial]:
+        if len(self._trials) <= MOST_LINES:
+            return list(self._trials)
+        under_way = [t for t in self._trials if t.number in self._phases and t.number not in self._ended]
+        return under_way[:MOST_LINES]
+
+
+def _counts(counts: Counter[str]) -> str:
+    return "  ".join(f"{outcome} {counts[outcome]}" for outcome in Outcome if counts[outcome])
