@@ -1,0 +1,158 @@
+"""A run: a set of trials with one manifest, on one stack, recorded as it goes and judged at the end."""
+
+import asyncio
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from harness.analysis import load
+from harness.analysis.charts import draw_charts
+from harness.analysis.judge import judge
+from harness.errors import StackError, UserError
+from harness.expectation import Judgement, Verdict
+from harness.results import RunWriter
+from harness.scenario import Scenario
+from harness.stacks.base import Progress, Recorder, RunningStack, RunOptions, Stack
+from harness.stacks.choose import choose
+from harness.summary import TrialSummary
+from harness.trial import Trial
+
+DEFAULT_RUNS = Path("results") / "runs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    """A run that has ended, with what it came to."""
+
+    id: str
+    folder: Path
+    stack: str
+    scenario: Scenario
+    status: str
+    summaries: list[TrialSummary]
+    judgements: list[Judgement]
+
+    @property
+    def exit_status(self) -> int:
+        if self.status == "aborted":
+            return 130
+        return 1 if any(one.verdict is Verdict.NOT_REPRODUCED for one in self.judgements) else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `--json`."""
+        return {
+            "run": self.id,
+            "stack": self.stack,
+            "scenario": self.scenario.name,
+            "status": self.status,
+            "folder": str(self.folder),
+            "trials": [one.to_json() for one in self.summaries if not one.trial.is_control],
+            "controls": [one.to_json() for one in self.summaries if one.trial.is_control],
+            "expectations": [
+                {"pool": one.pool, "statement": one.statement, "verdict": one.verdict.value, "why": one.why}
+                for one in self.judgements
+            ],
+        }
+
+
+def execute(
+    scenario: Scenario,
+    trials: Sequence[Trial],
+    *,
+    stack: str,
+    options: RunOptions,
+    progress: Progress,
+    out: Path | None = None,
+    charts: bool = True,
+    argv: Sequence[str] = (),
+) -> FinishedRun:
+    """Run the trials on a stack and record them under `out`; Ctrl-C keeps what was measured, as `aborted`.
+
+    Raises `UserError` before anything starts when the stack can't do what is asked, and `StackError` when a part of
+    it dies; what was measured until then is kept in the run's folder, with the status `failed`.
+    """
+    chosen, why = choose(stack)
+    chosen.check(trials, options)
+    parallelism = chosen.parallelism(trials, options)
+    progress.say(why)
+    progress.say(f"{len(trials)} trials, {parallelism.trials} at a time: {parallelism.why}")
+    writer = RunWriter.create(
+        out or DEFAULT_RUNS,
+        scenario=scenario,
+        trials=trials,
+        stack=chosen.name,
+        versions=chosen.versions(),
+        parallel=parallelism.trials,
+        notes=[why, parallelism.why],
+        argv=list(argv),
+    )
+    status = "failed"
+    try:
+        status = _record(chosen, trials, replace(options, logs=writer.logs), parallelism.trials, writer, progress)
+    finally:
+        writer.close(status)
+    run = load(writer.folder)
+    if charts:
+        progress.say("drawing the charts")
+        draw_charts(run, writer.folder / "charts")
+    return FinishedRun(
+        id=writer.id,
+        folder=writer.folder,
+        stack=chosen.name,
+        scenario=scenario,
+        status=status,
+        summaries=run.summaries,
+        judgements=judge(scenario, run.summaries),
+    )
+
+
+def _record(
+    stack: Stack, trials: Sequence[Trial], options: RunOptions, parallel: int, writer: RunWriter, progress: Progress
+) -> str:
+    """Run every trial; the status the run ended with."""
+    try:
+        asyncio.run(_run_all(stack, trials, options, parallel, writer, progress))
+    except KeyboardInterrupt:
+        return "aborted"
+    except BaseExceptionGroup as group:
+        # One trial's death ends the others; its own error is what a person needs to read.
+        speaking = group.subgroup((StackError, UserError))
+        if speaking is None:
+            raise
+        raise next(_leaves(speaking)) from None
+    return "complete"
+
+
+async def _run_all(
+    stack: Stack, trials: Sequence[Trial], options: RunOptions, parallel: int, writer: RunWriter, progress: Progress
+) -> None:
+    main = asyncio.current_task()
+    assert main is not None
+    # asyncio.run turns Ctrl-C into a cancellation of this task; being asked to terminate ends a run the same way.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+    places = asyncio.Semaphore(parallel)
+    async with stack.running(options) as running, asyncio.TaskGroup() as group:
+        writer.add_versions(running.versions())
+        for trial in trials:
+            group.create_task(_run_one(running, trial, places, writer, progress), name=f"trial {trial.number}")
+
+
+async def _run_one(
+    running: RunningStack, trial: Trial, places: asyncio.Semaphore, recorder: Recorder, progress: Progress
+) -> None:
+    async with places:
+        started_at_s = monotonic()
+        await running.run_trial(trial, recorder, progress)
+        recorder.trial_ended(trial.number, wall_s=monotonic() - started_at_s)
+        progress.trial_ended(trial)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
