@@ -1,0 +1,101 @@
+"""The server's own folder: made for one run, owned by the account it runs as, swept when a kill left it behind."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from pwd import getpwnam
+
+from harness.errors import StackError
+from harness.postgres.binaries import Binaries
+
+PREFIX = "coldstart-postgres-"
+LOCK = "lock"
+UNPRIVILEGED = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who the server runs as; None for the ids: whoever runs this."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+    @property
+    def popen(self) -> dict[str, object]:
+        """The arguments that make a subprocess run as this account."""
+        return {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+
+def account() -> Account:
+    """PostgreSQL refuses to run as root; `nobody` exists anyway, so no account has to be made."""
+    if os.geteuid() != 0:
+        return Account()
+    nobody = getpwnam(UNPRIVILEGED)
+    return Account(nobody.pw_uid, nobody.pw_gid)
+
+
+@contextmanager
+def server_folder(owner: Account) -> Iterator[Path]:
+    """A folder of its own, removed at the end. Leftovers of killed runs are removed first.
+
+    Raises `StackError` when the folder for temporary files can't be written.
+    """
+    sweep()
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        # The lock lives as long as this process: it tells a living run's folder from a leftover.
+        lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        raise StackError("postgres", f"its folder can't be made: {error}") from error
+    try:
+        if owner.uid is not None and owner.gid is not None:
+            os.chown(folder, owner.uid, owner.gid)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep() -> list[Path]:
+    """Remove the folders whose run is gone; what was removed. Folders of living runs and of others are left alone."""
+    swept = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            lock = os.open(folder / LOCK, os.O_RDWR)
+        except OSError:
+            # Being made at this moment, or somebody else's.
+            continue
+        try:
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+                swept.append(folder)
+        finally:
+            os.close(lock)
+    return swept
+
+
+def readable_by(binaries: Binaries, owner: Account, folder: Path) -> Binaries:
+    """The same programs where `owner` can run them: a private copy when the environment is closed to it.
+
+    Nobody's permissions are changed. 43 MB and about 0.1 s, and only as root with an environment under a closed
+    folder, such as root's home.
+    """
+    if owner.uid is None or all(_open_to_others(path) for path in (binaries.postgres, *binaries.postgres.parents)):
+        return binaries
+    copy = folder / "installation"
+    shutil.copytree(binaries.installation, copy, ignore=shutil.ignore_patterns("include", "doc", "man"))
+    for path in (copy, *copy.rglob("*")):
+        os.chown(path, owner.uid, owner.gid or 0, follow_symlinks=False)
+    return Binaries(copy / binaries.folder.name, binaries.found)
+
+
+def _open_to_others(path: Path) -> bool:
+    wanted = 0o005 if path.is_file() else 0o001
+    return path.stat().st_mode & wanted == wanted

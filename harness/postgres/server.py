@@ -1,0 +1,47 @@
+"""The parent's side of embedded PostgreSQL: an async context that is one running server."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.process import Child
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """How to reach a running server. The password stays out of its repr."""
+
+    host: str
+    port: int
+    user: str
+    database: str
+    version: str
+    password: str = field(repr=False)
+    pid: int = 0
+
+    @property
+    def dsn(self) -> str:
+        """For asyncpg and libpq."""
+        return self.dsn_at(self.host, self.port)
+
+    def dsn_at(self, host: str, port: int, *, driver: str = "postgresql") -> str:
+        """The same server reached through another address, such as a proxy in front of it."""
+        return f"{driver}://{self.user}:{self.password}@{host}:{port}/{self.database}"
+
+
+@asynccontextmanager
+async def embedded_postgres(*, log: Path, max_connections: int = 200) -> AsyncIterator[tuple[PostgresServer, Child]]:
+    """A PostgreSQL of its own on a free port of 127.0.0.1, its data thrown away at the end.
+
+    Yields the server and the child that supervises it (for `Child.watch`). Raises `StackError` when it can't start.
+    """
+    argv = [sys.executable, "-m", "harness.postgres.supervisor", str(max_connections)]
+    child = await Child.start("postgres", argv, log=log)
+    try:
+        ready = await child.next_record("ready")
+        del ready["record"]
+        yield PostgresServer(**ready), child
+    finally:
+        await child.stop()

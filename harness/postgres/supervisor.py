@@ -1,0 +1,158 @@
+"""The process beside the server: makes it, reports it, and takes it down when the parent goes.
+
+`python -m harness.postgres.supervisor MAX_CONNECTIONS` is a child of the harness (see harness/process.py): it says
+`ready` with host, port, user, password and database, and ends at the end of its stdin.
+"""
+
+import ctypes
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from harness.child import emit, watch_stdin
+from harness.errors import StackError, UserError
+from harness.postgres.binaries import Binaries, binaries
+from harness.postgres.folder import Account, account, readable_by, server_folder
+
+HOST = "127.0.0.1"
+USER = "coldstart"
+DATABASE = "postgres"
+READY_POLL_S = 0.02
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 5.0
+PORT_TRIES = 5
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+# The longest PostgreSQL takes: a connection that is held over a long wake must not be cut short by the server.
+AUTHENTICATION_TIMEOUT_S = 600
+# The data is thrown away, so nothing waits for a disk; autovacuum would be noise in the measurements.
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "authentication_timeout": f"{AUTHENTICATION_TIMEOUT_S}s",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
+    "logging_collector": "off",
+}
+
+
+def main() -> int:
+    """Serve until stdin ends; 1 with one line on stderr when the server can't start or ends by itself."""
+    gone = threading.Event()
+    watch_stdin(lambda _: None, gone.set)
+    # The parent decides when to stop; a terminal's Ctrl-C or a SIGTERM must still end in an orderly way.
+    signal.signal(signal.SIGTERM, lambda *_: gone.set())
+    signal.signal(signal.SIGINT, lambda *_: gone.set())
+    owner = account()
+    try:
+        with server_folder(owner) as folder:
+            found = readable_by(binaries(), owner, folder)
+            password = _initdb(found, folder, owner)
+            server, port = _start(found, folder, owner, max_connections=int(sys.argv[1]), gone=gone)
+            try:
+                if not gone.is_set():
+                    emit({"record": "ready", "host": HOST, "port": port, "user": USER, "password": password,
+                          "database": DATABASE, "version": found.version(), "pid": server.pid})  # fmt: skip
+                while server.poll() is None and not gone.wait(READY_POLL_S * 5):
+                    pass
+                if server.poll() is not None and not gone.is_set():
+                    raise StackError("postgres", f"the server ended with status {server.returncode}")
+            finally:
+                _stop(server)
+    except (StackError, UserError) as error:
+        print(error, file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log, its last line the reason
+        return 1
+    return 0
+
+
+def _initdb(found: Binaries, folder: Path, owner: Account) -> str:
+    password = secrets.token_urlsafe(24)
+    password_file = folder / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if owner.uid is not None and owner.gid is not None:
+        os.chown(password_file, owner.uid, owner.gid)
+    command = [
+        str(found.initdb), "-D", str(folder / "data"), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password_file}",
+        "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, **owner.popen)  # type: ignore[call-overload]
+    password_file.unlink()
+    if done.returncode != 0:
+        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise StackError("postgres", f"initdb failed: {reason[-1] if reason else f'status {done.returncode}'}")
+    return password
+
+
+def _start(
+    found: Binaries, folder: Path, owner: Account, *, max_connections: int, gone: threading.Event
+) -> tuple[subprocess.Popen[bytes], int]:
+    settings = {**SETTINGS, "max_connections": str(max_connections)}
+    arguments = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
+    for _ in range(PORT_TRIES):
+        port = _free_port()
+        server = subprocess.Popen(  # type: ignore[call-overload]
+            [str(found.postgres), "-D", str(folder / "data"), "-c", f"port={port}", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            cwd=folder,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock taken
+            **owner.popen,
+        )
+        if _wait_until_ready(server, folder, gone):
+            return server, port
+        # Between choosing a port and binding it somebody else can take it: choose again.
+    raise StackError("postgres", f"the server did not start in {PORT_TRIES} tries")
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], folder: Path, gone: threading.Event) -> bool:
+    pid_file = folder / "data" / "postmaster.pid"
+    limit_at_s = time.monotonic() + START_LIMIT_S
+    while server.poll() is None:
+        # Line 8 of postmaster.pid is the server's status (PostgreSQL, miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
+        lines = pid_file.read_text().splitlines() if pid_file.exists() else []
+        if gone.is_set() or (len(lines) >= 8 and lines[7].strip() == "ready"):
+            return True
+        if time.monotonic() > limit_at_s:
+            _stop(server)
+            raise StackError("postgres", f"the server was not ready after {START_LIMIT_S:g} s")
+        time.sleep(READY_POLL_S)
+    return False
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    for signal_ in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, and the end
+        if server.poll() is not None:
+            return
+        server.send_signal(signal_)
+        try:
+            server.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _die_with_parent() -> None:
+    # When this supervisor is killed itself: a fast shutdown (Linux; elsewhere the next start sweeps).
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

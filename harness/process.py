@@ -1,0 +1,131 @@
+"""The one place that starts a process.
+
+Every child of the harness speaks one protocol: commands in on stdin and records out on stdout, both JSON lines;
+end of file on stdin means "stop now". The parent holds the only write end of that pipe, so a kill -9 of the parent
+takes its children down. Children have a session of their own: Ctrl-C in the terminal reaches the parent, which
+stops them in order.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from harness.errors import StackError
+
+LINE_LIMIT = 16 * 2**20
+STOP_GRACE_S = 5.0
+
+
+class Child:
+    """A running child process. Its records wait in a queue, so reading them late never blocks it."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+        self._records: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._stopping = False
+        self._reading = asyncio.create_task(self._read(), name=f"records of {name}")
+
+    @classmethod
+    async def start(
+        cls, name: str, argv: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+    ) -> Self:
+        """Start `argv`; what it writes to stderr is appended to `log`. `environment` is added to this process' own."""
+        with log.open("ab") as stderr:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=stderr,
+                    env={**os.environ, **(environment or {})},
+                    start_new_session=True,
+                    limit=LINE_LIMIT,
+                )
+            except OSError as error:
+                raise StackError(name, f"could not start: {error}", log=log) from error
+        return cls(name, process, log)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def records(self) -> AsyncIterator[dict[str, Any]]:
+        """Its records, until its stdout ends. One reader."""
+        while (record := await self._records.get()) is not None:
+            yield record
+
+    async def next_record(self, name: str) -> dict[str, Any]:
+        """The next record, which must be called `name`. Raises `StackError` when it ends or says something else."""
+        record = await self._records.get()
+        if record is None:
+            raise await self.died()
+        if record.get("record") != name:
+            raise StackError(self.name, f"said {record} instead of {name!r}", log=self.log)
+        return record
+
+    async def send(self, command: Mapping[str, Any]) -> None:
+        """Send one command. Raises `StackError` when the child is gone."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write((json.dumps(command) + "\n").encode())
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise await self.died() from error
+
+    async def died(self) -> StackError:
+        """Waits until the process has ended; the error that says so, with the last line of its log."""
+        status = await self._process.wait()
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        last = _last_line(self.log)
+        return StackError(self.name, f"{how}{': ' + last if last else ''}", log=self.log)
+
+    async def watch(self) -> None:
+        """Runs as long as the child does. Raises `StackError` when it ends without having been asked to."""
+        died = await self.died()
+        if not self._stopping:
+            raise died
+
+    async def stop(self, *, grace_s: float = STOP_GRACE_S) -> int:
+        """End it: close its stdin, then SIGTERM, then SIGKILL for its whole session. Its exit status."""
+        self._stopping = True
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        for signal_ in (None, signal.SIGTERM):
+            if signal_ is not None:
+                self._signal_session(signal_)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._process.wait()), grace_s)
+                break
+        # Whatever it started itself and left behind goes with it.
+        self._signal_session(signal.SIGKILL)
+        status = await self._process.wait()
+        await self._reading
+        return status
+
+    def _signal_session(self, signal_: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal_)
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            async for line in self._process.stdout:
+                self._records.put_nowait(json.loads(line))
+        except ValueError as error:
+            raise StackError(self.name, f"wrote something that is not a record: {error}", log=self.log) from error
+        finally:
+            self._records.put_nowait(None)
+
+
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 4096))
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else ""
