@@ -1,0 +1,152 @@
+"""Toxiproxy's HTTP API, as Shopify/toxiproxy 2.12 answers it. Routes, statuses and messages are its own."""
+
+import json
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from harness.proxy.collection import ApiError, ProxyCollection, add_toxic, parsed, toxic_of, update_toxic
+from harness.proxy.proxy import Proxy
+
+VERSION = "2.12.0-coldstart"
+"""The API this server speaks, and that it is not Shopify's."""
+
+
+def application(collection: ProxyCollection, more_routes: list[BaseRoute]) -> ASGIApp:
+    """The ASGI application over a collection of proxies."""
+    app = Starlette(
+        routes=[*_routes(), *more_routes],
+        exception_handlers={ApiError: _api_error, HTTPException: _http_error},
+    )
+    app.state.collection = collection
+    # Starlette would redirect /proxies/ to /proxies; Toxiproxy answers 404.
+    app.router.redirect_slashes = False
+    return _NoBrowsers(app)
+
+
+def _routes() -> list[BaseRoute]:
+    return [
+        Route("/reset", _reset, methods=["POST"]),
+        Route("/proxies", _proxies, methods=["GET", "POST"]),
+        Route("/populate", _populate, methods=["POST"]),
+        Route("/proxies/{proxy}", _proxy, methods=["GET", "POST", "PATCH", "DELETE"]),
+        Route("/proxies/{proxy}/toxics", _toxics, methods=["GET", "POST"]),
+        Route("/proxies/{proxy}/toxics/{toxic}", _toxic, methods=["GET", "POST", "PATCH", "DELETE"]),
+        Route("/version", _version, methods=["GET"]),
+        Route("/metrics", _metrics, methods=["GET"]),
+    ]
+
+
+class _NoBrowsers:
+    """Browsers are refused: any web page could otherwise drive a server on loopback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and dict(scope["headers"]).get(b"user-agent", b"").startswith(b"Mozilla/"):
+            await PlainTextResponse("User agent not allowed\n", 403)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _collection(request: Request) -> ProxyCollection:
+    collection: ProxyCollection = request.app.state.collection
+    return collection
+
+
+def _named(request: Request) -> Proxy:
+    return _collection(request).get(request.path_params["proxy"])
+
+
+def json_answer(document: object, status: int = 200) -> Response:
+    return Response(json.dumps(document, separators=(",", ":")), status, media_type="application/json")
+
+
+async def _api_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return PlainTextResponse(json.dumps(error.to_json(), separators=(",", ":")) + "\n", error.status)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    body = "404 page not found\n" if error.status_code == 404 else ""
+    return PlainTextResponse(body, error.status_code, headers=error.headers)
+
+
+async def _reset(request: Request) -> Response:
+    _collection(request).reset()
+    return Response(status_code=204)
+
+
+async def _proxies(request: Request) -> Response:
+    collection = _collection(request)
+    if request.method == "POST":
+        return json_answer(collection.create(parsed(await request.body(), dict)).to_json(), 201)
+    return json_answer({name: proxy.to_json() for name, proxy in collection.proxies.items()})
+
+
+async def _populate(request: Request) -> Response:
+    try:
+        made, error = _collection(request).populate(parsed(await request.body(), list))
+    except ApiError as bad_body:
+        made, error = [], bad_body
+    proxies = [proxy.to_json() for proxy in made] or None
+    document: dict[str, Any] = {**(error.to_json() if error else {}), "proxies": proxies}
+    return json_answer(document, error.status if error else 201)
+
+
+async def _proxy(request: Request) -> Response:
+    proxy = _named(request)
+    if request.method == "DELETE":
+        _collection(request).remove(proxy.name)
+        return Response(status_code=204)
+    if request.method in ("POST", "PATCH"):
+        _collection(request).update(proxy, parsed(await request.body(), dict))
+    return json_answer(proxy.to_json())
+
+
+async def _toxics(request: Request) -> Response:
+    proxy = _named(request)
+    if request.method == "POST":
+        return json_answer(add_toxic(proxy, parsed(await request.body(), dict)).to_json())
+    return json_answer(proxy.to_json()["toxics"])
+
+
+async def _toxic(request: Request) -> Response:
+    proxy, name = _named(request), request.path_params["toxic"]
+    attached = toxic_of(proxy, name)
+    if request.method == "DELETE":
+        proxy.remove_toxic(attached)
+        return Response(status_code=204)
+    if request.method in ("POST", "PATCH"):
+        update_toxic(proxy, name, parsed(await request.body(), dict))
+    return json_answer(attached.to_json())
+
+
+async def _version(_: Request) -> Response:
+    return Response(f'{{"version": "{VERSION}"}}\n', media_type="application/json")
+
+
+async def _metrics(request: Request) -> Response:
+    """Toxiproxy's two counters; as there, a connection's bytes are counted when it ends."""
+    lines = []
+    for metric, help_ in (("received", "received by"), ("sent", "sent from")):
+        name = f"toxiproxy_proxy_{metric}_bytes_total"
+        lines += [f"# HELP {name} Bytes {help_} the proxy", f"# TYPE {name} counter"]
+        for proxy in _collection(request).proxies.values():
+            for stream, size in proxy.transferred.items():
+                labels = {
+                    "direction": stream,
+                    "listener": proxy.listen,
+                    "proxy": proxy.name,
+                    "upstream": proxy.upstream,
+                }
+                text = ",".join(f"{label}={json.dumps(value)}" for label, value in labels.items())
+                lines.append(f"{name}{{{text}}} {size}")
+    return PlainTextResponse("\n".join(lines) + "\n", headers={"content-type": "text/plain; version=0.0.4"})

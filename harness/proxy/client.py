@@ -1,0 +1,69 @@
+"""The stacks' side of the /coldstart endpoints: a proxy with a compute behind it, and its suspend."""
+
+from typing import Any, Self
+
+import httpx
+
+from harness.errors import StackError
+from harness.wake import WakeProfile
+
+TIMEOUT_S = 10.0
+
+
+class ProxyClient:
+    """Talks to one proxy server. Raises `StackError` for whatever goes wrong: the server is part of the stack."""
+
+    def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
+        # trust_env: a proxy configured for the outside world has no business on loopback.
+        self._http = httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=TIMEOUT_S, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def create(self, name: str, *, upstream: str, compute: dict[str, Any] | None = None) -> tuple[str, int]:
+        """A proxy on a free port of loopback; where it listens."""
+        body = {"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "compute": compute}
+        made = await self._ask("POST", "/coldstart/proxies", body)
+        host, _, port = made["listen"].rpartition(":")
+        return host, int(port)
+
+    async def suspend(self, name: str) -> None:
+        """Suspend the compute behind a proxy now."""
+        await self._ask("POST", f"/coldstart/proxies/{name}/suspend")
+
+    async def state(self, name: str) -> str:
+        """`active`, `suspended` or `waking`."""
+        state: str = (await self._ask("GET", f"/coldstart/proxies/{name}/compute"))["compute"]["state"]
+        return state
+
+    async def remove(self, name: str) -> None:
+        await self._ask("DELETE", f"/proxies/{name}")
+
+    async def _ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        try:
+            answer = await self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise StackError("toxiproxy", f"{method} {path}: {type(error).__name__} {error}") from error
+        if answer.is_error:
+            raise StackError("toxiproxy", f"{method} {path}: {answer.status_code} {answer.text.strip()}")
+        return answer.json() if answer.content else None
+
+
+def compute_of(wake: WakeProfile, *, wake_latencies_s: list[float], suspends_by_itself: bool) -> dict[str, Any]:
+    """A wake profile as the body of the compute endpoint."""
+    behaviour = wake.behaviour(suspends_by_itself=suspends_by_itself)
+    return {
+        "on_suspend": behaviour.on_suspend.value,
+        "while_waking": behaviour.while_waking.value,
+        "wake_latency_s": wake_latencies_s,
+        "suspend_after_s": behaviour.suspend_after_s,
+        "open_connections_prevent_suspend": behaviour.open_connections_prevent_suspend,
+        "error": {
+            "severity": behaviour.error.severity,
+            "sqlstate": behaviour.error.sqlstate,
+            "message": behaviour.error.message,
+        },
+    }

@@ -1,0 +1,83 @@
+"""What this server does beyond Toxiproxy, under /coldstart: whole proxies at once, computes, and events."""
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from harness.errors import UserError
+from harness.proxy.api import json_answer
+from harness.proxy.collection import ApiError, ProxyCollection, add_toxic, field, parsed, start
+from harness.proxy.proxy import Proxy
+from harness.proxy.sleep import ComputeSettings
+
+
+def routes() -> list[BaseRoute]:
+    return [
+        Route("/coldstart/proxies", _create, methods=["POST"]),
+        Route("/coldstart/proxies/{proxy}/compute", _compute, methods=["GET", "PUT", "DELETE"]),
+        Route("/coldstart/proxies/{proxy}/suspend", _suspend, methods=["POST"]),
+        Route("/coldstart/events", _events, methods=["GET"]),
+    ]
+
+
+def _collection(request: Request) -> ProxyCollection:
+    collection: ProxyCollection = request.app.state.collection
+    return collection
+
+
+def _settings(document: object) -> ComputeSettings:
+    if not isinstance(document, dict):
+        raise ApiError("bad request body: compute must be an object", 400)
+    try:
+        return ComputeSettings.from_json(document)
+    except UserError as error:
+        raise ApiError(f"bad request body: {error}", 400) from error
+
+
+def _answer(proxy: Proxy, status: int = 200) -> Response:
+    compute = proxy.compute
+    described = None if compute is None else {**compute.settings.to_json(), "state": compute.state.value}
+    return json_answer({**proxy.to_json(), "compute": described}, status)
+
+
+async def _create(request: Request) -> Response:
+    """A proxy with its toxics and its compute in place before the first connection."""
+    collection = _collection(request)
+    document = parsed(await request.body(), dict)
+    toxics = field(document, "toxics", list, [])
+    settings = _settings(document["compute"]) if document.get("compute") is not None else None
+    proxy = collection.create({**document, "enabled": False})
+    try:
+        for toxic in toxics:
+            add_toxic(proxy, toxic)
+        if settings is not None:
+            proxy.attach_compute(settings)
+        if field(document, "enabled", bool, True):
+            start(proxy)
+    except ApiError:
+        collection.remove(proxy.name)
+        raise
+    return _answer(proxy, 201)
+
+
+async def _compute(request: Request) -> Response:
+    proxy = _collection(request).get(request.path_params["proxy"])
+    if request.method == "PUT":
+        proxy.attach_compute(_settings(parsed(await request.body(), dict)))
+    elif request.method == "DELETE":
+        proxy.detach_compute()
+        return Response(status_code=204)
+    return _answer(proxy)
+
+
+async def _suspend(request: Request) -> Response:
+    """Suspend the compute now; nothing happens when it is suspended or waking already."""
+    proxy = _collection(request).get(request.path_params["proxy"])
+    if proxy.compute is None:
+        raise ApiError("proxy has no compute", 409)
+    proxy.compute.suspend()
+    return _answer(proxy)
+
+
+async def _events(request: Request) -> Response:
+    return StreamingResponse(_collection(request).events.listen(), media_type="application/x-ndjson")

@@ -1,0 +1,164 @@
+"""One direction of one connection: straight through without toxics, through one stage a toxic with them."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from harness.proxy.toxics import Chunk, ResetPeer, Stub, Toxic
+
+HIGH_WATER = 2**20
+"""Bytes waiting in the stages above which the source is not read any further."""
+
+
+class Destination(Protocol):
+    """Where a link's bytes go, and what else a toxic may do to the connection."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def end(self) -> None: ...
+
+    def close_connection(self, *, reset: bool) -> None: ...
+
+    def hold_source(self, *, held: bool) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class AttachedToxic:
+    """A toxic as it hangs on a proxy: its name, direction and toxicity beside its attributes."""
+
+    name: str
+    stream: str
+    toxicity: float
+    toxic: Toxic
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "attributes": self.toxic.attributes(),
+            "name": self.name,
+            "type": self.toxic.type,
+            "stream": self.stream,
+            "toxicity": self.toxicity,
+        }
+
+
+@dataclass(slots=True, eq=False)
+class Stage:
+    attached: AttachedToxic
+    stub: Stub
+    task: asyncio.Task[None] | None = None
+    removed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Link:
+    """Feeds chunks through the stages of a direction's toxics, in order, to the destination."""
+
+    def __init__(self, destination: Destination, toxics: list[AttachedToxic]) -> None:
+        self._destination = destination
+        self._loop = asyncio.get_running_loop()
+        self._stages: list[Stage] = []
+        self._waiting = 0
+        self._holding_source = False
+        self._closed = False
+        self.transferred = 0
+        for attached in toxics:
+            self.add(attached)
+
+    def feed(self, data: bytes) -> None:
+        """Bytes came from the source."""
+        self.transferred += len(data)
+        if not self._stages:
+            self._destination.write(data)
+        else:
+            self._take(0, Chunk(data, self._loop.time()))
+
+    def end(self) -> None:
+        """The source will send no more."""
+        if not self._stages:
+            self._destination.end()
+        else:
+            self._take(0, Chunk(b"", self._loop.time(), ends=True))
+
+    def add(self, attached: AttachedToxic) -> None:
+        """A new toxic, after the others; the one before it lets go of what it holds."""
+        if self._stages:
+            self._stages[-1].stub.interrupt()
+        stage = Stage(
+            attached, Stub(lambda chunk: self._pass_on(stage, chunk), lambda: self._close(stage), self._taken)
+        )
+        self._stages.append(stage)
+        stage.task = self._loop.create_task(self._run(stage))
+
+    def update(self, attached: AttachedToxic) -> None:
+        """A toxic's attributes changed: it lets go of the chunk it holds and goes on with the new ones."""
+        for stage in self._stages:
+            if stage.attached is attached:
+                stage.stub.interrupt()
+
+    def remove(self, attached: AttachedToxic) -> None:
+        """A toxic is taken away: everything it holds goes on at once."""
+        for stage in self._stages:
+            if stage.attached is attached:
+                stage.removed.set()
+                stage.stub.interrupt()
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self._closed = True
+        for stage in self._stages:
+            if stage.task is not None:
+                stage.task.cancel()
+        self._stages.clear()
+
+    async def _run(self, stage: Stage) -> None:
+        stub = stage.stub
+        while not stage.removed.is_set():
+            stub.resume()
+            # Toxiproxy draws the toxicity once a connection, and again at every interruption.
+            if random.random() < stage.attached.toxicity:
+                await stage.attached.toxic.pipe(stub)
+            else:
+                await _pass_through(stub)
+            if not stub.is_interrupted:
+                # The toxic closed the connection: nothing goes through here any more.
+                await stub.interruption()
+        stage.attached.toxic.removed(stub)
+        if not self._closed:
+            for chunk in stub.waiting:
+                self._taken(len(chunk.data))
+                self._pass_on(stage, chunk)
+            self._stages.remove(stage)
+
+    def _take(self, index: int, chunk: Chunk) -> None:
+        self._waiting += len(chunk.data)
+        self._stages[index].stub.put(chunk)
+        self._balance()
+
+    def _pass_on(self, stage: Stage, chunk: Chunk) -> None:
+        if self._closed:
+            return
+        following = self._stages.index(stage) + 1
+        if following < len(self._stages):
+            self._take(following, chunk)
+        elif chunk.ends:
+            self._destination.end()
+        else:
+            self._destination.write(chunk.data)
+
+    def _taken(self, size: int) -> None:
+        self._waiting -= size
+        self._balance()
+
+    def _balance(self) -> None:
+        hold = self._waiting > HIGH_WATER
+        if hold is not self._holding_source:
+            self._holding_source = hold
+            self._destination.hold_source(held=hold)
+
+    def _close(self, stage: Stage) -> None:
+        self._destination.close_connection(reset=isinstance(stage.attached.toxic, ResetPeer))
+
+
+async def _pass_through(stub: Stub) -> None:
+    while (chunk := await stub.read()) is not None:
+        stub.write(chunk)

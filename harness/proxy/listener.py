@@ -1,0 +1,141 @@
+"""A listening port that can do what a sleeping host does: accept, refuse, or leave connection requests unanswered.
+
+Linux facts used here, each held by a test: `shutdown` on a listening socket refuses connections and keeps its port;
+a full accept queue drops connection requests, which the client's kernel retransmits; SO_MEMINFO counts those drops.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+import struct
+import sys
+from collections.abc import Callable
+
+from harness.errors import UserError
+
+BACKLOG = 1024
+SO_MEMINFO = 55
+SK_MEMINFO_DROPS = 8
+MEMINFO = struct.Struct("9I")
+DROP_POLL_S = 0.01
+PORT_TRIES = 20
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket bound to host and port, not listening yet; port 0 is any free one. Raises `OSError`."""
+    for _ in range(PORT_TRIES):
+        handle = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            handle.bind((host, port or _free_port(host)))
+        except OSError as error:
+            handle.close()
+            if port == 0 and error.errno == errno.EADDRINUSE:
+                continue
+            raise
+        handle.setblocking(False)
+        return handle
+    raise OSError(errno.EADDRINUSE, f"no free port on {host}")
+
+
+def _free_port(host: str) -> int:
+    # Bound explicitly afterwards: a port the kernel chose itself is given up by `shutdown`.
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Listener:
+    """Accepts connections on one port and hands their sockets on."""
+
+    def __init__(self, host: str, port: int, accepted: Callable[[socket.socket], None]) -> None:
+        self._accepted = accepted
+        self._loop = asyncio.get_running_loop()
+        self._socket = bound(host, port)
+        self._filler: socket.socket | None = None
+        self._polling: asyncio.Task[None] | None = None
+        self.address: tuple[str, int] = self._socket.getsockname()[:2]
+        self.accept()
+
+    def accept(self) -> None:
+        """Accept connections, those that wait first."""
+        self._stop_dropping()
+        self._socket.listen(BACKLOG)
+        self._loop.add_reader(self._socket, self._on_readable)
+        self._on_readable()
+
+    def refuse(self) -> None:
+        """Refuse connections; the port stays ours."""
+        self._stop_dropping()
+        self._on_readable()
+        self._loop.remove_reader(self._socket)
+        self._socket.shutdown(socket.SHUT_RD)
+
+    def drop(self, first_attempt: Callable[[], None]) -> None:
+        """Leave connection requests without an answer; tell when the first one came (within 10 ms)."""
+        if sys.platform != "linux":
+            raise UserError("connection requests can only be dropped on Linux", where="while_waking drop")
+        self._on_readable()
+        self._loop.remove_reader(self._socket)
+        self._socket.listen(0)
+        # A queue of length 0 still takes one connection: fill it with our own. Not with more: the kernel would send
+        # the request of a second one again and again, and each would count as an attempt.
+        self._filler = self._fill()
+        self._polling = self._loop.create_task(self._poll_drops(first_attempt))
+
+    def close(self) -> None:
+        """Unbind the port."""
+        self._stop_dropping()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+    def _on_readable(self) -> None:
+        while True:
+            try:
+                accepted, _ = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # Not listening (refusing), or out of descriptors: the next readiness tries again.
+                if error.errno in (errno.EINVAL, errno.EMFILE, errno.ENFILE):
+                    return
+                raise
+            self._accepted(accepted)
+
+    def _fill(self) -> socket.socket:
+        filler = socket.socket(self._socket.family)
+        filler.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            filler.connect(self.address)
+        return filler
+
+    async def _poll_drops(self, first_attempt: Callable[[], None]) -> None:
+        before = self._drops()
+        while self._drops() == before:  # noqa: ASYNC110 - the kernel counts; there is nothing to wait on
+            await asyncio.sleep(DROP_POLL_S)
+        first_attempt()
+
+    def _drops(self) -> int:
+        drops: int = MEMINFO.unpack(self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO.size))[
+            SK_MEMINFO_DROPS
+        ]
+        return drops
+
+    def _stop_dropping(self) -> None:
+        if self._polling is not None:
+            self._polling.cancel()
+            self._polling = None
+        if self._filler is None:
+            return
+        ours = self._filler.getsockname()
+        self._filler.close()
+        self._filler = None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                accepted, address = self._socket.accept()
+                if address == ours:
+                    accepted.close()
+                else:
+                    self._accepted(accepted)
