@@ -1,0 +1,78 @@
+"""The open-loop user: one Locust user that starts a greenlet for every scheduled arrival.
+
+Stock Locust users wait for an answer before they ask again, so a stalled database would stop the arrivals and hide
+its own failures (coordinated omission). Here the schedule alone decides when a request starts, and its latency
+counts from the moment it was meant to start.
+"""
+
+import time
+from typing import Any, ClassVar
+
+import gevent
+from gevent.pool import Group
+from locust import task
+from locust.contrib.fasthttp import FastHttpUser
+
+from harness.arrivals import Arrival
+from harness.load.records import outcome_of
+from harness.service.routes import ROUTES
+
+SPIN_S = 0.0005
+"""gevent's timers are a little late: the last half millisecond is waited for by yielding only."""
+
+
+class OpenLoopUser(FastHttpUser):
+    """Drives bursts: subclasses say where they come from, by `next_burst`."""
+
+    abstract: ClassVar[bool] = True
+    fixed_count: ClassVar[int] = 1
+    # Never queue a request behind another one, never ask twice, never follow.
+    concurrency = 1_000_000
+    max_retries = 0
+    max_redirects = 0
+
+    def next_burst(self) -> tuple[float, tuple[Arrival, ...], float]:
+        """Waits for the next burst: its start on the monotonic clock, its arrivals, and `hold_s`."""
+        raise NotImplementedError
+
+    def burst_ended(self) -> None:
+        """Every request of the burst has ended."""
+
+    @task
+    def play(self) -> None:
+        """One burst, from its start to the end of its last request."""
+        start_s, arrivals, hold_s = self.next_burst()
+        requests = Group()
+        for arrival in arrivals:
+            wait_until(start_s + arrival.at_s)
+            requests.start(gevent.Greenlet(self._ask, arrival, start_s, hold_s))
+        requests.join()
+        self.burst_ended()
+
+    def _ask(self, arrival: Arrival, start_s: float, hold_s: float) -> None:
+        route = ROUTES[arrival.request]
+        arrival_s = start_s + arrival.at_s
+        context: dict[str, Any] = {"number": arrival.number, "arrival_s": arrival_s, "start_s": time.monotonic()}
+        with self.client.request(
+            route.method,
+            route.url(arrival.key, hold_s=hold_s),
+            name=arrival.request.value,
+            catch_response=True,
+            context=context,
+        ) as answer:
+            context["end_s"] = time.monotonic()
+            # Locust's own statistics count from the intended start too.
+            answer.request_meta["response_time"] = (context["end_s"] - arrival_s) * 1000
+            outcome, _ = outcome_of(
+                answer.status_code or 0, answer.headers or {}, answer.content or b"", answer.request_meta["exception"]
+            )
+            if outcome == "ok":
+                answer.success()
+            else:
+                answer.failure(outcome)
+
+
+def wait_until(at_s: float) -> None:
+    """Yield to the other greenlets until this moment of the monotonic clock."""
+    while (left_s := at_s - time.monotonic()) > 0:
+        gevent.sleep(max(0.0, left_s - SPIN_S))

@@ -1,0 +1,81 @@
+"""`python -m harness.service`: the service as a child of the harness, its settings from the environment.
+
+DATABASE_URL and the DATABASE_* settings; see harness/pool.py. Says `ready` with its port and `pool` samples, and
+warms the pool when told to.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import socket
+import sys
+
+import uvicorn
+
+from harness.child import commands, emit
+from harness.errors import UserError
+from harness.pool import PoolConfiguration
+from harness.service.app import create_app
+from harness.service.database import create_engine
+from harness.service.observation import PoolSample
+from harness.service.requests import Database
+from harness.service.sampling import Timeline
+
+HOST = "127.0.0.1"
+
+
+async def serve() -> None:
+    """Serve until stdin ends."""
+    pool = PoolConfiguration.from_environment(os.environ)
+    timeline = Timeline(_emit_sample)
+    engine = create_engine(os.environ["DATABASE_URL"], pool, watch=timeline.watch)
+    database = Database(engine, timeline.watch)
+    listening = socket.create_server((os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0"))), backlog=4096)
+    config = uvicorn.Config(
+        create_app(database),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        loop="none",
+        timeout_keep_alive=600,
+        timeout_graceful_shutdown=0,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 - serve() without its signal handlers
+    sampling = asyncio.create_task(timeline.run())
+    gc.freeze()
+    emit({"record": "ready", "port": listening.getsockname()[1]})
+    async for command in commands():
+        if command["command"] == "warm":
+            await _warm(database, command["connections"])
+    # Nobody waits for the answers any more, and a pool full of hanging connections would take its time.
+    sampling.cancel()
+    serving.cancel()
+    for task in (sampling, serving):
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _warm(database: Database, connections: int) -> None:
+    try:
+        await database.warm(connections)
+    except* Exception as group:  # noqa: BLE001 - told to the parent, which decides
+        first = group.exceptions[0]
+        emit({"record": "warm_failed", "error": f"{type(first).__name__}: {first}"})
+    else:
+        emit({"record": "warmed", "at_s": asyncio.get_running_loop().time(), "connections": connections})
+
+
+def _emit_sample(sample: PoolSample) -> None:
+    emit({"record": "pool", **sample.to_record()})
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(serve())
+    except UserError as error:
+        sys.exit(str(error))
+    # Connections that hang would keep the interpreter: everything worth keeping has been said.
+    sys.stdout.flush()
+    os._exit(0)

@@ -1,0 +1,61 @@
+"""The HTTP service. Every answer says in Server-Timing where its time went; every failure is a problem+json.
+
+A client that disconnects does not end its request here (Starlette lets the endpoint run on), so a request whose
+client gave up keeps its place in the pool's queue and its connection, as in most services in production.
+"""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import FastAPI, Path, Query
+from fastapi.responses import JSONResponse, Response
+
+from harness.arrivals import RequestName
+from harness.outcomes import Outcome
+from harness.service.requests import Answer, Database
+from harness.service.routes import PROBLEM_JSON
+
+Key = Annotated[int, Path(ge=0)]
+
+
+def create_app(database: Database) -> FastAPI:
+    """The application over one database."""
+    app = FastAPI(title="coldstart: the service under test", docs_url=None, redoc_url=None)
+
+    @app.get("/tracks/{key}")
+    async def read_track(key: Key) -> Response:
+        return answered(await database.perform(RequestName.READ_TRACK, key))
+
+    @app.get("/tracks")
+    async def list_tracks(after: Annotated[int, Query(ge=0)] = 0) -> Response:
+        return answered(await database.perform(RequestName.LIST_TRACKS, after))
+
+    @app.post("/tracks/{key}/plays")
+    async def write_play(key: Key) -> Response:
+        return answered(await database.perform(RequestName.WRITE_PLAY, key))
+
+    @app.post("/tracks/{key}/hold")
+    async def hold_connection(key: Key, hold_s: Annotated[float, Query(ge=0, le=3600)] = 1.0) -> Response:
+        return answered(await database.perform(RequestName.HOLD_CONNECTION, key, hold_s=hold_s))
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Whether the process answers; asks the database nothing."""
+        return {"status": "ok"}
+
+    return app
+
+
+def answered(answer: Answer) -> Response:
+    """The HTTP answer to a request that ended like this."""
+    headers = {"Server-Timing": answer.server_timing}
+    if answer.outcome is Outcome.OK:
+        return JSONResponse(answer.body, headers=headers)
+    status = answer.outcome.http_status
+    problem = {
+        "type": answer.outcome.value,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": answer.error,
+    }
+    return JSONResponse(problem, status, headers=headers, media_type=PROBLEM_JSON)

@@ -1,0 +1,44 @@
+"""The one place that builds an engine: the reference service's settings, every default that matters passed on purpose."""
+
+import uuid
+
+from sqlalchemy import URL, AsyncAdaptedQueuePool, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from harness.pool import PoolConfiguration
+from harness.service.observation import ObservedConnection, PoolWatch
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+NEVER_RECYCLE = -1
+
+
+def create_engine(url: str | URL, pool: PoolConfiguration, *, watch: PoolWatch) -> AsyncEngine:
+    """An engine on `postgresql+asyncpg://…` with this pool, watched by `watch`."""
+    address = make_url(url)
+    connect_args = {
+        # The reference's own: unique names and no caches, so that no prepared statement can conflict.
+        "prepared_statement_name_func": lambda: f"__asyncpg_{uuid.uuid4()}__",
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        # asyncpg reads None as no timeout; its own default for connecting would be 60 s.
+        "command_timeout": pool.statement_timeout_s or None,
+        "timeout": pool.connection_timeout_s or None,
+        "connection_class": ObservedConnection,
+    }
+    if address.host in LOOPBACK and "ssl" not in address.query and "sslmode" not in address.query:
+        # asyncpg's default asks every server for TLS first, one round trip more.
+        connect_args["ssl"] = False
+    engine = create_async_engine(
+        address,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=pool.pool_size,
+        max_overflow=pool.max_overflow,
+        pool_timeout=pool.pool_timeout_s,
+        pool_recycle=pool.pool_recycle_s or NEVER_RECYCLE,
+        pool_pre_ping=pool.pool_pre_ping,
+        pool_use_lifo=pool.use_lifo,
+        pool_reset_on_return="rollback",
+        connect_args=connect_args,
+    )
+    watch.attach(engine)
+    return engine

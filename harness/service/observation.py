@@ -1,0 +1,152 @@
+"""Watching a pool through the seams its libraries offer: SQLAlchemy's events, and asyncpg's connection class.
+
+Nothing of either library is patched. SQLAlchemy counts no waiters and gives limits for sizes, so the columns of the
+pool's timeline are counted here from what its events say and from `checkedout()` and `checkedin()`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
+from harness.outcomes import Phase
+from harness.service.trace import TRACE
+
+HELD = "coldstart_held"
+
+
+class ObservedConnection(asyncpg.Connection[asyncpg.Record]):
+    """An asyncpg connection that times the pre-ping: all that a request does with one before it is checked out."""
+
+    __slots__ = ()
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401, ASYNC109 - asyncpg's own
+        with _Ping():
+            return await super().execute(query, *args, timeout=timeout)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncpg's own
+        with _Ping():
+            return await super().fetchrow(query, *args, **options)
+
+
+class _Ping:
+    """Counts the time inside as the ping's when a request is between the queue and its checkout."""
+
+    def __enter__(self) -> None:
+        trace = TRACE.get()
+        self._trace = trace if trace is not None and trace.phase is Phase.CHECKOUT else None
+        if self._trace is not None:
+            self._trace.ping_began()
+
+    def __exit__(self, *_: object) -> None:
+        if self._trace is not None:
+            self._trace.ping_ended()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSample:
+    """The pool at one moment, by the names of harness/columns.py."""
+
+    at_s: float
+    size: int
+    idle: int
+    checked_out: int
+    overflow: int
+    connecting: int
+    waiting: int
+
+    def to_record(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class PoolWatch:
+    """Counts what a pool's requests are doing, and tells a listener whenever that changes."""
+
+    def __init__(self, changed: Callable[[], None] | None = None) -> None:
+        self._changed = changed or (lambda: None)
+        self._pool: QueuePool | None = None
+        self._pool_size = 0
+        self._checking_out = 0
+        self._connecting = 0
+        self._held = 0
+
+    def attach(self, engine: AsyncEngine) -> None:
+        """Watch this engine's pool."""
+        pool = engine.sync_engine.pool
+        assert isinstance(pool, QueuePool)
+        self._pool = pool
+        self._pool_size = pool.size()
+        event.listen(engine.sync_engine, "do_connect", self._do_connect)
+        event.listen(pool, "connect", self._connected)
+        event.listen(pool, "checkout", self._checked_out)
+        event.listen(pool, "checkin", self._checked_in)
+        for name in ("invalidate", "close", "close_detached"):
+            event.listen(pool, name, lambda *_: self._changed())
+
+    def sample(self) -> PoolSample:
+        """The pool now."""
+        assert self._pool is not None
+        checked_out = self._pool.checkedout()
+        idle = self._pool.checkedin()
+        # Whoever is checking out and has no slot yet is waiting for one.
+        waiting = max(0, self._checking_out - max(0, checked_out - self._held))
+        return PoolSample(
+            at_s=asyncio.get_running_loop().time(),
+            size=checked_out + idle,
+            idle=idle,
+            checked_out=checked_out,
+            overflow=max(0, checked_out + idle - self._pool_size),
+            connecting=self._connecting,
+            waiting=waiting,
+        )
+
+    def checkout_began(self) -> None:
+        self._checking_out += 1
+        self._changed()
+
+    def checkout_ended(self) -> None:
+        self._checking_out -= 1
+        trace = TRACE.get()
+        if trace is not None and trace.connecting_since_s is not None:
+            # The connection was made and then failed while SQLAlchemy was preparing it.
+            self._connect_ended(failed=True)
+        self._changed()
+
+    def _do_connect(self, dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's own
+        # Making the connection here, as the default would, times it and knows of its failure too.
+        self._connecting += 1
+        if (trace := TRACE.get()) is not None:
+            trace.connect_began()
+        self._changed()
+        try:
+            return dialect.connect(*arguments, **parameters)
+        except BaseException:
+            self._connect_ended(failed=True)
+            raise
+
+    def _connected(self, *_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+        self._connect_ended(failed=False)
+        self._changed()
+
+    def _connect_ended(self, *, failed: bool) -> None:
+        self._connecting -= 1
+        if (trace := TRACE.get()) is not None:
+            trace.connect_ended(failed=failed)
+
+    def _checked_out(self, _connection: Any, record: Any, _proxy: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+        record.record_info[HELD] = True
+        self._held += 1
+        if (trace := TRACE.get()) is not None:
+            trace.checked_out()
+        self._changed()
+
+    def _checked_in(self, _connection: Any, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+        # A connection whose ping failed comes back without ever having been checked out.
+        if record.record_info.pop(HELD, False):
+            self._held -= 1
+        self._changed()

@@ -1,0 +1,136 @@
+"""What the service does for each request: the same functions behind HTTP and in virtual time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from harness.arrivals import RequestName
+from harness.outcomes import Outcome, classify, driver_exception
+from harness.service.observation import PoolWatch
+from harness.service.statements import LIST_TRACKS, READ_TRACK, WRITE_PLAY, track_id
+from harness.service.trace import TRACE, RequestTrace
+
+READ = text(READ_TRACK.sql)
+LIST = text(LIST_TRACKS.sql)
+WRITE = text(WRITE_PLAY.sql)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How a request ended, and how long each part of it took, in seconds."""
+
+    outcome: Outcome
+    error: str | None
+    """The name of the exception below SQLAlchemy's wrapping; None when ok."""
+    checkout_s: float
+    connect_s: float
+    ping_s: float
+    query_s: float
+    body: Any = None
+
+    @property
+    def server_timing(self) -> str:
+        """The Server-Timing header, in ms (W3C Server Timing)."""
+        parts = {"checkout": self.checkout_s, "connect": self.connect_s, "ping": self.ping_s, "query": self.query_s}
+        return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in parts.items())
+
+
+class Database:
+    """An engine and its watch: all that a request needs."""
+
+    def __init__(self, engine: AsyncEngine, watch: PoolWatch) -> None:
+        self.engine = engine
+        self.watch = watch
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Check a connection out, and in again."""
+        connection = self.engine.connect()
+        self.watch.checkout_began()
+        try:
+            await connection.start()
+        finally:
+            self.watch.checkout_ended()
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def perform(self, request: RequestName, key: int, *, hold_s: float = 0.0) -> Answer:
+        """Carry out one request; whatever goes wrong is its outcome. A cancellation goes through."""
+        trace = RequestTrace()
+        token = TRACE.set(trace)
+        outcome, error, body = Outcome.OK, None, None
+        try:
+            body = await REQUESTS[request](self, track_id(key), hold_s)
+        except Exception as exception:  # noqa: BLE001 - every exception is an outcome, with its name
+            outcome = classify(exception, trace.phase)
+            error = type(driver_exception(exception)).__name__
+        finally:
+            trace.ended()
+            TRACE.reset(token)
+        return Answer(
+            outcome=outcome,
+            error=error,
+            checkout_s=trace.checkout_s,
+            connect_s=trace.connect_s,
+            ping_s=trace.ping_s,
+            query_s=trace.query_s,
+            body=body,
+        )
+
+    async def warm(self, connections: int) -> None:
+        """Open `connections` connections at once, use each, and give all of them back."""
+        together = asyncio.Barrier(connections)
+
+        async def use_one() -> None:
+            async with self.connection() as connection:
+                await connection.execute(text("SELECT 1"))
+                await together.wait()
+
+        if connections:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(connections):
+                    group.create_task(use_one())
+
+
+async def read_track(database: Database, track: int, _hold_s: float) -> Any:  # noqa: ANN401 - JSON
+    """One track with its artist, by primary key."""
+    async with database.connection() as connection:
+        row = (await connection.execute(READ, {"id": track})).mappings().one()
+    return dict(row)
+
+
+async def list_tracks(database: Database, track: int, _hold_s: float) -> Any:  # noqa: ANN401 - JSON
+    """A page of tracks."""
+    async with database.connection() as connection:
+        rows = (await connection.execute(LIST, {"after": track})).mappings().all()
+    return [dict(row) for row in rows]
+
+
+async def write_play(database: Database, track: int, _hold_s: float) -> Any:  # noqa: ANN401 - JSON
+    """Record that a track was played."""
+    async with database.connection() as connection, connection.begin():
+        await connection.execute(WRITE, {"track_id": track})
+    return {"track_id": track}
+
+
+async def hold_connection(database: Database, track: int, hold_s: float) -> Any:  # noqa: ANN401 - JSON
+    """What services do wrong: wait for something else, an upload perhaps, with a connection checked out."""
+    async with database.connection() as connection:
+        row = (await connection.execute(READ, {"id": track})).mappings().one()
+        await asyncio.sleep(hold_s)
+    return dict(row)
+
+
+REQUESTS: dict[RequestName, Callable[[Database, int, float], Awaitable[Any]]] = {
+    RequestName.READ_TRACK: read_track,
+    RequestName.LIST_TRACKS: list_tracks,
+    RequestName.WRITE_PLAY: write_play,
+    RequestName.HOLD_CONNECTION: hold_connection,
+}

@@ -1,0 +1,33 @@
+"""The pool's timeline: a sample every 50 ms and at every event, at most one a millisecond."""
+
+import asyncio
+from collections.abc import Callable
+
+from harness.service.observation import PoolSample, PoolWatch
+
+EVERY_S = 0.05
+AT_MOST_EVERY_S = 0.001
+
+
+class Timeline:
+    """Samples a watched pool as long as `run` runs."""
+
+    def __init__(self, take: Callable[[PoolSample], None]) -> None:
+        self._take = take
+        self._due: asyncio.TimerHandle | None = None
+        self.watch = PoolWatch(self._changed)
+
+    async def run(self) -> None:
+        """Sample every 50 ms until cancelled."""
+        while True:
+            self._take(self.watch.sample())
+            await asyncio.sleep(EVERY_S)
+
+    def _changed(self) -> None:
+        # Events come in bursts that belong together: one sample a millisecond shows where they led.
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(AT_MOST_EVERY_S, self._sample)
+
+    def _sample(self) -> None:
+        self._due = None
+        self._take(self.watch.sample())
