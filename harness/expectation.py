@@ -72,3 +72,6 @@ class Judgement:
     statement: str
     verdict: Verdict
     why: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return {"pool": self.pool, "statement": self.statement, "verdict": self.verdict.value, "why": self.why}

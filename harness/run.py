@@ -14,13 +14,12 @@ from harness.analysis.judge import judge
 from harness.errors import StackError, UserError
 from harness.expectation import Judgement, Verdict
 from harness.results import RunWriter
+from harness.results.folder import DEFAULT_RUNS
 from harness.scenario import Scenario
 from harness.stacks.base import Progress, Recorder, RunningStack, RunOptions, Stack
 from harness.stacks.choose import choose
 from harness.summary import TrialSummary
 from harness.trial import Trial
-
-DEFAULT_RUNS = Path("results") / "runs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +50,7 @@ class FinishedRun:
             "folder": str(self.folder),
             "trials": [one.to_json() for one in self.summaries if not one.trial.is_control],
             "controls": [one.to_json() for one in self.summaries if one.trial.is_control],
-            "expectations": [
-                {"pool": one.pool, "statement": one.statement, "verdict": one.verdict.value, "why": one.why}
-                for one in self.judgements
-            ],
+            "expectations": [one.to_json() for one in self.judgements],
         }
 
 
@@ -94,7 +90,12 @@ def execute(
         status = _record(chosen, trials, replace(options, logs=writer.logs), parallelism.trials, writer, progress)
     finally:
         writer.close(status)
-    run = load(writer.folder)
+        run = load(writer.folder)
+        run.summary.to_csv(writer.folder / "summary.csv", index=False)
+        if status == "failed":
+            progress.say(f"what was measured until then is kept in {writer.folder}")
+    judgements = judge(scenario, run.summaries)
+    writer.judged(judgements)
     if charts:
         progress.say("drawing the charts")
         draw_charts(run, writer.folder / "charts")
@@ -105,7 +106,7 @@ def execute(
         scenario=scenario,
         status=status,
         summaries=run.summaries,
-        judgements=judge(scenario, run.summaries),
+        judgements=judgements,
     )
 
 
@@ -134,7 +135,7 @@ async def _run_all(
     # asyncio.run turns Ctrl-C into a cancellation of this task; being asked to terminate ends a run the same way.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     places = asyncio.Semaphore(parallel)
-    async with stack.running(options) as running, asyncio.TaskGroup() as group:
+    async with stack.running(trials, options) as running, asyncio.TaskGroup() as group:
         writer.add_versions(running.versions())
         for trial in trials:
             group.create_task(_run_one(running, trial, places, writer, progress), name=f"trial {trial.number}")

@@ -75,3 +75,31 @@ class TrialSummary:
             "kept_schedule": self.kept_schedule,
             "wake_late_s": self.wake_late_s,
         }
+
+    def to_row(self) -> dict[str, Any]:
+        """The row of summary.csv: the same numbers, flat; a quantile that does not exist stays empty."""
+        wake = self.trial.wake_json() or {"profile": None, "latency_s": None, "on_suspend": None, "while_waking": None}
+        return {
+            "trial": self.trial.number,
+            "seed": self.trial.seed,
+            "control": self.trial.is_control,
+            **{f"wake_{name}": value for name, value in wake.items()},
+            **self.trial.pool.to_json(),
+            "requests": self.requests,
+            "failed": self.failed,
+            **{outcome.value: self.count(outcome) for outcome in Outcome},
+            "exhaustion": self.exhaustion,
+            **{f"latency_{name}_s": self.latency_s.get(name) for name in ("p50", "p95", "p99", "max")},
+            **{f"checkout_wait_{name}_s": self.checkout_wait_s.get(name) for name in ("p50", "p95", "max")},
+            "peak_checked_out": self.peak_checked_out,
+            "peak_waiting": self.peak_waiting,
+            "woke_after_s": self.woke_after_s,
+            "recovered_after_s": self.recovered_after_s,
+            "utilization_alert_s": self.utilization_alert_s,
+            "first_failure_s": self.first_failure_s,
+            "late_start_p99_s": self.late_start_s.get("p99"),
+            "late_start_max_s": self.late_start_s.get("max"),
+            "kept_schedule": self.kept_schedule,
+            "complete": self.complete,
+            "wall_s": self.wall_s,
+        }

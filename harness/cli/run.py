@@ -14,7 +14,6 @@ from harness.stacks.base import RunOptions
 from harness.stacks.choose import STACKS
 from harness.trial import trials_of
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -33,8 +32,6 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to run.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What the arrivals and the wakes are drawn from.")
 @click.option("--parallel", type=click.IntRange(min=1), help="Trials at a time; left out, the stack decides.")
-@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Locust workers a trial.")
-@click.option("--locustfile", type=FILE, help="Your own Locust users.")
 @click.option("--service-time", "service_time_s", type=float, metavar="SECONDS", help="Simulated only: a query's time.")
 @click.option("--connect-time", "connect_time_s", type=float, metavar="SECONDS", help="Simulated only: a connect.")
 @click.option("--control/--no-control", default=True, show_default=True, help="Also the same arrivals, compute awake.")
@@ -51,8 +48,6 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     trials = trials_of(scenario, seed=given["seed"], repeat=given["repeat"], control=given["control"])
     options = RunOptions(
         parallel=given["parallel"],
-        workers=given["workers"],
-        locustfile=given["locustfile"],
         service_time_s=given["service_time_s"],
         connect_time_s=given["connect_time_s"],
     )

@@ -8,6 +8,7 @@ Loaded by Locust itself, as a locustfile (`locust -f …/harness/load/child.py -
 import json
 import os
 import time
+import traceback
 from typing import Any
 
 import gevent
@@ -63,7 +64,16 @@ def _read_stdin() -> None:
 
 
 @events.request.add_listener
-def _record(name: str, response: Any, exception: Any, context: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - Locust's own
+def _record(**request: Any) -> None:  # noqa: ANN401 - Locust's own
+    try:
+        _emit_request(**request)
+    except Exception:  # noqa: BLE001 - whatever it is, nothing may be lost silently
+        # Locust would log it and go on without the request; the parent must know.
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _emit_request(name: str, response: Any, exception: Any, context: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - Locust's own
     answered = response is not None and bool(response.status_code)
     record = row(
         number=context["number"],

@@ -35,7 +35,7 @@ def outcome_of(
     return ("ok", None) if 200 <= status < 400 else ("error", f"HTTP {status}")
 
 
-def row(
+def row(  # noqa: PLR0913 - one argument a column
     *,
     number: int,
     request: str,

@@ -6,7 +6,7 @@ counts from the moment it was meant to start.
 """
 
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 import gevent
 from gevent.pool import Group
@@ -24,8 +24,8 @@ SPIN_S = 0.0005
 class OpenLoopUser(FastHttpUser):
     """Drives bursts: subclasses say where they come from, by `next_burst`."""
 
-    abstract: ClassVar[bool] = True
-    fixed_count: ClassVar[int] = 1
+    abstract = True
+    fixed_count = 1
     # Never queue a request behind another one, never ask twice, never follow.
     concurrency = 1_000_000
     max_retries = 0
@@ -60,9 +60,10 @@ class OpenLoopUser(FastHttpUser):
             catch_response=True,
             context=context,
         ) as answer:
-            context["end_s"] = time.monotonic()
-            # Locust's own statistics count from the intended start too.
-            answer.request_meta["response_time"] = (context["end_s"] - arrival_s) * 1000
+            end_s = time.monotonic()
+            # Locust has made a copy of the context; its own statistics count from the intended start too.
+            answer.request_meta["context"]["end_s"] = end_s
+            answer.request_meta["response_time"] = (end_s - arrival_s) * 1000
             outcome, _ = outcome_of(
                 answer.status_code or 0, answer.headers or {}, answer.content or b"", answer.request_meta["exception"]
             )

@@ -31,7 +31,7 @@ async def serve() -> None:
     timeline = Timeline(_emit_sample)
     engine = create_engine(os.environ["DATABASE_URL"], pool, watch=timeline.watch)
     database = Database(engine, timeline.watch)
-    listening = socket.create_server((os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0"))), backlog=4096)
+    listening = _listen(os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0")))
     config = uvicorn.Config(
         create_app(database),
         log_level="warning",
@@ -55,6 +55,15 @@ async def serve() -> None:
     for task in (sampling, serving):
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # asyncio turns Nagle's algorithm off only where the socket names its protocol; else answers come 40 ms late.
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, proto=socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    listening.listen(4096)
+    return listening
 
 
 async def _warm(database: Database, connections: int) -> None:

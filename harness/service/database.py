@@ -1,4 +1,4 @@
-"""The one place that builds an engine: the reference service's settings, every default that matters passed on purpose."""
+"""The one place that builds an engine, by the reference service's settings; every default that matters is given."""
 
 import uuid
 

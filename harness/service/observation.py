@@ -7,7 +7,7 @@ pool's timeline are counted here from what its events say and from `checkedout()
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from sqlalchemy import event
@@ -20,7 +20,14 @@ from harness.service.trace import TRACE
 HELD = "coldstart_held"
 
 
-class ObservedConnection(asyncpg.Connection[asyncpg.Record]):
+if TYPE_CHECKING:
+    _Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    # Generic for the type checker only.
+    _Connection = asyncpg.Connection
+
+
+class ObservedConnection(_Connection):
     """An asyncpg connection that times the pre-ping: all that a request does with one before it is checked out."""
 
     __slots__ = ()

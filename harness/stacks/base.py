@@ -44,9 +44,6 @@ class RunOptions:
 
     parallel: int | None = None
     """Trials at a time; None: the stack decides, and says why."""
-    workers: int = 0
-    """Locust workers a trial; 0: one process that is its own master."""
-    locustfile: Path | None = None
     service_time_s: float | None = None
     connect_time_s: float | None = None
     logs: Path = field(default_factory=Path)
@@ -77,7 +74,7 @@ class Stack(Protocol):
 
     def versions(self) -> dict[str, str]: ...
 
-    def running(self, options: RunOptions) -> AbstractAsyncContextManager["RunningStack"]: ...
+    def running(self, trials: Sequence[Trial], options: RunOptions) -> AbstractAsyncContextManager["RunningStack"]: ...
 
 
 class RunningStack(Protocol):

@@ -24,8 +24,7 @@ async def start_load(host: str, scenario: Scenario, *, log: Path) -> Child:
         "--skip-log-setup", "--only-summary",
     ]  # fmt: skip
     environment = {"COLDSTART_CLIENT_TIMEOUT_S": f"{scenario.client_timeout_s:g}"}
-    child = await Child.start("locust", argv, log=log, environment=environment)
-    return child
+    return await Child.start("locust", argv, log=log, environment=environment)
 
 
 def order(burst: Burst, *, at_s: float, seed: int) -> dict[str, object]:

@@ -1,0 +1,43 @@
+"""Draws every chart that a run has data for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from harness.analysis.charts.latency import latency_chart
+from harness.analysis.charts.outcomes import outcomes_chart
+from harness.analysis.charts.pool import pool_chart
+from harness.analysis.charts.requests import requests_chart
+from harness.analysis.load import Run
+
+STYLE = Path(__file__).parent / "coldstart.mplstyle"
+# Without a date in it, the same run gives the same file.
+METADATA = {"svg": {"Date": None}, "png": {"Software": None}}
+
+
+def draw_charts(run: Run, folder: Path) -> list[Path]:
+    """Draw the run's charts into `folder`; the files written, none for a run without requests."""
+    written = []
+    with matplotlib.style.context(STYLE):
+        for name, figure in _charts(run):
+            folder.mkdir(parents=True, exist_ok=True)
+            for form, metadata in METADATA.items():
+                path = folder / f"{name}.{form}"
+                figure.savefig(path, format=form, metadata=metadata)
+                written.append(path)
+    return written
+
+
+def _charts(run: Run) -> Iterator[tuple[str, Figure]]:
+    woken = [one for one in run.summaries if not one.trial.is_control]
+    if not woken:
+        return
+    yield "outcomes", outcomes_chart(woken)
+    yield "latency", latency_chart(run)
+    seed = min(one.trial.seed for one in woken)
+    for latency_s in dict.fromkeys(one.trial.wake_latency_s for one in woken if one.trial.seed == seed):
+        met = [one for one in woken if one.trial.wake_latency_s == latency_s and one.trial.seed == seed]
+        yield f"requests-wake-{latency_s:.3g}s", requests_chart(run, met)
+        yield f"pool-wake-{latency_s:.3g}s", pool_chart(run, met)

@@ -1,0 +1,45 @@
+"""Latency distributions: the share of all requests answered within a time, a line a pool, a panel a wake."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from harness.analysis.charts.paper import MARK_COLOUR, POOL_COLOURS, POOL_LINES, stacked_panels
+from harness.analysis.load import Run
+from harness.outcomes import Outcome
+
+LEAST_S = 0.001
+
+
+def latency_chart(run: Run) -> Figure:
+    """Successful answers by their latency since the arrival; a line that ends below 100 % lost the rest."""
+    wakes = list(dict.fromkeys(trial.wake_latency_s for trial in run.trials))
+    pools = list(dict.fromkeys(trial.pool.label for trial in run.trials))
+    figure, panels = stacked_panels(len(wakes), title=_title(run), panel_in=1.25)
+    for panel, wake in zip(panels, wakes, strict=True):
+        for number, pool in enumerate(pools):
+            trials = {t.number for t in run.trials if t.wake_latency_s == wake and t.pool.label == pool}
+            rows = run.requests[run.requests["trial"].isin(trials)]
+            answered = np.sort(rows.loc[rows["outcome"] == Outcome.OK.value, "latency_s"].to_numpy(dtype=float))
+            share = np.arange(1, len(answered) + 1) / max(1, len(rows))
+            panel.step(
+                np.maximum(answered, LEAST_S), share, where="post", label=pool,
+                color=POOL_COLOURS[number % len(POOL_COLOURS)], linestyle=POOL_LINES[number % len(POOL_LINES)],
+            )  # fmt: skip
+        panel.set_xscale("log")
+        panel.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
+        panel.set_ylim(0, 1.03)
+        panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        panel.set_ylabel("answered")
+        panel.set_title("control: the compute is awake" if wake is None else f"wake of {wake:.3g} s")
+    panels[-1].set_xlabel("latency since the arrival [s], logarithmic")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=2, labelcolor=MARK_COLOUR, handlelength=2.5)
+    return figure
+
+
+def _title(run: Run) -> str:
+    woken = [one for one in run.summaries if not one.trial.is_control and one.latency_s]
+    control = [one.latency_s["p95"] for one in run.summaries if one.trial.is_control and one.latency_s]
+    worst = max(one.latency_s["p95"] for one in woken)
+    said = f"Waking, 95 % of the requests end within {worst:.1f} s at worst"
+    return f"{said}; awake, within {max(control) * 1000:.0f} ms" if control else said

@@ -1,0 +1,58 @@
+"""What became of the requests, a bar a pool configuration, a panel a wake latency."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from harness.analysis.charts.paper import OUTCOME_COLOURS, outcome_legend, stacked_panels
+from harness.outcomes import Outcome
+from harness.summary import TrialSummary
+
+TOO_NARROW = 0.04
+"""A share below which a bar's piece has no room for its number."""
+DARK = frozenset({Outcome.POOL_TIMEOUT, Outcome.ERROR, Outcome.CONNECTION_LOST})
+
+
+def outcomes_chart(woken: Sequence[TrialSummary]) -> Figure:
+    """The outcomes of all trials with a wake; several seeds of one pool and wake are added up."""
+    wakes = list(dict.fromkeys(_wake(one) for one in woken))
+    pools = list(dict.fromkeys(one.trial.pool.label for one in woken))
+    figure, panels = stacked_panels(len(wakes), title=_title(woken), panel_in=0.35 + 0.19 * len(pools))
+    for panel, wake in zip(panels, wakes, strict=True):
+        for row, pool in enumerate(pools):
+            some = [one for one in woken if _wake(one) == wake and one.trial.pool.label == pool]
+            requests = sum(one.requests for one in some) or 1
+            left = 0.0
+            for outcome in Outcome:
+                count = sum(one.count(outcome) for one in some)
+                share = count / requests
+                panel.barh(row, share, left=left, height=0.72, color=OUTCOME_COLOURS[outcome])
+                if share > TOO_NARROW:
+                    colour = "white" if outcome in DARK else "black"
+                    panel.text(left + share / 2, row, str(count), ha="center", va="center", fontsize=6, color=colour)
+                left += share
+        panel.set_yticks(range(len(pools)), pools)
+        panel.set_ylim(len(pools) - 0.5, -0.5)
+        panel.set_xlim(0, 1)
+        panel.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        panel.grid(visible=False, axis="y")
+        panel.set_title(wake)
+    panels[-1].set_xlabel("share of the requests (numbers: requests)")
+    outcome_legend(figure, (outcome for one in woken for outcome in one.outcomes))
+    return figure
+
+
+def _wake(one: TrialSummary) -> str:
+    assert one.trial.wake is not None
+    # Several seeds of one profile draw several latencies: they belong together.
+    return f"wake: {one.trial.wake.name}, {one.trial.wake.latency}"
+
+
+def _title(woken: Sequence[TrialSummary]) -> str:
+    failed = sum(one.failed for one in woken)
+    if not failed:
+        return "No pool loses a request"
+    best = [one.trial.pool.label for one in woken]
+    lost = {pool: sum(one.failed for one in woken if one.trial.pool.label == pool) for pool in dict.fromkeys(best)}
+    least = min(lost, key=lambda pool: lost[pool])
+    return f"{least} loses the fewest requests, {lost[least]} in all; the most, {max(lost.values())}"

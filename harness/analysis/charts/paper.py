@@ -1,0 +1,70 @@
+"""What the charts share: figures, colours, the marks of a suspend and a wake, legends."""
+
+import textwrap
+from collections.abc import Iterable
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from harness.analysis.load import Run
+from harness.outcomes import Outcome
+from harness.trial import Trial
+
+WIDTH_IN = 3.5
+TITLE_WIDTH = 62
+WAKE_COLOUR = "#eeeeee"
+MARK_COLOUR = "#555555"
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers (https://jfly.uni-koeln.de/color/).
+OUTCOME_COLOURS = {
+    Outcome.OK: "#56b4e9",
+    Outcome.POOL_TIMEOUT: "#d55e00",
+    Outcome.CONNECT_TIMEOUT: "#e69f00",
+    Outcome.CONNECT_ERROR: "#f0e442",
+    Outcome.STATEMENT_TIMEOUT: "#cc79a7",
+    Outcome.CONNECTION_LOST: "#009e73",
+    Outcome.CLIENT_TIMEOUT: "#999999",
+    Outcome.ERROR: "#000000",
+}
+POOL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+POOL_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 2)), (0, (3, 1, 1, 1)))
+
+
+def stacked_panels(count: int, *, title: str, panel_in: float, share_y: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels one below the other, over one time axis."""
+    figure = Figure(figsize=(WIDTH_IN, 0.75 + panel_in * count))
+    axes = figure.subplots(count, 1, sharex=True, sharey=share_y, squeeze=False)[:, 0]
+    set_title(figure, title)
+    return figure, list(axes)
+
+
+def set_title(figure: Figure, title: str) -> None:
+    """A title that says what the chart shows, wrapped to the figure's width."""
+    figure.suptitle(textwrap.fill(title, TITLE_WIDTH), x=0.01, ha="left")
+
+
+def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: bool) -> None:
+    """Shade the wake from the first attempt to the answer, and mark where the compute had suspended."""
+    events = run.of(trial, "events")
+    at_s = {name: events.loc[events["event"] == name, "at_s"].tolist() for name in events["event"].unique()}
+    for began_s, woke_s in zip(at_s.get("first_attempt", []), at_s.get("woken", []), strict=False):
+        axes.axvspan(began_s, woke_s, color=WAKE_COLOUR, zorder=0, linewidth=0)
+        axes.axvline(woke_s, color=MARK_COLOUR, linewidth=0.6, linestyle=":")
+        if label:
+            _say(axes, woke_s, "wake ", "right")
+    for suspended_s in at_s.get("suspended", []):
+        axes.axvline(suspended_s, color=MARK_COLOUR, linewidth=0.6)
+        if label:
+            _say(axes, suspended_s, " suspend", "left")
+
+
+def outcome_legend(figure: Figure, outcomes: Iterable[Outcome]) -> None:
+    """The outcomes that occur, below the figure."""
+    present = set(outcomes)
+    patches = [Patch(color=OUTCOME_COLOURS[outcome], label=outcome.value) for outcome in Outcome if outcome in present]
+    figure.legend(handles=patches, loc="outside lower left", ncols=min(4, len(patches)))
+
+
+def _say(axes: Axes, at_s: float, text: str, side: str) -> None:
+    axes.text(at_s, 0.98, text, transform=axes.get_xaxis_transform(), ha=side, va="top", fontsize=6, color=MARK_COLOUR)

@@ -1,0 +1,43 @@
+"""The pool's timeline: connections in use and being made, the queue on top, and the pool's capacity as a line."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from harness.analysis.charts.paper import MARK_COLOUR, mark_wake, stacked_panels
+from harness.analysis.load import Run
+from harness.summary import TrialSummary
+
+LAYERS = {"in use": "#0072b2", "connecting": "#e69f00", "waiting in the queue": "#d9c3e8"}
+
+
+def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
+    """The pools of the trials that met one wake: what is above the capacity waits."""
+    longest = max(met, key=lambda one: one.peak_waiting)
+    title = (
+        f"Wake of {met[0].trial.wake_latency_s:.3g} s: the queue of {longest.trial.pool.label} grows longest, "
+        f"to {longest.peak_waiting} requests"
+    )
+    figure, panels = stacked_panels(len(met), title=title, panel_in=0.95)
+    for panel, one in zip(panels, met, strict=True):
+        rows = run.of(one.trial, "pool")
+        rows = rows[rows["at_s"] >= -1.0]
+        in_use = (rows["checked_out"] - rows["connecting"]).clip(lower=0)
+        layers = (in_use, rows["connecting"], rows["waiting"])
+        mark_wake(panel, run, one.trial, label=panel is panels[0])
+        panel.stackplot(
+            rows["at_s"].to_numpy(dtype=float),
+            *(layer.to_numpy(dtype=float) for layer in layers),
+            colors=list(LAYERS.values()),
+            labels=list(LAYERS) if panel is panels[0] else [],
+            step="post",
+            linewidth=0,
+        )
+        capacity = one.trial.pool.capacity
+        panel.axhline(capacity, color="black", linewidth=0.7, linestyle="--", label="capacity")
+        panel.set_title(f"{one.trial.pool.label}: capacity {capacity}, up to {one.peak_waiting} wait")
+        panel.set_ylabel("requests")
+    panels[-1].set_xlabel("time since the burst began [s]")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=4, labelcolor=MARK_COLOUR)
+    return figure

@@ -1,0 +1,43 @@
+"""Every request as a line from its arrival to its end, coloured by its outcome; a panel a pool."""
+
+from collections.abc import Sequence
+
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from harness.analysis.charts.paper import OUTCOME_COLOURS, mark_wake, outcome_legend, stacked_panels
+from harness.analysis.load import Run
+from harness.outcomes import Outcome
+from harness.summary import TrialSummary
+
+
+def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
+    """The requests of the trials that met one wake."""
+    figure, panels = stacked_panels(len(met), title=_title(met), panel_in=1.05)
+    for panel, one in zip(panels, met, strict=True):
+        rows = run.of(one.trial, "requests")
+        mark_wake(panel, run, one.trial, label=panel is panels[0])
+        for outcome, some in rows.groupby("outcome"):
+            lines = [
+                ((begin, number), (end, number))
+                for begin, end, number in zip(some["arrival_s"], some["end_s"], some["number"], strict=True)
+            ]
+            colour = OUTCOME_COLOURS[Outcome(str(outcome))]
+            panel.add_collection(LineCollection(lines, colors=colour, linewidths=0.7))
+            # Where it ended: an answer that came at once would not be seen otherwise.
+            panel.plot(some["end_s"], some["number"], linestyle="", marker=".", markersize=1.6, color=colour)
+        panel.set_title(f"{one.trial.pool.label}: {one.failed} of {one.requests} fail")
+        panel.set_ylim(len(rows), -1)
+        panel.set_ylabel("request")
+    panels[-1].set_xlabel("time since the burst began [s]")
+    outcome_legend(figure, (outcome for one in met for outcome in one.outcomes))
+    return figure
+
+
+def _title(met: Sequence[TrialSummary]) -> str:
+    latency_s = met[0].trial.wake_latency_s
+    losing = [one for one in met if one.failed]
+    if not losing:
+        return f"Wake of {latency_s:.3g} s: every request waits, none fails"
+    worst = max(losing, key=lambda one: one.failed)
+    return f"Wake of {latency_s:.3g} s: {len(losing)} of {len(met)} pools lose requests, {worst.trial.pool.label} most"

@@ -1,0 +1,100 @@
+"""What one trial came to, from its rows. A function of values: the same for every stack and for runs read back."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.outcomes import Outcome
+from harness.summary import TrialSummary
+from harness.trial import Trial
+
+ALERT_SHARE = 0.8
+ALERT_SUSTAINED_S = 1.0
+"""The reference service alerts when checked_out / pool_size is above 80 % for a sustained period; here, 1 s."""
+LATE_P99_S = 0.05
+LATE_MAX_S = 0.5
+"""A load generator that started its requests later than this did not keep its schedule."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def summarise(
+    trial: Trial, *, requests: Rows, pool: Rows, events: Rows, wall_s: float, complete: bool = True
+) -> TrialSummary:
+    """The summary of one trial from its rows of the three tables, each sorted by time."""
+    outcomes = Counter(row["outcome"] for row in requests)
+    late = _quantiles([row["start_s"] - row["arrival_s"] for row in requests], p99=99, max=100)
+    scheduled = sum(burst.requests for burst in trial.scenario.bursts)
+    woke_after_s = _first(events, "woken")
+    return TrialSummary(
+        trial=trial,
+        requests=len(requests),
+        outcomes={outcome: outcomes[outcome] for outcome in Outcome if outcomes[outcome]},
+        latency_s=_quantiles([row["latency_s"] for row in requests], p50=50, p95=95, p99=99, max=100),
+        checkout_wait_s=_quantiles(
+            [row["checkout_s"] for row in requests if row.get("checkout_s") is not None], p50=50, p95=95, max=100
+        ),
+        peak_checked_out=max((row["checked_out"] for row in pool), default=0),
+        peak_waiting=max((row["waiting"] for row in pool), default=0),
+        woke_after_s=woke_after_s,
+        recovered_after_s=recovered_after_s(pool, woke_after_s),
+        utilization_alert_s=utilization_alert_s(pool, trial.pool.pool_size),
+        first_failure_s=min((row["end_s"] for row in requests if row["outcome"] != Outcome.OK), default=None),
+        wall_s=wall_s,
+        complete=complete and len(requests) == scheduled,
+        late_start_s=late,
+        kept_schedule=late.get("p99", 0.0) <= LATE_P99_S and late.get("max", 0.0) <= LATE_MAX_S,
+        wake_late_s=_wake_late_s(events),
+    )
+
+
+def recovered_after_s(pool: Rows, woke_after_s: float | None) -> float | None:
+    """The first sample after the wake in which nobody waits and no connection is being made."""
+    if woke_after_s is None:
+        return None
+    calm: Iterator[float] = (
+        row["at_s"] for row in pool if row["at_s"] >= woke_after_s and row["waiting"] == 0 == row["connecting"]
+    )
+    return next(calm, None)
+
+
+def utilization_alert_s(pool: Rows, pool_size: int) -> float | None:
+    """When an alert on checked_out / pool_size would have fired: above the share for the sustained time."""
+    above_since_s: float | None = None
+    for row in pool:
+        if row["checked_out"] / pool_size <= ALERT_SHARE:
+            above_since_s = None
+        elif above_since_s is None:
+            above_since_s = row["at_s"]
+        if above_since_s is not None and row["at_s"] - above_since_s >= ALERT_SUSTAINED_S:
+            return above_since_s + ALERT_SUSTAINED_S
+    return None
+
+
+def _wake_late_s(events: Rows) -> dict[str, float]:
+    names = {
+        "first_attempt": "detected",
+        "woken": "woken",
+        "first_released": "first_released",
+        "last_released": "last_released",
+    }
+    late: dict[str, float] = {}
+    for row in events:
+        if row["event"] in names and row["value_s"] is not None:
+            name = names[row["event"]]
+            late[name] = max(late.get(name, 0.0), row["value_s"])
+    return late
+
+
+def _first(events: Rows, name: str) -> float | None:
+    return next((row["at_s"] for row in events if row["event"] == name), None)
+
+
+def _quantiles(values: Sequence[float], **percents: float) -> dict[str, float]:
+    """By linear interpolation between the closest ranks; nothing of nothing."""
+    if not values:
+        return {}
+    found = np.percentile(np.asarray(values, dtype=float), list(percents.values()))
+    return {name: round(float(value), 6) for name, value in zip(percents, found, strict=True)}

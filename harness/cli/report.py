@@ -1,0 +1,85 @@
+"""What a finished run says on the terminal: the comparison, what it means, the verdicts, where everything is."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.analysis.findings import findings
+from harness.expectation import Judgement, Verdict
+from harness.outcomes import Outcome
+from harness.run import FinishedRun
+from harness.summary import TrialSummary
+
+VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red", Verdict.UNKNOWN: "yellow"}
+
+
+def print_run(done: FinishedRun, console: Console | None = None) -> None:
+    """Print a run for people, on standard output."""
+    console = console or Console(highlight=False)
+    console.print()
+    console.print(_headline(done), style="bold")
+    if done.status != "complete":
+        console.print(f"The run was {done.status}: what follows is what was measured until then.", style="yellow")
+    console.print(comparison(done.summaries))
+    for sentence in findings(done.summaries):
+        console.print(Text("• ") + Text(sentence))
+    if done.judgements:
+        console.print()
+        console.print(verdicts(done.judgements))
+    console.print()
+    console.print(f"Results: {done.folder}", soft_wrap=True)
+    if (done.folder / "charts").is_dir():
+        console.print(f"Charts:  {done.folder / 'charts'}", soft_wrap=True)
+
+
+def comparison(summaries: Sequence[TrialSummary]) -> Table:
+    """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("pool")
+    for name in ("ok", "failed", "p50", "p95", "max", "waiting", "recovered"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("failures")
+    many_seeds = len({one.trial.seed for one in summaries}) > 1
+    wakes = sorted({one.trial.wake_latency_s for one in summaries}, key=lambda wake: (wake is None, wake))
+    for wake in wakes:
+        table.add_row(Text("awake (control)" if wake is None else f"wake {wake:.3g} s", "bold"))
+        for one in summaries:
+            if one.trial.wake_latency_s == wake:
+                table.add_row(*_line(one, many_seeds=many_seeds))
+    return table
+
+
+def verdicts(judgements: Sequence[Judgement]) -> Table:
+    """What the scenario expected, and what became of it."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="Expected", title_justify="left")
+    table.title_style = "bold"
+    for name in ("pool", "expectation", "verdict", "measured"):
+        table.add_column(name)
+    for one in judgements:
+        table.add_row(one.pool, one.statement, Text(one.verdict.value, VERDICT_STYLES[one.verdict]), one.why)
+    return table
+
+
+def _headline(done: FinishedRun) -> str:
+    bursts = " then ".join(f"{burst.requests} requests over {burst.over_s:g} s" for burst in done.scenario.bursts)
+    return f"{done.scenario.name} on {done.stack}: {bursts}"
+
+
+def _line(one: TrialSummary, *, many_seeds: bool) -> list[Text]:
+    label = f"{one.trial.pool.label}, seed {one.trial.seed}" if many_seeds else one.trial.pool.label
+    failures = ", ".join(f"{one.count(outcome)} {outcome}" for outcome in one.outcomes if outcome is not Outcome.OK)
+    doubt = "" if one.kept_schedule and one.complete else " (not a measurement)"
+    latency = [_seconds(one.latency_s.get(name)) for name in ("p50", "p95", "max")]
+    cells = [str(one.count(Outcome.OK)), str(one.failed), *latency, str(one.peak_waiting)]
+    texts = [Text(f"  {label}"), *(Text(cell) for cell in cells)]
+    texts[2].stylize("bold red" if one.failed else "green")
+    return [*texts, Text(_seconds(one.recovered_after_s)), Text(failures + doubt)]
+
+
+def _seconds(value: float | None) -> str:
+    """Seconds to two figures that matter: below a tenth in ms."""
+    if value is None:
+        return "–"
+    return f"{value * 1000:.0f} ms" if value < 0.0995 else f"{value:.2f} s" if value < 0.995 else f"{value:.1f} s"

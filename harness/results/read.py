@@ -1,0 +1,53 @@
+"""A run's tables as Arrow, from its Parquet files or, where it never got that far, from what it wrote as it went."""
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet
+
+from harness.columns import EVENTS, POOL, REQUESTS, Column
+from harness.errors import UserError
+from harness.results.folder import MANIFEST
+from harness.results.manifest import Manifest
+
+TABLES: dict[str, tuple[Column, ...]] = {"requests": REQUESTS, "pool": POOL, "events": EVENTS}
+ORDER = {"requests": ["trial", "arrival_s", "number"], "pool": ["trial", "at_s"], "events": ["trial", "at_s"]}
+"""How each table's rows are sorted in the file, whatever order they came in."""
+ARROW_TYPES = {"int": pa.int64(), "float": pa.float64(), "text": pa.string()}
+
+
+def schema(columns: tuple[Column, ...]) -> pa.Schema:
+    """A table's Arrow schema."""
+    return pa.schema([pa.field(column.name, ARROW_TYPES[column.type], column.nullable) for column in columns])
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the run in `folder`. Raises `UserError` when there is none, or when it is from another format."""
+    try:
+        return Manifest.read(folder)
+    except FileNotFoundError:
+        raise UserError(f"has no {MANIFEST}", where=str(folder)) from None
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{MANIFEST} can't be read: {error}", where=str(folder)) from error
+
+
+def read_table(folder: Path, name: str) -> pa.Table:
+    """One of `TABLES` of the run in `folder`."""
+    finished = folder / f"{name}.parquet"
+    return pyarrow.parquet.read_table(finished) if finished.is_file() else read_spool(folder / f"{name}.jsonl", name)
+
+
+def read_spool(spool: Path, name: str) -> pa.Table:
+    """What was written as the run went; a last line that a kill cut off is left out."""
+    wanted = schema(TABLES[name])
+    content = spool.read_bytes() if spool.is_file() else b""
+    lines = content[: content.rfind(b"\n") + 1]
+    if not lines:
+        return wanted.empty_table()
+    options = pyarrow.json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="error")
+    # One block, so that no line is split between two.
+    reading = pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+    table = pyarrow.json.read_json(io.BytesIO(lines), read_options=reading, parse_options=options)
+    return table.select(wanted.names).cast(wanted).sort_by([(column, "ascending") for column in ORDER[name]])
