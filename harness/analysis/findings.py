@@ -7,51 +7,58 @@ from harness.summary import TrialSummary
 
 
 def findings(summaries: Sequence[TrialSummary]) -> list[str]:
-    """A sentence or two a wake: who survived, who did not and why, and what that suggests; then what is doubtful."""
+    """For each wake who survived it and, an outcome at a time, why the others did not; then what is doubtful."""
     found: list[str] = []
     for latency_s in dict.fromkeys(one.trial.wake_latency_s for one in summaries if not one.trial.is_control):
         assert latency_s is not None
         met = [one for one in summaries if one.trial.wake_latency_s == latency_s]
-        found += _at(latency_s, met)
+        found.append(f"At a wake of {latency_s:.3g} s {_who_survives(met)}")
+        found += _why(latency_s, met)
     return found + _doubts(summaries)
 
 
-def _at(latency_s: float, met: Sequence[TrialSummary]) -> list[str]:
-    when = f"At a wake of {latency_s:.3g} s"
+def _who_survives(met: Sequence[TrialSummary]) -> str:
     safe = [one for one in met if one.failed == 0]
     if len(safe) == len(met):
         slowest = max(one.latency_s["max"] for one in met)
-        return [f"{when} no pool loses a request; the slowest answer takes {slowest:.1f} s."]
-    fewest = min(met, key=lambda one: (one.failed, one.trial.pool.capacity))
+        return f"no pool loses a request; the slowest answer takes {slowest:.1f} s."
     if safe:
         smallest = min(safe, key=lambda one: one.trial.pool.capacity)
-        said = [f"{when} {_names(safe)} {_s(safe, 'loses', 'lose')} nothing; the smallest is {_name(smallest)}."]
-    else:
-        said = [f"{when} every pool loses requests; the fewest, {_share(fewest)}, with {_name(fewest)}."]
+        return f"{_names(safe)} lose nothing; the smallest of them is {_name(smallest)}."
+    fewest = min(met, key=lambda one: (one.failed, one.trial.pool.capacity))
+    share = f"{fewest.failed} of {fewest.requests} ({fewest.failed / max(1, fewest.requests):.1%})"
+    return f"every pool loses requests; the fewest, {share}, with {_name(fewest)}."
+
+
+def _why(latency_s: float, met: Sequence[TrialSummary]) -> list[str]:
+    """A sentence for each outcome and reason: who lost how many to it."""
+    losses: dict[tuple[Outcome, str], list[str]] = {}
     for one in met:
-        said += [f"{_name(one)} loses {_share(one)}: {'; '.join(_reasons(one, latency_s))}."] if one.failed else []
-    return said
+        for outcome, count in one.outcomes.items():
+            if outcome is not Outcome.OK:
+                losses.setdefault((outcome, _reason(outcome, one, latency_s)), []).append(f"{count} with {_name(one)}")
+    return [f"{outcome}{reason}: {_list(counts)}." for (outcome, reason), counts in losses.items()]
 
 
-def _reasons(one: TrialSummary, latency_s: float) -> list[str]:
-    return [_reason(outcome, count, one, latency_s) for outcome, count in one.outcomes.items() if outcome != Outcome.OK]
-
-
-def _reason(outcome: Outcome, count: int, one: TrialSummary, latency_s: float) -> str:
+def _reason(outcome: Outcome, one: TrialSummary, latency_s: float) -> str:
     pool = one.trial.pool
-    said = f"{count} {outcome}"
-    if outcome is Outcome.POOL_TIMEOUT:
-        return f"{said}, because its queue waits {pool.pool_timeout_s:g} s (pool_timeout)"
-    if outcome is Outcome.CONNECT_TIMEOUT:
-        relation = "shorter than" if pool.connection_timeout_s < latency_s else "spent before the end of"
-        return f"{said}, because connection_timeout ({pool.connection_timeout_s:g} s) was {relation} the wake"
-    if outcome is Outcome.STATEMENT_TIMEOUT:
-        return f"{said}, because a statement may take {pool.statement_timeout_s:g} s (statement_timeout)"
-    if outcome is Outcome.CONNECTION_LOST and not pool.pool_pre_ping:
-        return f"{said}, because a connection that died in the pool is used without a pre-ping"
-    if outcome is Outcome.CLIENT_TIMEOUT:
-        return f"{said}, because a client waits {one.trial.scenario.client_timeout_s:g} s"
-    return said
+    match outcome:
+        case Outcome.POOL_TIMEOUT:
+            return f", because the queue waits no longer than pool_timeout, {pool.pool_timeout_s:g} s"
+        case Outcome.CONNECT_TIMEOUT if pool.connection_timeout_s < latency_s:
+            return (
+                f", because connection_timeout, {pool.connection_timeout_s:g} s, is shorter than the wake: "
+                "whoever is connecting when it runs out fails, so a larger pool fails more"
+            )
+        case Outcome.CONNECT_TIMEOUT:
+            return f", because connecting took longer than connection_timeout, {pool.connection_timeout_s:g} s"
+        case Outcome.STATEMENT_TIMEOUT:
+            return f", because a statement took longer than statement_timeout, {pool.statement_timeout_s:g} s"
+        case Outcome.CONNECTION_LOST if not pool.pool_pre_ping:
+            return ", because without a pre-ping a connection that died in the pool is used"
+        case Outcome.CLIENT_TIMEOUT:
+            return f", because a client waits no longer than {one.trial.scenario.client_timeout_s:g} s"
+    return ""
 
 
 def _doubts(summaries: Sequence[TrialSummary]) -> list[str]:
@@ -61,11 +68,11 @@ def _doubts(summaries: Sequence[TrialSummary]) -> list[str]:
     if late:
         worst = max(one.late_start_s["max"] for one in late)
         doubts.append(
-            f"Not a measurement: {_names(late)}, because the load generator started requests up to "
+            f"Not a measurement: {_trials(late)}, because the load generator started requests up to "
             f"{worst:.2f} s late. Run fewer trials at a time (--parallel)."
         )
     if short:
-        doubts.append(f"Cut short, so lower bounds only: {_names(short)}.")
+        doubts.append(f"Cut short, so lower bounds only: {_trials(short)}.")
     return doubts
 
 
@@ -74,13 +81,12 @@ def _name(one: TrialSummary) -> str:
 
 
 def _names(some: Sequence[TrialSummary]) -> str:
-    names = list(dict.fromkeys(_name(one) for one in some))
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return _list(list(dict.fromkeys(_name(one) for one in some)))
 
 
-def _s(some: Sequence[TrialSummary], one: str, many: str) -> str:
-    return one if len({_name(each) for each in some}) == 1 else many
+def _trials(some: Sequence[TrialSummary]) -> str:
+    return _list([f"({one.trial.label})" for one in some])
 
 
-def _share(one: TrialSummary) -> str:
-    return f"{one.failed} of {one.requests} ({one.failed / one.requests:.1%})"
+def _list(texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

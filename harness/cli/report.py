@@ -36,29 +36,35 @@ def print_run(done: FinishedRun, console: Console | None = None) -> None:
 
 def comparison(summaries: Sequence[TrialSummary]) -> Table:
     """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("pool")
-    for name in ("ok", "failed", "p50", "p95", "max", "waiting", "recovered"):
+    lost = [
+        outcome
+        for outcome in Outcome
+        if outcome is not Outcome.OK and any(outcome in one.outcomes for one in summaries)
+    ]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("pool", no_wrap=True)
+    # A column for each way to fail that occurred; its name is two words, one above the other.
+    for name in ("ok", *(outcome.value.replace("_", "\n") for outcome in lost), "p50", "p95", "max", "most\nwaiting"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("failures")
-    many_seeds = len({one.trial.seed for one in summaries}) > 1
+    table.add_column("recovered\nafter", justify="right", no_wrap=True)
     wakes = sorted({one.trial.wake_latency_s for one in summaries}, key=lambda wake: (wake is None, wake))
     for wake in wakes:
         table.add_row(Text("awake (control)" if wake is None else f"wake {wake:.3g} s", "bold"))
         for one in summaries:
             if one.trial.wake_latency_s == wake:
-                table.add_row(*_line(one, many_seeds=many_seeds))
+                table.add_row(*_line(one, lost, many_seeds=len({one.trial.seed for one in summaries}) > 1))
     return table
 
 
 def verdicts(judgements: Sequence[Judgement]) -> Table:
-    """What the scenario expected, and what became of it."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="Expected", title_justify="left")
+    """What the scenario expected, and what became of it; why, where it did not come true."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title="Expected", title_justify="left")
     table.title_style = "bold"
-    for name in ("pool", "expectation", "verdict", "measured"):
-        table.add_column(name)
+    table.show_header = False
     for one in judgements:
-        table.add_row(one.pool, one.statement, Text(one.verdict.value, VERDICT_STYLES[one.verdict]), one.why)
+        why = "" if one.verdict is Verdict.REPRODUCED else f": {one.why}"
+        verdict = Text(one.verdict.value, VERDICT_STYLES[one.verdict]) + Text(why)
+        table.add_row(f"  {one.pool}", one.statement, verdict)
     return table
 
 
@@ -67,15 +73,17 @@ def _headline(done: FinishedRun) -> str:
     return f"{done.scenario.name} on {done.stack}: {bursts}"
 
 
-def _line(one: TrialSummary, *, many_seeds: bool) -> list[Text]:
+def _line(one: TrialSummary, lost: Sequence[Outcome], *, many_seeds: bool) -> list[Text]:
     label = f"{one.trial.pool.label}, seed {one.trial.seed}" if many_seeds else one.trial.pool.label
-    failures = ", ".join(f"{one.count(outcome)} {outcome}" for outcome in one.outcomes if outcome is not Outcome.OK)
-    doubt = "" if one.kept_schedule and one.complete else " (not a measurement)"
-    latency = [_seconds(one.latency_s.get(name)) for name in ("p50", "p95", "max")]
-    cells = [str(one.count(Outcome.OK)), str(one.failed), *latency, str(one.peak_waiting)]
-    texts = [Text(f"  {label}"), *(Text(cell) for cell in cells)]
-    texts[2].stylize("bold red" if one.failed else "green")
-    return [*texts, Text(_seconds(one.recovered_after_s)), Text(failures + doubt)]
+    doubt = "" if one.kept_schedule and one.complete else " (!)"
+    return [
+        Text(f"  {label}{doubt}"),
+        Text(str(one.count(Outcome.OK)), "green" if not one.failed else ""),
+        *(Text(str(one.count(outcome)), "bold red" if one.count(outcome) else "dim") for outcome in lost),
+        *(Text(_seconds(one.latency_s.get(name))) for name in ("p50", "p95", "max")),
+        Text(str(one.peak_waiting)),
+        Text(_seconds(one.recovered_after_s)),
+    ]
 
 
 def _seconds(value: float | None) -> str:

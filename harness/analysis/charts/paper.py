@@ -12,7 +12,7 @@ from harness.outcomes import Outcome
 from harness.trial import Trial
 
 WIDTH_IN = 3.5
-TITLE_WIDTH = 62
+TITLE_WIDTH = 52
 WAKE_COLOUR = "#eeeeee"
 MARK_COLOUR = "#555555"
 
@@ -31,10 +31,10 @@ POOL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 POOL_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 2)), (0, (3, 1, 1, 1)))
 
 
-def stacked_panels(count: int, *, title: str, panel_in: float, share_y: bool = True) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels one below the other, over one time axis."""
+def stacked_panels(count: int, *, title: str, panel_in: float, share_x: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels one below the other, on one vertical scale."""
     figure = Figure(figsize=(WIDTH_IN, 0.75 + panel_in * count))
-    axes = figure.subplots(count, 1, sharex=True, sharey=share_y, squeeze=False)[:, 0]
+    axes = figure.subplots(count, 1, sharex=share_x, sharey=True, squeeze=False)[:, 0]
     set_title(figure, title)
     return figure, list(axes)
 
@@ -44,19 +44,22 @@ def set_title(figure: Figure, title: str) -> None:
     figure.suptitle(textwrap.fill(title, TITLE_WIDTH), x=0.01, ha="left")
 
 
-def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: bool) -> None:
-    """Shade the wake from the first attempt to the answer, and mark where the compute had suspended."""
+def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
+    """Shade the wake from the first attempt to the answer, and mark where the compute had suspended.
+
+    `label` says both in words, at the top or the bottom of the panel; None: not.
+    """
     events = run.of(trial, "events")
     at_s = {name: events.loc[events["event"] == name, "at_s"].tolist() for name in events["event"].unique()}
     for began_s, woke_s in zip(at_s.get("first_attempt", []), at_s.get("woken", []), strict=False):
         axes.axvspan(began_s, woke_s, color=WAKE_COLOUR, zorder=0, linewidth=0)
         axes.axvline(woke_s, color=MARK_COLOUR, linewidth=0.6, linestyle=":")
         if label:
-            _say(axes, woke_s, "wake ", "right")
+            _say(axes, woke_s, "wake ", side="right", at=label)
     for suspended_s in at_s.get("suspended", []):
         axes.axvline(suspended_s, color=MARK_COLOUR, linewidth=0.6)
         if label:
-            _say(axes, suspended_s, " suspend", "left")
+            _say(axes, suspended_s, " suspend", side="left", at=label)
 
 
 def outcome_legend(figure: Figure, outcomes: Iterable[Outcome]) -> None:
@@ -66,5 +69,6 @@ def outcome_legend(figure: Figure, outcomes: Iterable[Outcome]) -> None:
     figure.legend(handles=patches, loc="outside lower left", ncols=min(4, len(patches)))
 
 
-def _say(axes: Axes, at_s: float, text: str, side: str) -> None:
-    axes.text(at_s, 0.98, text, transform=axes.get_xaxis_transform(), ha=side, va="top", fontsize=6, color=MARK_COLOUR)
+def _say(axes: Axes, at_s: float, text: str, *, side: str, at: str) -> None:
+    height = 0.98 if at == "top" else 0.03
+    axes.text(at_s, height, text, transform=axes.get_xaxis_transform(), ha=side, va=at, fontsize=6, color=MARK_COLOUR)

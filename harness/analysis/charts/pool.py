@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from harness.analysis.charts.paper import MARK_COLOUR, mark_wake, stacked_panels
@@ -9,6 +10,11 @@ from harness.analysis.load import Run
 from harness.summary import TrialSummary
 
 LAYERS = {"in use": "#0072b2", "connecting": "#e69f00", "waiting in the queue": "#d9c3e8"}
+
+
+LEAD_S = 1.0
+"""How much of the time before the burst is shown."""
+HEADROOM = 1.25
 
 
 def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
@@ -21,10 +27,10 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     figure, panels = stacked_panels(len(met), title=title, panel_in=0.95)
     for panel, one in zip(panels, met, strict=True):
         rows = run.of(one.trial, "pool")
-        rows = rows[rows["at_s"] >= -1.0]
+        rows = changes(rows[rows["at_s"] >= -LEAD_S])
         in_use = (rows["checked_out"] - rows["connecting"]).clip(lower=0)
         layers = (in_use, rows["connecting"], rows["waiting"])
-        mark_wake(panel, run, one.trial, label=panel is panels[0])
+        mark_wake(panel, run, one.trial, label="top" if panel is panels[0] else None)
         panel.stackplot(
             rows["at_s"].to_numpy(dtype=float),
             *(layer.to_numpy(dtype=float) for layer in layers),
@@ -37,7 +43,16 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
         panel.axhline(capacity, color="black", linewidth=0.7, linestyle="--", label="capacity")
         panel.set_title(f"{one.trial.pool.label}: capacity {capacity}, up to {one.peak_waiting} wait")
         panel.set_ylabel("requests")
+    panels[0].set_ylim(0, HEADROOM * max(one.peak_waiting + one.trial.pool.capacity for one in met))
     panels[-1].set_xlabel("time since the burst began [s]")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", ncols=4, labelcolor=MARK_COLOUR)
     return figure
+
+
+def changes(rows: pd.DataFrame) -> pd.DataFrame:
+    """The samples at which something changes, and the last one: as steps they draw the same timeline."""
+    counts = rows[["checked_out", "connecting", "waiting"]]
+    changed = (counts != counts.shift()).any(axis=1)
+    changed.iloc[-1:] = True
+    return rows[changed]

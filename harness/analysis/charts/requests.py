@@ -16,7 +16,7 @@ def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     figure, panels = stacked_panels(len(met), title=_title(met), panel_in=1.05)
     for panel, one in zip(panels, met, strict=True):
         rows = run.of(one.trial, "requests")
-        mark_wake(panel, run, one.trial, label=panel is panels[0])
+        mark_wake(panel, run, one.trial, label="bottom" if panel is panels[0] else None)
         for outcome, some in rows.groupby("outcome"):
             lines = [
                 ((begin, number), (end, number))
