@@ -12,6 +12,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +52,18 @@ class Child:
             except OSError as error:
                 raise StackError(name, f"could not start: {error}", log=log) from error
         return cls(name, process, log)
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls, name: str, argv: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Self]:
+        """`start` on entering, `stop` on leaving."""
+        child = await cls.start(name, argv, log=log, environment=environment)
+        try:
+            yield child
+        finally:
+            await child.stop()
 
     @property
     def pid(self) -> int:

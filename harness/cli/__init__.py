@@ -14,7 +14,6 @@ COMMANDS = {
     "list": "harness.cli.listing:list_",
     "toxiproxy": "harness.cli.toxiproxy:toxiproxy",
     "doctor": "harness.cli.doctor:doctor",
-    "serve": "harness.cli.serve:serve",
 }
 EXIT_NOT_REPRODUCED = 1
 EXIT_USER = 2

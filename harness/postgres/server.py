@@ -38,10 +38,7 @@ async def embedded_postgres(*, log: Path, max_connections: int = 200) -> AsyncIt
     Yields the server and the child that supervises it (for `Child.watch`). Raises `StackError` when it can't start.
     """
     argv = [sys.executable, "-m", "harness.postgres.supervisor", str(max_connections)]
-    child = await Child.start("postgres", argv, log=log)
-    try:
+    async with Child.running("postgres", argv, log=log) as child:
         ready = await child.next_record("ready")
         del ready["record"]
         yield PostgresServer(**ready), child
-    finally:
-        await child.stop()

@@ -1,6 +1,7 @@
 """Starting the two processes every trial in real time has: the service under test, and Locust."""
 
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from harness.pool import PoolConfiguration
@@ -10,21 +11,20 @@ from harness.scenario import Burst, Scenario
 LOAD = Path(__file__).parent.parent / "load" / "child.py"
 
 
-async def start_service(url: str, pool: PoolConfiguration, *, log: Path) -> tuple[Child, int]:
-    """The service on a free port of loopback, its pool on the database at `url`; the child and its port."""
-    environment = {"DATABASE_URL": url, **pool.to_environment()}
-    child = await Child.start("service", [sys.executable, "-m", "harness.service"], log=log, environment=environment)
-    return child, (await child.next_record("ready"))["port"]
+def running_service(dsn: str, pool: PoolConfiguration, *, log: Path) -> AbstractAsyncContextManager[Child]:
+    """The service on a free port of loopback, its pool on the database at `dsn`. It says `ready` with its port."""
+    environment = {"DATABASE_URL": dsn, **pool.to_environment()}
+    return Child.running("service", [sys.executable, "-m", "harness.service"], log=log, environment=environment)
 
 
-async def start_load(host: str, scenario: Scenario, *, log: Path) -> Child:
-    """Locust, one process, aimed at `host` and waiting for its orders."""
+def running_load(url: str, scenario: Scenario, *, log: Path) -> AbstractAsyncContextManager[Child]:
+    """Locust, one process, aimed at `url` and waiting for its orders. It says `ready`."""
     argv = [
-        sys.executable, "-m", "locust", "-f", str(LOAD), "--headless", "--users", "1", "--host", host,
+        sys.executable, "-m", "locust", "-f", str(LOAD), "--headless", "--users", "1", "--host", url,
         "--skip-log-setup", "--only-summary",
     ]  # fmt: skip
     environment = {"COLDSTART_CLIENT_TIMEOUT_S": f"{scenario.client_timeout_s:g}"}
-    return await Child.start("locust", argv, log=log, environment=environment)
+    return Child.running("locust", argv, log=log, environment=environment)
 
 
 def order(burst: Burst, *, at_s: float, seed: int) -> dict[str, object]:

@@ -8,9 +8,12 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
@@ -20,7 +23,7 @@ from harness.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions
-from harness.stacks.driving import start_load, start_service
+from harness.stacks.driving import running_load, running_service
 from harness.stacks.story import ProxyEvents, play
 from harness.stacks.timebase import TrialRows
 from harness.trial import Trial
@@ -82,8 +85,9 @@ class EmbeddedStack:
             )
             await create_catalogue(server.dsn)
             argv = [sys.executable, "-m", "harness.proxy", "0"]
-            proxy = await Child.start("toxiproxy", argv, log=options.logs / "toxiproxy.log")
-            stack.push_async_callback(proxy.stop)
+            proxy = await stack.enter_async_context(
+                Child.running("toxiproxy", argv, log=options.logs / "toxiproxy.log")
+            )
             port = (await proxy.next_record("ready"))["port"]
             client = await stack.enter_async_context(ProxyClient(port))
             events = ProxyEvents()
@@ -115,33 +119,49 @@ class RunningEmbedded:
 
     async def run_trial(self, trial: Trial, recorder: Recorder, progress: Progress) -> None:
         """One trial: its proxy, its service and its Locust are its own."""
-        name = f"trial-{trial.number}"
         rows = TrialRows(trial.number, recorder)
         async with AsyncExitStack() as stack:
             # Rows that were kept back are passed on however the trial ends.
             stack.callback(rows.flush)
-            host, port = await self._proxy.create(
-                name, upstream=f"{self._server.host}:{self._server.port}", compute=_compute(trial)
-            )
-            stack.push_async_callback(self._proxy.remove, name)
-            url = self._server.dsn_at(host, port, driver="postgresql+asyncpg")
             progress.phase(trial, "starting")
             async with self._starting:
-                service, load = await self._start(trial, url, stack)
-            with self._events.of(name, rows):
+                target = await stack.enter_async_context(self.target(trial))
+                load = await stack.enter_async_context(
+                    running_load(target.url, trial.scenario, log=self._log(trial, "locust"))
+                )
+                await load.next_record("ready")
+            with self._events.of(target.proxy, rows):
                 await play(
-                    trial, service=service, load=load, suspend=lambda: self._proxy.suspend(name), rows=rows,
-                    progress=progress,
-                )  # fmt: skip
+                    trial, service=target.service, load=load, suspend=target.suspend, rows=rows, progress=progress
+                )
 
-    async def _start(self, trial: Trial, url: str, stack: AsyncExitStack) -> tuple[Child, Child]:
-        log = self._options.logs / f"trial-{trial.number}"
-        service, port = await start_service(url, trial.pool, log=log.with_suffix(".service.log"))
-        stack.push_async_callback(service.stop)
-        load = await start_load(f"http://127.0.0.1:{port}", trial.scenario, log=log.with_suffix(".locust.log"))
-        stack.push_async_callback(load.stop)
-        await load.next_record("ready")
-        return service, load
+    @asynccontextmanager
+    async def target(self, trial: Trial) -> AsyncIterator["Target"]:
+        """What a load generator is aimed at: a service whose pool reaches the database through the trial's compute."""
+        name = f"trial-{trial.number}"
+        upstream = f"{self._server.host}:{self._server.port}"
+        host, port = await self._proxy.create(name, upstream=upstream, compute=_compute(trial))
+        try:
+            dsn = self._server.dsn_at(host, port, driver="postgresql+asyncpg")
+            async with running_service(dsn, trial.pool, log=self._log(trial, "service")) as service:
+                listening = (await service.next_record("ready"))["port"]
+                yield Target(f"http://127.0.0.1:{listening}", name, service, partial(self._proxy.suspend, name))
+        finally:
+            await self._proxy.remove(name)
+
+    def _log(self, trial: Trial, part: str) -> Path:
+        return self._options.logs / f"trial-{trial.number}.{part}.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A service under test, ready for requests."""
+
+    url: str
+    proxy: str
+    service: Child
+    suspend: Callable[[], Awaitable[None]]
+    """Suspends the compute behind it."""
 
 
 def _compute(trial: Trial) -> dict[str, Any] | None:
