@@ -68,7 +68,8 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    handle = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # The protocol is named so that asyncio turns Nagle's algorithm off on what it accepts.
+    handle = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, proto=socket.IPPROTO_TCP)
     handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         handle.bind((host, port))

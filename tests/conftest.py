@@ -1,0 +1,43 @@
+"""Real parts for the tests: a PostgreSQL of the test session, a proxy server, the real Toxiproxy where it is built."""
+
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from harness.postgres import PostgresServer, embedded_postgres
+from harness.process import Child
+from harness.service.catalogue import create_catalogue
+
+BUILT = Path(__file__).parent.parent / ".tools" / "toxiproxy-server"
+
+
+def real_toxiproxy() -> str | None:
+    """The real server's program: on PATH, or built by `make toxiproxy`."""
+    return shutil.which("toxiproxy-server") or (str(BUILT) if BUILT.is_file() else None)
+
+
+SERVERS = ["ours", *(["real"] if real_toxiproxy() else [])]
+"""The Toxiproxy servers that tests of its API run against."""
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
+    """A PostgreSQL with the catalogue in it."""
+    async with embedded_postgres(log=tmp_path_factory.mktemp("postgres") / "log") as (server, _):
+        await create_catalogue(server.dsn)
+        yield server
+
+
+@pytest.fixture
+async def proxy_process(tmp_path: Path) -> AsyncIterator[Child]:
+    """Our proxy server as the stacks start it; its `ready` record is still to be read."""
+    async with Child.running("toxiproxy", [sys.executable, "-m", "harness.proxy", "0"], log=tmp_path / "log") as child:
+        yield child
