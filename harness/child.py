@@ -41,8 +41,10 @@ def watch_stdin(on_command: Callable[[dict[str, Any]], None], on_end: Callable[[
     """The same for a process that runs no asyncio: calls back from a thread of its own."""
 
     def read() -> None:
-        for line in sys.stdin.buffer:
-            on_command(json.loads(line))
+        # Unbuffered: a thread inside sys.stdin would hold its lock and abort the interpreter as it ends.
+        with open(0, "rb", buffering=0, closefd=False) as stdin:
+            for line in stdin:
+                on_command(json.loads(line))
         on_end()
 
     thread = threading.Thread(target=read, name="stdin", daemon=True)

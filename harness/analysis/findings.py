@@ -22,6 +22,8 @@ def _who_survives(met: Sequence[TrialSummary]) -> str:
     if len(safe) == len(met):
         slowest = max(one.latency_s["max"] for one in met)
         return f"no pool loses a request; the slowest answer takes {slowest:.1f} s."
+    if len(safe) == 1:
+        return f"only {_name(safe[0])} loses nothing."
     if safe:
         smallest = min(safe, key=lambda one: one.trial.pool.capacity)
         return f"{_names(safe)} lose nothing; the smallest of them is {_name(smallest)}."

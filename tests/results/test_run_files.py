@@ -1,0 +1,217 @@
+"""The files of a run: written as it goes, whole or readable whatever happens, and read back in one call."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.analysis import load
+from harness.analysis.judge import judge
+from harness.columns import EVENTS, POOL, REQUESTS, Column
+from harness.errors import UserError
+from harness.expectation import Verdict
+from harness.library import load_scenario, scenario_names
+from harness.results import RunWriter, find_run
+from harness.results.codec import scenario_from_json, scenario_to_json, trial_from_json, trial_to_json
+from harness.scenario import Burst, Scenario, Suspend, Warm, at_least, none
+from harness.trial import Trial, trials_of
+from harness.wake import PROFILES, profile
+
+SCENARIO = Scenario(
+    name="small",
+    wake=profile("neon", latency_s=2.0),
+    pools=("5+0",),
+    timeline=(Warm(), Suspend(), Burst(requests=4, over_s=2)),
+    expect={"5+0": (at_least("pool_timeout", count=1), none("connect_timeout"))},
+)
+TRIALS = trials_of(SCENARIO, seed=1)
+
+
+def writer(out: Path, scenario: Scenario = SCENARIO, trials: list[Trial] = TRIALS) -> RunWriter:
+    return RunWriter.create(
+        out, scenario=scenario, trials=trials, stack="embedded", versions={"sqlalchemy": "2"}, parallel=1, argv=["run"]
+    )
+
+
+def request(number: int, **changes: Any) -> dict[str, Any]:
+    arrival_s = 0.1 * number
+    row = {
+        "number": number, "request": "read_track", "arrival_s": arrival_s, "start_s": arrival_s + 0.001,
+        "end_s": arrival_s + 1.0, "latency_s": 1.0, "outcome": "ok", "error": None, "status": 200,
+        "checkout_s": 0.5, "connect_s": 0.0, "ping_s": 0.0, "query_s": 0.1,
+    }  # fmt: skip
+    return {**row, **changes}
+
+
+def sample(at_s: float, **changes: int) -> dict[str, Any]:
+    counts = {"size": 5, "idle": 5, "checked_out": 0, "overflow": 0, "connecting": 0, "waiting": 0}
+    return {"at_s": at_s, **counts, **changes}
+
+
+def fill(run: RunWriter) -> None:
+    run.add_requests(0, [request(1), request(0)])
+    run.add_requests(0, [request(3, outcome="pool_timeout", error="TimeoutError", status=503, end_s=1.5)])
+    run.add_requests(0, [request(2)])
+    run.add_pool(0, [sample(0.0, checked_out=5), sample(1.2, checked_out=5, waiting=3), sample(2.5)])
+    run.add_events(0, [{"at_s": 0.05, "event": "first_attempt", "value_s": 0.002, "detail": None}])
+    run.add_events(0, [{"at_s": 2.1, "event": "woken", "value_s": 0.01, "detail": '{"x": 1}'}])
+
+
+def test_a_run_is_read_back_in_one_call(tmp_path: Path) -> None:
+    run = writer(tmp_path)
+    fill(run)
+    run.trial_ended(0, wall_s=3.5)
+    run.close("complete")
+    read = load(run.folder)
+    assert list(read.requests["number"]) == [0, 1, 2, 3]
+    assert read.manifest.status == "complete"
+    assert [trial.pool.short for trial in read.trials] == ["5+0", "5+0"]
+    (summary,) = read.summaries
+    assert summary.outcomes == {"ok": 3, "pool_timeout": 1}
+    assert summary.latency_s["p50"] == 1.0
+    assert summary.woke_after_s == 2.1
+    assert summary.recovered_after_s == 2.5
+    assert summary.first_failure_s == 1.5
+    assert summary.utilization_alert_s == 1.0
+    assert summary.peak_waiting == 3
+    assert summary.wake_late_s == {"detected": 0.002, "woken": 0.01}
+    assert summary.wall_s == 3.5
+    assert summary.complete
+    assert read.summary.loc[0, "pool_timeout"] == 1
+    assert not list(run.folder.glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("columns", [REQUESTS, POOL, EVENTS], ids=["requests", "pool", "events"])
+def test_the_files_have_the_columns_that_are_documented(tmp_path: Path, columns: tuple[Column, ...]) -> None:
+    run = writer(tmp_path)
+    fill(run)
+    run.close("complete")
+    read = load(run.folder)
+    frame = {len(REQUESTS): read.requests, len(POOL): read.pool, len(EVENTS): read.events}[len(columns)]
+    assert list(frame.columns) == [column.name for column in columns]
+    for column in columns:
+        assert column.nullable or frame[column.name].notna().all()
+
+
+def test_the_same_rows_in_another_order_make_the_same_files(tmp_path: Path) -> None:
+    forwards, backwards = writer(tmp_path / "a"), writer(tmp_path / "b")
+    rows = [request(number) for number in range(4)]
+    forwards.add_requests(0, rows)
+    backwards.add_requests(0, rows[::-1])
+    for run in (forwards, backwards):
+        run.close("complete")
+    assert (forwards.folder / "requests.parquet").read_bytes() == (backwards.folder / "requests.parquet").read_bytes()
+
+
+def test_a_column_that_nobody_knows_is_a_bug(tmp_path: Path) -> None:
+    run = writer(tmp_path)
+    with pytest.raises(KeyError, match="requests has no column colour"):
+        run.add_requests(0, [request(0, colour="red")])
+    run.close("failed")
+
+
+def test_a_killed_run_has_lost_nothing(tmp_path: Path) -> None:
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_run_files import fill, writer
+run = writer(Path({str(tmp_path)!r}))
+fill(run)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -signal.SIGKILL
+    run = load(find_run("newest", runs=tmp_path))
+    assert run.manifest.status == "killed"
+    assert len(run.requests) == 4
+    assert len(run.pool) == 3
+    assert not run.summaries[0].complete
+
+
+def test_a_line_that_the_kill_cut_off_is_left_out(tmp_path: Path) -> None:
+    run = writer(tmp_path)
+    fill(run)
+    spool = run.folder / "requests.jsonl"
+    spool.write_bytes(spool.read_bytes()[:-10])
+    assert len(load(run.folder).requests) == 3
+    run.close("failed")
+
+
+def test_what_was_cut_short_is_never_a_pass(tmp_path: Path) -> None:
+    run = writer(tmp_path)
+    fill(run)
+    run.close("aborted")
+    verdicts = {one.statement: one.verdict for one in judge(SCENARIO, load(run.folder).summaries)}
+    assert set(verdicts.values()) == {Verdict.UNKNOWN}
+
+
+def test_a_generator_that_was_late_makes_the_verdict_unknown(tmp_path: Path) -> None:
+    run = writer(tmp_path)
+    fill(run)
+    run.add_requests(1, [request(number, start_s=number * 0.1 + 0.6) for number in range(4)])
+    for trial in (0, 1):
+        run.trial_ended(trial, wall_s=1.0)
+    run.close("complete")
+    on_time, late = load(run.folder).summaries
+    assert on_time.kept_schedule
+    assert not late.kept_schedule
+
+
+def test_a_run_is_found_by_its_path_its_id_and_the_beginning_of_it(tmp_path: Path) -> None:
+    first, second = writer(tmp_path), writer(tmp_path)
+    for run in (first, second):
+        run.close("complete")
+    assert find_run(first.folder, runs=tmp_path) == first.folder
+    assert find_run(first.id, runs=tmp_path) == first.folder
+    newest = max([first, second], key=lambda run: run.id)
+    assert find_run("newest", runs=tmp_path) == newest.folder
+    with pytest.raises(UserError, match="is the beginning of 2 runs"):
+        find_run("2", runs=tmp_path)
+    with pytest.raises(UserError, match="is no run"):
+        find_run("nothing", runs=tmp_path)
+    with pytest.raises(UserError, match="no runs yet"):
+        find_run("newest", runs=tmp_path / "empty")
+
+
+def test_a_folder_that_cant_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="can't write a run here"):
+        writer(tmp_path / "file")
+
+
+def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(UserError, match=r"manifest.json can't be read"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_scenarios_and_trials_come_back_from_json_as_they_were(name: str) -> None:
+    scenario = load_scenario(name)
+    again = scenario_from_json(json.loads(json.dumps(scenario_to_json(scenario))))
+    assert again.timeline == scenario.timeline
+    assert again.wakes == scenario.wakes
+    assert again.pool_configurations == scenario.pool_configurations
+    for trial in trials_of(scenario, seed=3):
+        read = trial_from_json(json.loads(json.dumps(trial_to_json(trial))), scenario)
+        assert read == trial
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_wake_profile_comes_back_from_json(name: str) -> None:
+    scenario = Scenario(name="s", wake=profile(name), pools=("1+0",), timeline=(Burst(requests=1, over_s=1),))
+    again = scenario_from_json(json.loads(json.dumps(scenario_to_json(scenario))))
+    assert again.wakes == scenario.wakes
+
+
+def test_a_run_under_way_says_so(tmp_path: Path) -> None:
+    run = writer(tmp_path)
+    assert load(run.folder).manifest.status == "running"
+    assert run.manifest.pid == os.getpid()
+    run.close("complete")
