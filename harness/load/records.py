@@ -25,6 +25,8 @@ def outcome_of(
 ) -> tuple[str, str | None]:
     """The outcome of an answer, or of none, and the name of what went wrong."""
     if status == 0:
+        # The HTTP client wraps what happened to its only try.
+        exception = getattr(exception, "original", None) or exception
         if isinstance(exception, TimeoutError) or "timeout" in type(exception).__name__.lower():
             return "client_timeout", type(exception).__name__
         return "error", type(exception).__name__ if exception is not None else "NoAnswer"

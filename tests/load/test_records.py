@@ -1,0 +1,64 @@
+"""An answer, or none, as a row."""
+
+import json
+
+import pytest
+from geventhttpclient.useragent import RetriesExceeded
+
+from harness.load.records import OUTCOMES, outcome_of, row, server_timing
+from harness.outcomes import Outcome
+from harness.service.routes import PROBLEM_JSON
+
+
+def problem(type_: str) -> bytes:
+    return json.dumps({"type": type_, "title": "x", "status": 503, "detail": "TimeoutError"}).encode()
+
+
+def test_the_outcomes_are_the_designs() -> None:
+    assert set(Outcome) == OUTCOMES
+
+
+@pytest.mark.parametrize("outcome", sorted(OUTCOMES - {"ok", "client_timeout"}))
+def test_a_problem_is_its_type(outcome: str) -> None:
+    found = outcome_of(503, {"content-type": PROBLEM_JSON}, problem(outcome), None)
+    assert found == (outcome, "TimeoutError")
+
+
+def test_an_answer_without_a_problem_is_ok() -> None:
+    assert outcome_of(200, {"content-type": "application/json"}, b"{}", None) == ("ok", None)
+
+
+def test_somebody_elses_failure_is_an_error_with_its_status() -> None:
+    assert outcome_of(502, {"content-type": "text/html"}, b"<html>", None) == ("error", "HTTP 502")
+    assert outcome_of(500, {"content-type": PROBLEM_JSON}, problem("unheard"), None) == ("error", "problem unheard")
+
+
+@pytest.mark.parametrize("exception", [TimeoutError(), TimeoutError("timed out")])
+def test_no_answer_in_time_is_a_client_timeout(exception: Exception) -> None:
+    assert outcome_of(0, {}, b"", exception)[0] == "client_timeout"
+
+
+def test_what_the_http_client_wraps_is_unwrapped() -> None:
+    wrapped = RetriesExceeded("http://service/", 0, original=TimeoutError("timed out"))
+    assert outcome_of(0, {}, b"", wrapped) == ("client_timeout", "TimeoutError")
+
+
+def test_no_answer_at_all_is_an_error_with_its_name() -> None:
+    assert outcome_of(0, {}, b"", ConnectionResetError()) == ("error", "ConnectionResetError")
+    assert outcome_of(0, {}, b"", None) == ("error", "NoAnswer")
+
+
+def test_server_timing_is_read_in_seconds() -> None:
+    assert server_timing("checkout;dur=1.5, connect;dur=0,query;dur=2000") == {
+        "checkout_s": 0.0015, "connect_s": 0.0, "query_s": 2.0,
+    }  # fmt: skip
+    assert server_timing(None) == {}
+
+
+def test_a_row_has_the_times_it_was_given() -> None:
+    made = row(
+        number=3, request="read_track", arrival_s=1.0, start_s=1.001, end_s=2.0, status=200,
+        headers={"server-timing": "query;dur=5"}, body=b"{}", exception=None,
+    )  # fmt: skip
+    assert (made["arrival_s"], made["start_s"], made["end_s"], made["query_s"]) == (1.0, 1.001, 2.0, 0.005)
+    assert (made["outcome"], made["status"], made["error"]) == ("ok", 200, None)
