@@ -24,10 +24,14 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--wake", "wakes", multiple=True, metavar="WAKE", help="8 (seconds), neon (a profile), or neon:8.")
 @click.option("--requests", type=int, help="Requests of the burst.")
 @click.option("--over", "over_s", type=float, metavar="SECONDS", help="How long the burst is.")
-@click.option("--arrivals", type=click.Choice(list(Pattern)), help="How the arrivals lie in time.")
+@click.option("--arrivals", type=click.Choice([one.value for one in Pattern]), help="How the arrivals lie in time.")
 @click.option("--warm", type=int, metavar="CONNECTIONS", help="Connections the pool holds when the compute suspends.")
-@click.option("--on-suspend", type=click.Choice(list(OnSuspend)), help="What happens to open connections.")
-@click.option("--while-waking", type=click.Choice(list(WhileWaking)), help="What a new connection meets.")
+@click.option(
+    "--on-suspend", type=click.Choice([one.value for one in OnSuspend]), help="What happens to open connections."
+)
+@click.option(
+    "--while-waking", type=click.Choice([one.value for one in WhileWaking]), help="What a new connection meets."
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of every pool; repeatable.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to run.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What the arrivals and the wakes are drawn from.")
