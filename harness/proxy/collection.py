@@ -150,7 +150,9 @@ def start(proxy: Proxy) -> None:
     try:
         proxy.start()
     except OSError as error:
-        raise ApiError(f"listen tcp {proxy.listen}: {error.strerror or error}", 500) from error
+        # Go's words, so that a client that reads them finds what it looks for.
+        reason = str(error.strerror or error).lower()
+        raise ApiError(f"listen tcp {proxy.listen}: bind: {reason}", 500) from error
 
 
 def add_toxic(proxy: Proxy, document: dict[str, Any]) -> AttachedToxic:
