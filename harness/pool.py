@@ -1,7 +1,7 @@
 """A pool configuration: the settings of one SQLAlchemy pool and the asyncpg connections in it.
 
-The names and defaults are those of the reference service; see docs/settings.md. In code every duration carries
-its unit (`pool_timeout_s`); in JSON, in `--set` and in the environment the setting has its own name
+The names and defaults are those of the reference service; `coldstart list settings` shows them. In code every
+duration carries its unit (`pool_timeout_s`); in JSON, in `--set` and in the environment the setting has its own name
 (`pool_timeout`, `DATABASE_POOL_TIMEOUT`), always in seconds.
 """
 

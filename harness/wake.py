@@ -59,7 +59,7 @@ class LogNormal:
                 return latency_s
 
     def __str__(self) -> str:
-        return f"log-normal, p50 {self.p50_s:g} s, p95 {self.p95_s:g} s, at most {self.max_s:g} s"
+        return f"p50 {self.p50_s:g} s, p95 {self.p95_s:g} s"
 
 
 @dataclass(frozen=True, slots=True)

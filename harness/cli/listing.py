@@ -1,14 +1,18 @@
 """`coldstart list`: scenarios, pool configurations, settings and wake profiles."""
 
+from collections.abc import Iterator
+
 import click
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from harness.errors import UserError
 from harness.library import load_scenario, scenario_names
 from harness.pool import ENVIRONMENT_PREFIX, MEANINGS, PoolConfiguration
 from harness.wake import PROFILES
 
+GUESSED = "~"
 TOPICS = ("scenarios", "settings", "profiles")
 
 
@@ -16,51 +20,50 @@ TOPICS = ("scenarios", "settings", "profiles")
 @click.argument("topic", type=click.Choice(TOPICS), required=False)
 def list_(topic: str | None) -> None:
     """Show what can be run: scenarios and their pools, settings, wake profiles."""
-    console = Console()
-    tables = {"scenarios": _scenarios, "settings": _settings, "profiles": _profiles}
-    for name in [topic] if topic else TOPICS:
-        console.print(tables[name]())
+    console = Console(highlight=False)
+    topics = {"scenarios": _scenarios, "settings": _settings, "profiles": _profiles}
+    console.print(Group(*(part for name in ([topic] if topic else TOPICS) for part in (*topics[name](), ""))))
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap="name" in column)
     return table
 
 
-def _scenarios() -> Table:
-    table = _table("Scenarios", "name", "story", "pools", "wakes")
+def _scenarios() -> Iterator[RenderableType]:
+    yield Text("Scenarios", "bold")
     for name in scenario_names():
+        about = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
         try:
             scenario = load_scenario(name)
         except UserError as error:
-            table.add_row(name, f"[red]{error}[/red]")
-            continue
-        pools = ", ".join(pool.label for pool in scenario.pool_configurations)
-        wakes = ", ".join(f"{wake.name} {wake.latency}" for wake in scenario.wakes)
-        table.add_row(name, scenario.story.partition("\n")[0], pools, wakes)
-    return table
+            about.add_row(f"  {name}", Text(str(error), "red"))
+        else:
+            about.add_row(f"  {name}", scenario.story.partition("\n")[0])
+            about.add_row("", "pools: " + ", ".join(pool.label for pool in scenario.pool_configurations))
+            about.add_row("", "wakes: " + ", ".join(f"{wake.name} {wake.latency}" for wake in scenario.wakes))
+        yield about
 
 
-def _settings() -> Table:
-    table = _table(
-        "Settings (--set NAME=VALUE, or the environment of the service)", "name", "default", "meaning", "environment"
-    )
+def _settings() -> Iterator[RenderableType]:
+    yield Text("Settings", "bold")
+    yield f"  --set NAME=VALUE; in the environment {ENVIRONMENT_PREFIX} and the name in capitals"
+    table = _table("  name", "default", "meaning")
     for name, value in PoolConfiguration().to_json().items():
-        table.add_row(name, str(value).lower(), MEANINGS[name], ENVIRONMENT_PREFIX + name.upper())
-    return table
+        default = f"{value:g}" if isinstance(value, float) else str(value).lower()
+        table.add_row(f"  {name}", default, MEANINGS[name])
+    yield table
 
 
-def _profiles() -> Table:
-    table = _table("Wake profiles", "name", "suspends after", "wake latency", "on suspend", "while waking", "guessed")
+def _profiles() -> Iterator[RenderableType]:
+    yield Text("Wake profiles", "bold")
+    yield f"  --wake NAME, or NAME:SECONDS; {GUESSED} marks a guess: no source was found, measure it"
+    table = _table("  name", "suspends after", "wake latency", "on suspend", "while waking")
     for known in PROFILES.values():
-        table.add_row(
-            known.name,
-            f"{known.suspend_after_s:g} s",
-            str(known.latency),
-            known.on_suspend,
-            known.while_waking,
-            ", ".join(known.unsourced),
-        )
-    return table
+        fields = {"suspend_after_s": f"{known.suspend_after_s:g} s", "latency": str(known.latency),
+                  "on_suspend": known.on_suspend.value, "while_waking": known.while_waking.value}  # fmt: skip
+        guessed = {name: any(one.startswith(name) for one in known.unsourced) for name in fields}
+        table.add_row(f"  {known.name}", *(text + GUESSED * guessed[name] for name, text in fields.items()))
+    yield table

@@ -1,0 +1,48 @@
+"""`python -m harness.results.document`: results/README.md, from the one definition of the columns."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.columns import EVENT_NAMES, EVENTS, POOL, REQUESTS, Column
+
+PAGE = Path(__file__).resolve().parent.parent.parent / "results" / "README.md"
+TOP = """\
+# Results
+
+A run keeps everything in a folder of its own, `results/runs/<id>/`, written as the run goes: a run that was killed
+leaves what it had. `harness.analysis.load("newest")` reads it back in one call, also by id or path.
+
+| file | what it is |
+| --- | --- |
+| `manifest.json` | scenario, stack, seeds, versions, machine, git commit, times, status, verdicts |
+| `requests.parquet` | a row a request |
+| `pool.parquet` | a row a sample of a pool: every 50 ms, and 1 ms after every change |
+| `events.parquet` | suspend, first attempt, wake, releases |
+| `summary.csv` | a row a trial: the numbers of the table |
+| `charts/` | every chart as SVG and PNG, at half a page's width |
+| `logs/` | what the stack's processes wrote to stderr |
+| `*.jsonl` | only while a run is under way, or after it was killed: the tables, a line a row |
+
+`status` is `complete`, `aborted` (Ctrl-C), `failed` (a part of the stack died), `running`, or, for a reader of a run
+whose process is gone without a word, `killed`.
+
+Times are seconds from the start of the trial's burst unless the name says otherwise; before it they are negative.
+A column marked ∅ can be empty.
+"""
+
+
+def page() -> str:
+    """The whole page. This file is written by `python -m harness.results.document`; a test holds the two together."""
+    tables = {"requests.parquet": REQUESTS, "pool.parquet": POOL, "events.parquet": EVENTS}
+    parts = [TOP, *(f"## {name}\n\n{_columns(columns)}" for name, columns in tables.items())]
+    events = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in EVENT_NAMES.items())
+    return "\n".join([*parts, f"### Events\n\n| event | meaning |\n| --- | --- |\n{events}\n"])
+
+
+def _columns(columns: Sequence[Column]) -> str:
+    rows = (f"| `{one.name}` | {one.type}{' ∅' if one.nullable else ''} | {one.meaning} |" for one in columns)
+    return "| column | type | meaning |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
