@@ -45,6 +45,8 @@ async def _create(request: Request) -> Response:
     collection = _collection(request)
     document = parsed(await request.body(), dict)
     toxics = field(document, "toxics", list, [])
+    if not all(isinstance(toxic, dict) for toxic in toxics):
+        raise ApiError("bad request body: a toxic must be an object", 400)
     settings = _settings(document["compute"]) if document.get("compute") is not None else None
     proxy = collection.create({**document, "enabled": False})
     try:

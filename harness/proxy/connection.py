@@ -53,9 +53,10 @@ class End(asyncio.Protocol):
         self.connection.source_ended(self)
         return True  # the other direction goes on: a half-close is carried through
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
-        self.connection.close()
+        # A reset goes on as a reset: the other end learns how this one ended.
+        self.connection.close(reset=isinstance(exc, ConnectionResetError))
 
     def pause_writing(self) -> None:
         if self.peer is not None:
@@ -122,6 +123,7 @@ class Connection:
         self.dialling: asyncio.Task[None] | None = None
         self._early: list[bytes] = []
         self._early_size = 0
+        self._client_ended = False
         self._answer: StartupAnswer | None = None
 
     @property
@@ -179,7 +181,7 @@ class Connection:
         self._connect_ends()
         self._flush_early()
         self.proxy.opened(self)
-        if self.client.ended:
+        if self._client_ended:
             self.to_upstream.end()
 
     def _connect_ends(self) -> None:
@@ -244,6 +246,9 @@ class Connection:
         elif self.stage is Stage.OPEN:
             assert self.to_upstream is not None
             self.to_upstream.end()
+        elif self.stage is Stage.DIALLING and end is self.client:
+            # It has said all it has to say, before there was anyone to say it to.
+            self._client_ended = True
         else:
             # A client that leaves before it is connected onward, or a frozen one that gives up.
             self.close()
