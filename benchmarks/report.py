@@ -1,0 +1,31 @@
+"""Tables in docs/benchmarks.md: each between its markers, with the command that made it and what it ran on."""
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.postgres.binaries import binaries
+
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+
+
+def write_table(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Replace the table called `name`, and print it."""
+    lines = [f"| {' | '.join(header)} |", f"| {' | '.join('---' for _ in header)} |"]
+    table = "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+    made = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    text = f"{table}\n\nMade by `{_command()}` on {made}, PostgreSQL {binaries().version()}."
+    page = PAGE.read_text()
+    pattern = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+    assert pattern.search(page), f"{PAGE} has no table {name}"
+    PAGE.write_text(pattern.sub(lambda _: f"<!-- {name} -->\n{text}\n<!-- /{name} -->", page))
+    print(text)
+
+
+def _command() -> str:
+    module = Path(sys.argv[0]).stem
+    return " ".join(["python -m", f"benchmarks.{module}", *sys.argv[1:]])
