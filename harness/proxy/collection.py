@@ -107,8 +107,8 @@ class ProxyCollection:
         if existing is not None:
             if existing.upstream == proxy.upstream and existing.listen == proxy.listen:
                 return existing
-            existing.detach_compute()
             existing.stop()
+            existing.detach_compute()
         if enabled:
             start(proxy)
         self.proxies[proxy.name] = proxy
@@ -121,7 +121,7 @@ class ProxyCollection:
         enabled = field(document, "enabled", bool, proxy.enabled)
         if (listen, upstream) != (proxy.listen, proxy.upstream):
             proxy.stop()
-            proxy.listen, proxy.upstream = listen, upstream
+            proxy.listen, proxy.upstream = listen or "127.0.0.1:0", upstream
         if enabled:
             start(proxy)
         else:
@@ -129,8 +129,8 @@ class ProxyCollection:
 
     def remove(self, name: str) -> None:
         proxy = self.get(name)
-        proxy.detach_compute()
         proxy.stop()
+        proxy.detach_compute()
         del self.proxies[name]
 
     def reset(self) -> None:

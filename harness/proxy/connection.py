@@ -45,6 +45,9 @@ class End(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        if self.connection.stage is Stage.CLOSED:
+            # The proxy was disabled or removed between the accept and this.
+            self.shut(reset=False)
 
     def data_received(self, data: bytes) -> None:
         self.receive(data)
@@ -80,7 +83,7 @@ class End(asyncio.Protocol):
     # As the destination of a link:
 
     def write(self, data: bytes) -> None:
-        if self.transport is not None:
+        if self.transport is not None and not self.ended:
             self.transport.write(data)
 
     def end(self) -> None:
@@ -209,7 +212,12 @@ class Connection:
         self.to_client.feed(data)
 
     def pause(self) -> None:
-        """Keep both ends, and keep back what the client sends."""
+        """Keep both ends, and keep back what the client sends. One that is being dialled is held instead."""
+        if self.stage is Stage.DIALLING:
+            if self.dialling is not None:
+                self.dialling.cancel()
+            self.hold()
+            return
         self.stage = Stage.PAUSED
         self.client.receive = self.early
 

@@ -5,7 +5,7 @@ import socket
 from itertools import count
 from typing import Any
 
-from harness.proxy.connection import Connection
+from harness.proxy.connection import Connection, Stage
 from harness.proxy.events import EventStream
 from harness.proxy.link import AttachedToxic
 from harness.proxy.listener import Listener
@@ -53,7 +53,9 @@ class Proxy:
         if self._listener is None:
             host, port = address(self.listen)
             self._listener = Listener(host or "0.0.0.0", port, self._accept)  # noqa: S104 - as asked for, with no host
-            self.listen = f"{host}:{self._listener.address[1]}"
+            self.listen = f"{f'[{host}]' if ':' in host else host}:{self._listener.address[1]}"
+            if self.compute is not None:
+                self.compute.proxy_started()
 
     def stop(self) -> None:
         """Unbind the port and close every connection (FIN); what toxics held is gone."""
@@ -78,6 +80,8 @@ class Proxy:
         if task.cancelled() or task.exception() is not None:
             # The client was gone before its connection had begun.
             connection.close()
+            return
+        if connection.stage is Stage.CLOSED:
             return
         self.said("accepted", connection=connection.number)
         if self.compute is not None:
@@ -144,9 +148,14 @@ class Proxy:
         self.compute = SleepingCompute(self, settings)
 
     def detach_compute(self) -> None:
+        """Take the compute away: whoever waits for it goes on, as if there had never been one."""
         if self.compute is not None:
-            self.compute.stop()
-            self.compute = None
+            compute, self.compute = self.compute, None
+            compute.stop()
+            for connection in list(self.connections):
+                connection.release()
+            if self._listener is not None:
+                self._listener.accept()
 
     def to_json(self) -> dict[str, Any]:
         ordered = [attached for stream in STREAMS for attached in self.toxics_of(stream)]

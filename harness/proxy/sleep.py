@@ -1,6 +1,7 @@
 """A compute on a proxy: the pure state machine of harness/compute.py, its effects carried out on real connections."""
 
 import asyncio
+import math
 from dataclasses import dataclass
 from itertools import chain, repeat
 from time import monotonic
@@ -28,7 +29,7 @@ from harness.compute import (
     Woken,
 )
 from harness.errors import UserError
-from harness.proxy.connection import Connection
+from harness.proxy.connection import Connection, Stage
 from harness.proxy.startup import IDLE
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class ComputeSettings:
         """Raises `UserError` for a word or a number that doesn't fit."""
         latencies = body.get("wake_latency_s", 0.0)
         latencies_s = tuple(latencies) if isinstance(latencies, list) else (latencies,)
-        if not latencies_s or any(type(one) not in (int, float) or not one >= 0 for one in latencies_s):
+        if not latencies_s or any(type(one) not in (int, float) or not 0 <= one < math.inf for one in latencies_s):
             raise UserError("wake_latency_s must be seconds, 0 or positive, or a list of them", where="compute")
         error = body.get("error")
         try:
@@ -136,7 +137,7 @@ class SleepingCompute:
             self._do(effect)
         self._set_timer()
 
-    def _do(self, effect: Effect) -> None:  # noqa: C901 - one case an effect
+    def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case an effect
         match effect:
             case Admit(Connection() as connection):
                 connection.dial()
@@ -157,6 +158,9 @@ class SleepingCompute:
             case Freeze(Connection() as connection):
                 connection.freeze()
             case Pause(Connection() as connection):
+                if connection.stage is Stage.DIALLING:
+                    # It has asked already: what it waits for is the wake.
+                    asyncio.get_running_loop().call_soon(self.client_spoke, connection)
                 connection.pause()
             case Suspended(at_s):
                 self._suspended(at_s)
@@ -167,8 +171,17 @@ class SleepingCompute:
 
     def _suspended(self, at_s: float) -> None:
         self._proxy.said("suspended", at_s=at_s)
-        if self.settings.behaviour.while_waking is WhileWaking.DROP:
+        self.proxy_started()
+
+    def proxy_started(self) -> None:
+        """Let the listener meet clients as the state wants it: now, and again when the proxy is enabled anew."""
+        if not self._proxy.enabled:
+            return
+        while_waking = self.settings.behaviour.while_waking
+        if while_waking is WhileWaking.DROP and self.state is not State.ACTIVE:
             self._proxy.listener.drop(self._first_dropped)
+        elif while_waking is WhileWaking.REFUSE and self.state is State.WAKING:
+            self._proxy.listener.refuse()
 
     def _first_dropped(self) -> None:
         # Nobody holds a connection that was dropped; the compute only needs to know that somebody asked.
@@ -179,13 +192,17 @@ class SleepingCompute:
         self._planned_wake_at_s = ready_at_s
         self._proxy.said("first_attempt", at_s=at_s, ready_at_s=ready_at_s)
         if self.settings.behaviour.while_waking is WhileWaking.REFUSE:
-            self._proxy.listener.refuse()
+            self.proxy_started()
 
     def _woken(self, at_s: float, planned_at_s: float) -> None:
         self._proxy.said("woken", at_s=at_s, planned_at_s=planned_at_s)
         if self.settings.behaviour.while_waking in (WhileWaking.DROP, WhileWaking.REFUSE):
             # After this step: what waits in the accept queue are attempts at an active compute.
-            asyncio.get_running_loop().call_soon(self._proxy.listener.accept)
+            asyncio.get_running_loop().call_soon(self._accept_again)
+
+    def _accept_again(self) -> None:
+        if self._proxy.enabled and self.state is State.ACTIVE:
+            self._proxy.listener.accept()
 
     def _set_timer(self) -> None:
         due_s = self._compute.next_tick_s

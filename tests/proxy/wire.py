@@ -123,6 +123,7 @@ class Upstream:
         self.count = 0
         self._answer = answer
         self._waiting: asyncio.Queue[Peer] = asyncio.Queue()
+        self._news = asyncio.Condition()
         self._peers: list[Peer] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -152,13 +153,20 @@ class Upstream:
         async with asyncio.timeout(PATIENCE_S):
             return await self._waiting.get()
 
+    async def met(self, count: int) -> None:
+        """Wait until it has accepted this many connections."""
+        async with asyncio.timeout(PATIENCE_S), self._news:
+            await self._news.wait_for(lambda: self.count >= count)
+
     async def _accept(self, listening: socket.socket) -> None:
         while True:
             handle, _ = await asyncio.get_running_loop().sock_accept(listening)
-            self.count += 1
+            async with self._news:
+                self.count += 1
+                self._news.notify_all()
             peer = Peer(handle)
+            self._peers.append(peer)
             if self._answer is None:
-                self._peers.append(peer)
                 self._waiting.put_nowait(peer)
             else:
                 task = asyncio.create_task(self._serve(self._answer, peer))
@@ -189,7 +197,7 @@ class ProxyUnderTest:
     async def connect(self) -> Peer:
         return await Peer.to(self.port)
 
-    async def add(self, type_: str, *, stream: str = "downstream", toxicity: float = 1.0, **attributes: int) -> None:
+    async def add(self, type_: str, stream: str = "downstream", *, toxicity: float = 1.0, **attributes: int) -> None:
         """A toxic, called by its type."""
         body = {"name": type_, "type": type_, "stream": stream, "toxicity": toxicity, "attributes": attributes}
         answer = await self.api.post(f"/proxies/{self.name}/toxics", json=body)
@@ -203,7 +211,7 @@ class ProxyUnderTest:
         answer = await self.api.delete(f"/proxies/{self.name}/toxics/{toxic}")
         assert answer.status_code == 204, answer.text
 
-    async def set_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - the attribute itself
+    async def set_enabled(self, enabled: bool) -> None:
         answer = await self.api.patch(f"/proxies/{self.name}", json={"enabled": enabled})
         assert answer.json()["enabled"] is enabled, answer.text
 
