@@ -25,7 +25,7 @@ PLACES: dict[str, set[str]] = {
     "simulation": {"service"},
     "results": set(),
     "analysis": {"results"},
-    "stacks": {"process", "proxy", "postgres", "service", "simulation"},
+    "stacks": {"child", "library", "process", "proxy", "postgres", "service", "simulation"},
     "run": {"stacks", "results", "analysis"},
 }
 TOP = {"cli", "__main__"}
