@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,8 +14,6 @@ from pathlib import Path
 
 from harness.errors import StackError, UserError
 from harness.postgres import PostgresServer, embedded_postgres
-from harness.process import Child
-from harness.proxy.client import ProxyClient
 from harness.proxy.toxiproxy import ToxiproxyServer
 
 BUILT = Path(__file__).parent.parent / ".tools" / "toxiproxy-server"
@@ -38,39 +37,30 @@ async def ways(*, max_connections: int = 200) -> AsyncIterator[Ways]:
                 embedded_postgres(log=Path(folder) / "postgres.log", max_connections=max_connections)
             )
             upstream = f"{server.host}:{server.port}"
-            argv = [sys.executable, "-m", "harness.proxy", "0"]
-            child = await stack.enter_async_context(Child.running("toxiproxy", argv, log=Path(folder) / "ours.log"))
-            client = await stack.enter_async_context(ProxyClient((await child.next_record("ready"))["port"]))
-            ours = await client.create("bench", upstream=upstream)
-            reading = asyncio.create_task(_ignore(child))
-            stack.callback(reading.cancel)
-            real = await asyncio.to_thread(_real, upstream, stack)
+            program = shutil.which("toxiproxy-server") or str(BUILT)
+            if not await asyncio.to_thread(Path(program).is_file):
+                raise UserError("no toxiproxy-server to compare with", where="benchmark", allowed="make toxiproxy")
+            _, real = await asyncio.to_thread(_served, [program, "-host", "127.0.0.1", "-port"], upstream, stack)
+            command = [sys.executable, "-m", "harness", "toxiproxy", "--port"]
+            ours_pid, ours = await asyncio.to_thread(_served, command, upstream, stack)
             addresses = {"direct": (server.host, server.port), "real": real, "ours": ours}
-            yield Ways(server, addresses, child.pid)
+            yield Ways(server, addresses, ours_pid)
 
 
-async def _ignore(child: Child) -> None:
-    async for _ in child.records():
-        pass
-
-
-def _real(upstream: str, stack: AsyncExitStack) -> tuple[str, int]:
-    program = shutil.which("toxiproxy-server") or str(BUILT)
-    if not Path(program).is_file():
-        raise UserError("no toxiproxy-server to compare with", where="benchmark", allowed="make toxiproxy builds it")
+def _served(command: list[str], upstream: str, stack: AsyncExitStack) -> tuple[int, tuple[str, int]]:
+    """A Toxiproxy server as a user starts it, and a proxy without toxics on it: its process and where it listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [program, "-host", "127.0.0.1", "-port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stack.callback(process.wait)
     stack.callback(process.terminate)
     server = ToxiproxyServer(port)
-    for _ in range(500):
+    deadline_s = time.monotonic() + 20
+    while True:
         try:
-            return server.create("bench", upstream=upstream)
+            return process.pid, server.create("bench", upstream=upstream)
         except StackError:
-            if process.poll() is not None:
+            if process.poll() is not None or time.monotonic() > deadline_s:
                 raise
-    raise UserError("the real Toxiproxy does not answer", where="benchmark")
+            time.sleep(0.02)

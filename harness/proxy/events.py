@@ -18,6 +18,8 @@ class EventStream:
         self._listeners: set[asyncio.Queue[dict[str, Any] | None]] = set()
 
     def publish(self, event: str, proxy: str, *, at_s: float | None = None, **detail: Any) -> None:  # noqa: ANN401 - JSON
+        if self._also is None and not self._listeners:
+            return
         record = {"event": event, "proxy": proxy, "at_s": monotonic() if at_s is None else at_s, **detail}
         if self._also is not None:
             self._also(record)
