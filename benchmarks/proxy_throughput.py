@@ -11,14 +11,14 @@ from benchmarks.ways import Ways, ways
 CASES = (Case(1), Case(8), Case(32), Case(8, reconnect=True))
 
 
-async def main(seconds: float, rounds: int) -> None:
+async def main(seconds: int, rounds: int) -> None:
     async with ways() as reached:
         await asyncio.to_thread(initialise, reached.postgres)
         rows = [await asyncio.to_thread(_measure, reached, case, seconds, rounds) for case in CASES]
     write_table("throughput", ("case", "direct", "real Toxiproxy", "ours", "ours / real"), rows)
 
 
-def _measure(reached: Ways, case: Case, seconds: float, rounds: int) -> list[str]:
+def _measure(reached: Ways, case: Case, seconds: int, rounds: int) -> list[str]:
     names = list(reached.addresses)
     found: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
@@ -33,7 +33,7 @@ def _measure(reached: Ways, case: Case, seconds: float, rounds: int) -> list[str
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10.0, help="a run")
+    parser.add_argument("--seconds", type=int, default=10, help="a run")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     asyncio.run(main(given.seconds, given.rounds))

@@ -39,7 +39,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--service-time", "service_time_s", type=float, metavar="SECONDS", help="Simulated only: a query's time.")
 @click.option("--connect-time", "connect_time_s", type=float, metavar="SECONDS", help="Simulated only: a connect.")
 @click.option("--control/--no-control", default=True, show_default=True, help="Also the same arrivals, compute awake.")
-@click.option("--charts/--no-charts", default=True, show_default=True, help="Draw the charts.")
+@click.option("--charts/--no-charts", default=None, help="Draw the charts.  [default: unless --json]")
 @click.option("--out", type=FOLDER, help="Where runs are kept. [default: results/runs]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else.")
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
@@ -63,7 +63,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
             options=options,
             out=given["out"],
             progress=progress,
-            charts=given["charts"],
+            charts=not given["as_json"] if given["charts"] is None else given["charts"],
             argv=sys.argv[1:],
         )
     if given["as_json"]:

@@ -39,18 +39,18 @@ class End(asyncio.Protocol):
         self.connection = connection
         self.transport: asyncio.Transport | None = None
         self.peer: End | None = None
-        self.receive: Callable[[bytes], None] = connection.early
+        # Both are on the way of every byte: attributes, so that nothing stands between the socket and the link.
+        self.data_received: Callable[[bytes], None] = connection.early  # type: ignore[assignment]
+        self.write: Callable[[bytes], None] = _nowhere
         self.ended = False
         self._pauses: set[str] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.write = self.transport.write
         if self.connection.stage is Stage.CLOSED:
             # The proxy was disabled or removed between the accept and this.
             self.shut(reset=False)
-
-    def data_received(self, data: bytes) -> None:
-        self.receive(data)
 
     def eof_received(self) -> bool:
         self.connection.source_ended(self)
@@ -58,6 +58,7 @@ class End(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
+        self.write = _nowhere
         # A reset goes on as a reset: the other end learns how this one ended.
         self.connection.close(reset=isinstance(exc, ConnectionResetError))
 
@@ -82,12 +83,9 @@ class End(asyncio.Protocol):
 
     # As the destination of a link:
 
-    def write(self, data: bytes) -> None:
-        if self.transport is not None and not self.ended:
-            self.transport.write(data)
-
     def end(self) -> None:
         self.ended = True
+        self.write = _nowhere
         if self.transport is not None and self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
         self.connection.destination_ended()
@@ -109,6 +107,10 @@ class End(asyncio.Protocol):
             self.transport.abort()
         else:
             self.transport.close()
+
+
+def _nowhere(data: bytes) -> None:
+    """Takes what is written to an end that is not there yet, or not any more."""
 
 
 class Connection:
@@ -191,8 +193,8 @@ class Connection:
         assert self.to_upstream is not None
         assert self.to_client is not None
         watch = self.proxy.watches_bytes
-        self.client.receive = self._watched_client if watch else self.to_upstream.feed
-        self.upstream.receive = self._watched_server if watch else self.to_client.feed
+        self.client.data_received = self._watched_client if watch else self.to_upstream.feed
+        self.upstream.data_received = self._watched_server if watch else self.to_client.feed
 
     def _flush_early(self) -> None:
         assert self.to_upstream is not None
@@ -219,7 +221,7 @@ class Connection:
             self.hold()
             return
         self.stage = Stage.PAUSED
-        self.client.receive = self.early
+        self.client.data_received = self.early
 
     def release(self) -> None:
         """The wake: a held connection is dialled, a paused one goes on."""
@@ -234,7 +236,7 @@ class Connection:
     def freeze(self) -> None:
         """Half-open: the upstream session ends; the client hears nothing, and what it sends goes nowhere."""
         self.stage = Stage.FROZEN
-        self.client.receive = self.early
+        self.client.data_received = self.early
         self.client.peer = None
         for link in self.links:
             link.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +15,7 @@ HIGH_WATER = 2**20
 class Destination(Protocol):
     """Where a link's bytes go, and what else a toxic may do to the connection."""
 
-    def write(self, data: bytes) -> None: ...
+    write: Callable[[bytes], None]
 
     def end(self) -> None: ...
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from harness.errors import UserError
+from harness.scenario import Warm
 from harness.trial import Trial
 
 Row: TypeAlias = Mapping[str, Any]
@@ -56,6 +58,18 @@ class Parallelism:
 
     trials: int
     why: str
+
+
+def check_warm(trials: Sequence[Trial]) -> None:
+    """Raises `UserError` when a story warms more connections than a pool can hold."""
+    for trial in trials:
+        for phase in trial.scenario.timeline:
+            if isinstance(phase, Warm) and (phase.connections or 0) > trial.pool.capacity:
+                raise UserError(
+                    f"--warm {phase.connections} is more than the pool {trial.pool.short} can hold",
+                    where=f"scenario {trial.scenario.name}",
+                    allowed=f"0 to {trial.pool.capacity}",
+                )
 
 
 class Stack(Protocol):

@@ -22,7 +22,7 @@ from harness.postgres.binaries import binaries
 from harness.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
-from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions
+from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.driving import running_load, running_service
 from harness.stacks.story import ProxyEvents, play
 from harness.stacks.timebase import TrialRows
@@ -46,15 +46,7 @@ class EmbeddedStack:
         if options.service_time_s is not None or options.connect_time_s is not None:
             raise UserError("--service-time and --connect-time belong to the simulated stack", where="stack embedded")
         binaries()
-        for trial in trials:
-            for phase in trial.scenario.timeline:
-                connections = getattr(phase, "connections", None) or 0
-                if connections > trial.pool.capacity:
-                    raise UserError(
-                        f"--warm {connections} is more than the pool {trial.pool.short} can hold",
-                        where=f"scenario {trial.scenario.name}",
-                        allowed=f"0 to {trial.pool.capacity}",
-                    )
+        check_warm(trials)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         """As many trials as this machine can release at one moment without measuring itself."""

@@ -1,0 +1,204 @@
+"""The simulated PostgreSQL behind its compute: what stands behind a host's addresses on the in-memory network."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.compute import (
+    Admit,
+    Behaviour,
+    Close,
+    Compute,
+    Drop,
+    Effect,
+    ErrorResponse,
+    Fail,
+    Freeze,
+    Hold,
+    Pause,
+    Refuse,
+    Release,
+    State,
+    Suspended,
+    Waking,
+    Woken,
+)
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.network import Request
+from harness.simulation.session import Session
+from harness.simulation.startup import Starting
+
+TOO_MANY = ErrorResponse("FATAL", "53300", "sorry, too many clients already")
+FIRST_PROCESS_ID = 1001
+
+
+def nothing(*_: object, **__: object) -> None:
+    """Hears events that nobody wants."""
+
+
+def no_time() -> float:
+    """A time that is never spent."""
+    return 0.0
+
+
+@dataclass(kw_only=True, eq=False)
+class SimulatedPostgres:
+    """A listener of the network. Every draw is a function without arguments that returns seconds.
+
+    `said(event, at_s, **detail)` hears what happens: suspended, first_attempt, woken, released.
+    """
+
+    loop: VirtualLoop
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    draw_wake_latency_s: Callable[[], float] = no_time
+    draw_service_s: Callable[[], float] = no_time
+    draw_connect_s: Callable[[], float] = no_time
+    max_connections: int = 100
+    password: str | None = None
+    """None: everybody is trusted."""
+    said: Callable[..., None] = nothing
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._compute = Compute(self.behaviour, self.draw_wake_latency_s, now_s=self.loop.time())
+        self._random = random.Random(f"backend/{self.seed}")
+        self._sessions: dict[object, Session] = {}
+        self._requests: dict[object, Request] = {}
+        self._processes = FIRST_PROCESS_ID
+        self._timer: asyncio.TimerHandle | None = None
+        self._planned_wake_at_s = 0.0
+
+    @property
+    def state(self) -> State:
+        return self._compute.state
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Those with a backend, in the order in which they came."""
+        return [session for session in self._sessions.values() if session.admitted]
+
+    @property
+    def watches_bytes(self) -> bool:
+        """Whether the compute must know of traffic; without it the path is shorter."""
+        return self.behaviour.suspend_after_s is not None
+
+    # The network's:
+
+    def connection_requested(self, request: Request) -> None:
+        self._requests[request] = request
+        self._carry_out(self._compute.connection_attempt(self.loop.time(), request))
+        self._requests.pop(request, None)
+
+    def request_abandoned(self, request: Request) -> None:
+        self._carry_out(self._compute.connection_closed(self.loop.time(), request))
+
+    # What the story commands:
+
+    def suspend(self) -> None:
+        """Suspend now."""
+        self._carry_out(self._compute.suspend(self.loop.time()))
+
+    # The sessions':
+
+    def refusal(self, session: Starting) -> ErrorResponse | None:
+        """Whether there is room for one more backend."""
+        others = sum(1 for one in self._sessions.values() if one.admitted and one is not session)
+        return TOO_MANY if others >= self.max_connections else None
+
+    def cancel(self, process_id: int, secret: int) -> None:
+        """A cancel request, on a connection of its own: wrong keys are ignored, as PostgreSQL does."""
+        for session in self._sessions.values():
+            if (session.process_id, session.secret) == (process_id, secret):
+                session.cancel()
+                return
+
+    def notify(self, process_id: int, channel: str, payload: str) -> None:
+        for session in list(self._sessions.values()):
+            session.notify(process_id, channel, payload)
+
+    def draw_salt_and_nonce(self) -> tuple[bytes, str]:
+        return self._random.randbytes(16), self._random.randbytes(18).hex()
+
+    def client_spoke(self, session: Starting) -> None:
+        self._carry_out(self._compute.client_bytes(self.loop.time(), session.key))
+
+    paused_client_spoke = client_spoke
+
+    def answered(self, session: Starting, *, idle: bool) -> None:
+        self._carry_out(self._compute.server_bytes(self.loop.time(), session.key, idle=idle))
+
+    def session_ended(self, session: Starting) -> None:
+        if self._sessions.pop(session.key, None) is not None:
+            self._carry_out(self._compute.connection_closed(self.loop.time(), session.key))
+
+    # The compute's effects:
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            self._do(effect)
+        due_s = self._compute.next_tick_s
+        if self._timer is not None:
+            if due_s == self._timer.when():
+                return
+            self._timer.cancel()
+        self._timer = None if due_s is None else self.loop.call_at(due_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._carry_out(self._compute.tick(self.loop.time()))
+
+    def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case an effect
+        match effect:
+            case Admit(key):
+                self._accept(key).admit()
+            case Hold(key):
+                self._accept(key)
+            case Release(key):
+                self._release(key)
+            case Drop(_):
+                pass  # the client's kernel asks again
+            case Refuse(key):
+                self._requests[key].refuse()
+            case Fail(key, error):
+                self._accept(key).fail(error)
+            case Close(key, ErrorResponse() as error, _):
+                self._sessions[key].terminate(error)
+            case Close(key, None, reset):
+                self._sessions[key].close(reset=reset)
+            case Freeze(key):
+                self._freeze(key)
+            case Pause(key):
+                self._sessions[key].pause()
+            case Suspended(at_s):
+                self.said("suspended", at_s)
+            case Waking(at_s, ready_at_s):
+                self._planned_wake_at_s = ready_at_s
+                self.said("first_attempt", at_s, value_s=0.0)
+            case Woken(at_s, planned_at_s):
+                self.said("woken", at_s, value_s=at_s - planned_at_s)
+
+    def _accept(self, key: object) -> Session:
+        session = Session(self, key, self._processes, self._random.getrandbits(31))
+        self._processes += 1
+        self._sessions[key] = session
+        self._requests[key].accept(session)
+        return session
+
+    def _release(self, key: object) -> None:
+        # Released in the order in which they came; one that left in this instant is no longer there.
+        if (session := self._sessions.get(key)) is not None:
+            self.said("released", self.loop.time(), value_s=self.loop.time() - self._planned_wake_at_s)
+            session.admit()
+
+    def _freeze(self, key: object) -> None:
+        session = self._sessions.pop(key)
+        session._stop()  # noqa: SLF001 - its backend is gone with the compute
+        if session.end is not None:
+            session.end.vanish()
+
+
+def constant(value: Any) -> Callable[[], Any]:  # noqa: ANN401 - any value
+    """A draw that is always the same."""
+    return lambda: value

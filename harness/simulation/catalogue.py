@@ -1,0 +1,93 @@
+"""What the simulated database knows: the service's statements with their answers, and what clients ask first."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.service.statements import STATEMENTS
+from harness.simulation.wire import BOOL, FLOAT8, INT4, INT8, TEXT
+
+VERSION = "PostgreSQL 18.1 (simulated)"
+PARAMETERS = {
+    "server_version": "18.1",
+    "server_encoding": "UTF8",
+    "client_encoding": "UTF8",
+    "DateStyle": "ISO, MDY",
+    "TimeZone": "UTC",
+    "integer_datetimes": "on",
+    "standard_conforming_strings": "on",
+    "is_superuser": "off",
+    "in_hot_standby": "off",
+}
+"""Told to every client as it connects."""
+SETTINGS = {
+    **{name.lower(): value for name, value in PARAMETERS.items()},
+    "transaction isolation level": "read committed",
+    "transaction_isolation": "read committed",
+    "search_path": '"$user", public',
+}
+TYPES = {"integer": INT4, "bigint": INT8, "text": TEXT, "boolean": BOOL, "double precision": FLOAT8}
+CAST = re.compile(r"(\$\d+)::[\w ]+?(?=[\s,)]|$)")
+NAMED = re.compile(r"(?<!:):(\w+)")
+SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A statement the database knows: parameter and column types, its rows for given parameters, its tag."""
+
+    parameters: tuple[int, ...]
+    columns: tuple[tuple[str, int], ...]
+    rows: Callable[[Sequence[Any]], Sequence[tuple[Any, ...]]]
+    tag: str
+    """`{}` stands for the number of rows."""
+    costs: bool = True
+    """Whether it takes service time; what only talks to the session does not."""
+
+
+def normal(sql: str) -> str:
+    """A statement's text with casts of parameters, line ends and a last semicolon taken out."""
+    return CAST.sub(r"\1", SPACE.sub(" ", sql.strip().rstrip(";").strip()))
+
+
+def lookup(sql: str) -> Known | None:
+    """What the database knows of a statement, by its `normal` text."""
+    found = _KNOWN.get(sql)
+    if found is not None:
+        return found
+    if match := re.fullmatch(r"show (.+)", sql, re.IGNORECASE):
+        name = match.group(1).lower()
+        if name in SETTINGS:
+            return _constant(name.replace(" ", "_"), TEXT, SETTINGS[name], tag="SHOW")
+    if re.match(r"set\b", sql, re.IGNORECASE):
+        return Known((), (), lambda _: (), "SET", costs=False)
+    if re.match(r"(deallocate|discard|reset)\b", sql, re.IGNORECASE):
+        return Known((), (), lambda _: (), sql.split(maxsplit=1)[0].upper(), costs=False)
+    return None
+
+
+def _constant(name: str, type_: int, value: object, tag: str = "SELECT 1") -> Known:
+    return Known((), ((name, type_),), lambda _: [(value,)], tag, costs=False)
+
+
+def _statements() -> dict[str, Known]:
+    known = {}
+    for statement in STATEMENTS:
+        names = list(dict.fromkeys(NAMED.findall(statement.sql)))
+        sql = NAMED.sub(lambda match, names=names: f"${names.index(match.group(1)) + 1}", statement.sql)  # type: ignore[misc]
+        columns = tuple((name, TYPES[type_]) for name, type_ in statement.columns)
+        tag = "SELECT {}" if columns else "INSERT 0 1"
+        known[normal(sql)] = Known((INT4,) * len(names), columns, statement.rows, tag)
+    return known
+
+
+_KNOWN = {
+    **_statements(),
+    "SELECT 1": _constant("?column?", INT4, 1),
+    "select pg_catalog.version()": _constant("version", TEXT, VERSION),
+    "SELECT version()": _constant("version", TEXT, VERSION),
+    "select current_schema()": _constant("current_schema", TEXT, "public"),
+    "SELECT $1": Known((TEXT,), (("text", TEXT),), lambda given: [(given[0],)], "SELECT 1"),
+    "SELECT pg_sleep($1)": Known((FLOAT8,), (("pg_sleep", TEXT),), lambda _: [("",)], "SELECT 1"),
+}

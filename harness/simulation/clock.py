@@ -1,0 +1,60 @@
+"""The libraries' own clocks, in virtual time.
+
+asyncio, and with it every timeout of asyncpg and of SQLAlchemy's queue, asks the loop for the time. Two places ask
+the operating system instead: SQLAlchemy stamps connections with `time.time()` to recycle and to invalidate them, and
+asyncpg measures what is left of a command timeout (and what it tells query loggers) with `time.monotonic()`. While a
+simulation runs, the name `time` in those modules stands for the virtual clock. Their code is as it was; nobody else's
+clock is touched.
+"""
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+MODULES_WITH_A_CLOCK = (
+    "sqlalchemy.pool.base",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "asyncpg.connection",
+    "asyncpg.protocol.protocol",
+)
+"""Every module of the two libraries that reads a clock of the operating system on the way of a request."""
+
+
+class LibraryClock:
+    """Stands for the module `time`: its wall clock and its monotonic clock are virtual, the rest is the real one's."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._last_wall_s = 0.0
+
+    def monotonic(self) -> float:
+        return self._now_s()
+
+    def time(self) -> float:
+        """Never the same twice: SQLAlchemy orders "made" and "invalidated" by it.
+
+        Each reading is the virtual time, or the next larger float after the last reading.
+        """
+        self._last_wall_s = max(self._now_s(), math.nextafter(self._last_wall_s, math.inf))
+        return self._last_wall_s
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the real module has
+        return getattr(time, name)
+
+
+@contextmanager
+def library_clocks_follow(now_s: Callable[[], float]) -> Iterator[None]:
+    """While this lasts, the libraries read the virtual clock `now_s`."""
+    clock = LibraryClock(now_s)
+    modules = [importlib.import_module(name) for name in MODULES_WITH_A_CLOCK]
+    before = [vars(module)["time"] for module in modules]
+    for module in modules:
+        vars(module)["time"] = clock
+    try:
+        yield
+    finally:
+        for module, own in zip(modules, before, strict=True):
+            vars(module)["time"] = own

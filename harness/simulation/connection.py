@@ -1,0 +1,231 @@
+"""One TCP connection in memory: two ends, each an asyncio transport, and a direction each way.
+
+          write                                            data_received
+client ─────────▶ End ── Direction (delay, order kept) ──▶ End ─────────▶ server
+          ◀───────── End ◀── Direction ─────────────────── End ◀─────────
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
+
+from harness.simulation.loop import VirtualLoop
+
+FIN = "FIN"
+RST = "RST"
+Segment: TypeAlias = bytes | str
+"""Bytes, or FIN, or RST."""
+
+SOCKET_BUFFER_BYTES = 256 * 1024
+"""What the kernels hold between two ends before a transport has to hold it itself."""
+HIGH_WATER_BYTES = 64 * 1024
+LOW_WATER_BYTES = HIGH_WATER_BYTES // 4
+"""asyncio's own defaults for a transport's write buffer."""
+
+
+class Direction:
+    """One way of a connection: segments arrive in the order in which they were sent, each after its delay."""
+
+    __slots__ = ("_in_flight", "_last_arrival_s", "_loop", "cut", "draw_way_s", "receive")
+
+    def __init__(self, loop: VirtualLoop, draw_way_s: Callable[[], float]) -> None:
+        self._loop = loop
+        self._in_flight: deque[Segment] = deque()
+        self._last_arrival_s = 0.0
+        self.draw_way_s = draw_way_s
+        self.receive: Callable[[Segment], None] = _nobody
+        self.cut = False
+
+    def send(self, segment: Segment) -> None:
+        if self.cut:
+            return
+        self._in_flight.append(segment)
+        arrival_s = max(self._last_arrival_s, self._loop.time() + self.draw_way_s())
+        if arrival_s > self._loop.time():
+            self._last_arrival_s = arrival_s
+            self._loop.call_at(arrival_s, self._arrive)
+        else:
+            # Never within `send`: a protocol that writes does not expect to be answered before write returns.
+            self._loop.call_soon(self._arrive)
+
+    def _arrive(self) -> None:
+        # As many arrivals are scheduled as segments are in flight, in order of time: the next is the oldest.
+        segment = self._in_flight.popleft()
+        if not self.cut:
+            self.receive(segment)
+
+
+def _nobody(segment: Segment) -> None:
+    """Receives for an end that is gone."""
+
+
+class Socket:
+    """As much of a socket as asyncpg asks its transport for."""
+
+    family = socket.AF_INET
+    type = socket.SOCK_STREAM
+
+    def setsockopt(self, *_: Any) -> None:
+        """TCP_NODELAY and the like change nothing here."""
+
+
+class End(asyncio.Transport):
+    """One end. What a transport's user may rely on is asyncio's documentation of transports."""
+
+    def __init__(self, loop: VirtualLoop, address: tuple[str, int]) -> None:
+        super().__init__({"socket": Socket(), "peername": address})
+        self._loop = loop
+        self._protocol: asyncio.Protocol | None = None
+        self._out: Direction
+        self._peer: End
+        self._unread: deque[Segment] = deque()
+        self._reading = True
+        self._closing = False
+        self._wrote_eof = False
+        self._got_eof = False
+        self._lost = False
+        self._unacknowledged_bytes = 0
+        self._writer_paused = False
+        self._high_bytes = HIGH_WATER_BYTES
+        self._low_bytes = LOW_WATER_BYTES
+
+    # asyncio.Transport:
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = cast("asyncio.Protocol", protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        assert self._protocol is not None
+        return self._protocol
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._wrote_eof:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        # What is written to a transport that has been closed is lost, as in asyncio.
+        if self._closing or not data:
+            return
+        segment = bytes(data)
+        self._unacknowledged_bytes += len(segment)
+        self._out.send(segment)
+        if self._unacknowledged_bytes > SOCKET_BUFFER_BYTES + self._high_bytes and not self._writer_paused:
+            self._writer_paused = True
+            self.get_protocol().pause_writing()
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.write(b"".join(list_of_data))
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        if not self._wrote_eof and not self._closing:
+            self._wrote_eof = True
+            self._out.send(FIN)
+
+    def close(self) -> None:
+        """FIN after what was written; the protocol hears `connection_lost(None)`."""
+        if self._closing:
+            return
+        if not self._wrote_eof:
+            self._out.send(FIN)
+        self._end(None)
+
+    def abort(self) -> None:
+        """RST at once."""
+        if not self._lost:
+            self._out.send(RST)
+            self._end(None)
+
+    def is_reading(self) -> bool:
+        return self._reading and not self._closing
+
+    def pause_reading(self) -> None:
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        if self._reading or self._closing:
+            return
+        self._reading = True
+        if self._unread:
+            self._loop.call_soon(self._read)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._high_bytes = HIGH_WATER_BYTES if high is None else high
+        self._low_bytes = self._high_bytes // 4 if low is None else low
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._low_bytes, self._high_bytes
+
+    def get_write_buffer_size(self) -> int:
+        """What the kernels' buffers did not take."""
+        return max(0, self._unacknowledged_bytes - SOCKET_BUFFER_BYTES)
+
+    # The network's:
+
+    def cut(self) -> None:
+        """From now on nothing arrives at either end, and neither is told: the connection is half-open."""
+        self._out.cut = True
+        self._peer._out.cut = True  # noqa: SLF001 - the other end of the same connection
+
+    def vanish(self) -> None:
+        """This end's process is gone with the machine it ran on; the other end is not told."""
+        self.cut()
+        self._end(None)
+
+    def _receive(self, segment: Segment) -> None:
+        if self._lost:
+            # Nobody is here any more: a kernel answers data with RST.
+            if segment not in (FIN, RST):
+                self._out.send(RST)
+        elif segment is RST:
+            self._end(ConnectionResetError("Connection reset by peer"))
+        elif self._reading and not self._unread:
+            self._take(segment)
+        else:
+            self._unread.append(segment)
+
+    def _read(self) -> None:
+        while self._unread and self._reading and not self._lost:
+            self._take(self._unread.popleft())
+
+    def _take(self, segment: Segment) -> None:
+        assert self._protocol is not None
+        if isinstance(segment, bytes):
+            self._peer._acknowledged(len(segment))  # noqa: SLF001
+            self._protocol.data_received(segment)
+        else:
+            self._got_eof = True
+            if not self._protocol.eof_received():
+                self.close()
+
+    def _acknowledged(self, count: int) -> None:
+        self._unacknowledged_bytes -= count
+        if self._writer_paused and self.get_write_buffer_size() <= self._low_bytes:
+            self._writer_paused = False
+            self.get_protocol().resume_writing()
+
+    def _end(self, error: Exception | None) -> None:
+        if self._lost:
+            return
+        self._lost = self._closing = True
+        self._unread.clear()
+        self._loop.call_soon(self._tell_lost, error)
+
+    def _tell_lost(self, error: Exception | None) -> None:
+        assert self._protocol is not None
+        self._protocol.connection_lost(error)
+
+
+def connected_pair(loop: VirtualLoop, draw_way_s: Callable[[], float], address: tuple[str, int]) -> tuple[End, End]:
+    """The client's end and the server's end of a new connection."""
+    client, server = End(loop, address), End(loop, address)
+    to_server, to_client = Direction(loop, draw_way_s), Direction(loop, draw_way_s)
+    client._out, server._out = to_server, to_client  # noqa: SLF001 - one connection is made of these four
+    client._peer, server._peer = server, client  # noqa: SLF001
+    to_server.receive, to_client.receive = server._receive, client._receive  # noqa: SLF001
+    return client, server

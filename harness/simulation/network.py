@@ -1,0 +1,195 @@
+"""An in-memory network: hosts with addresses, connection requests that can be lost, and connections.
+
+A host's listener decides what a connection request meets: it accepts or refuses the `Request`, or leaves it
+unanswered, in which case the client's kernel asks again as Linux does and gives up in the end.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.simulation.connection import End, connected_pair
+from harness.simulation.loop import VirtualLoop, VirtualTimeError
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmission:
+    """When a kernel sends an unanswered connection request again, and when it gives up, in seconds from the first."""
+
+    again_s: tuple[float, ...]
+    gives_up_s: float
+
+
+LINUX = Retransmission((1.0, 3.0, 7.0, 15.0, 31.0, 63.0), 127.0)
+"""Linux with tcp_syn_retries = 6: doubling from the initial 1 s."""
+LINUX_6_5 = Retransmission((1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 11.0, 19.0, 35.0, 67.0), 131.0)
+"""Linux 6.5 and later: the first 4 timeouts stay 1 s (tcp_syn_linear_timeouts; kernel.org, ip-sysctl)."""
+
+
+class Listener(Protocol):
+    """What stands behind a host's addresses."""
+
+    def connection_requested(self, request: "Request") -> None:
+        """A connection request arrived, for the first time or again: accept it, refuse it, or leave it."""
+        ...
+
+    def request_abandoned(self, request: "Request") -> None:
+        """Its client gave up."""
+        ...
+
+
+class Request:
+    """One client's request for a connection to one address, with its retransmissions."""
+
+    def __init__(self, network: "Network", listener: Listener, address: tuple[str, int]) -> None:
+        self._network = network
+        self._loop = network.loop
+        self._listener = listener
+        self.address = address
+        self.answer: asyncio.Future[End] = network.loop.create_future()
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def send(self) -> None:
+        """Send it, and again when its time comes, until there is an answer."""
+        way_s = self._network.draw_way_s
+        retransmission = self._network.retransmission
+        for again_s in retransmission.again_s:
+            self._timers.append(self._loop.call_later(again_s + way_s(), self._arrive))
+        self._timers.append(self._loop.call_later(retransmission.gives_up_s, self._give_up))
+        # Last, because without a delay it is answered at once, and the answer stops what is set by then.
+        self._loop_at(way_s(), self._arrive)
+
+    def accept(self, server: asyncio.Protocol) -> End:
+        """Accept it. The server's end, which `server` now speaks through."""
+        client_end, server_end = connected_pair(self._loop, self._network.draw_way_s, self.address)
+        server_end.set_protocol(server)
+        server.connection_made(server_end)
+        self._answer(lambda: self.answer.set_result(client_end))
+        return server_end
+
+    def refuse(self) -> None:
+        """Answer it with a RST."""
+        self._answer(lambda: self.answer.set_exception(_os_error(errno.ECONNREFUSED, self.address)))
+
+    def abandon(self) -> None:
+        """The client gives up on it."""
+        self._stop()
+        self._listener.request_abandoned(self)
+
+    def _arrive(self) -> None:
+        if not self.answer.done():
+            self._listener.connection_requested(self)
+
+    def _give_up(self) -> None:
+        self.abandon()
+        self.answer.set_exception(_os_error(errno.ETIMEDOUT, self.address))
+
+    def _answer(self, give: Callable[[], None]) -> None:
+        self._stop()
+        self._loop_at(self._network.draw_way_s(), lambda: None if self.answer.done() else give())
+
+    def _loop_at(self, delay_s: float, callback: Callable[[], None]) -> None:
+        if delay_s > 0:
+            self._timers.append(self._loop.call_later(delay_s, callback))
+        else:
+            callback()
+
+    def _stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+
+class Network:
+    """Every host, and what the way to it costs. One network a loop.
+
+    `draw_way_s` draws how long a segment takes one way: half a round trip.
+    """
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        *,
+        draw_way_s: Callable[[], float] = lambda: 0.0,
+        retransmission: Retransmission = LINUX,
+    ) -> None:
+        self.loop = loop
+        self.draw_way_s = draw_way_s
+        self.retransmission = retransmission
+        self._clients: list[End] = []
+        self._hosts: dict[str, tuple[str, ...]] = {}
+        self._listeners: dict[tuple[str, int], Listener] = {}
+        loop.network = self
+
+    def listen(self, host: str, port: int, listener: Listener, *, addresses: int = 1) -> None:
+        """Let `host` have this many addresses, with `listener` behind the port of each."""
+        first = 1 + sum(len(known) for known in self._hosts.values())
+        self._hosts[host] = tuple(f"198.51.100.{number}" for number in range(first, first + addresses))
+        for address in self._hosts[host]:
+            self._listeners[address, port] = listener
+
+    def addresses(self, host: str, port: int) -> list[tuple[Any, ...]]:
+        """As getaddrinfo answers. Raises `socket.gaierror` for a name nobody has."""
+        if host not in self._hosts:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))
+            for address in self._hosts[host]
+        ]
+
+    async def create_connection(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], host: str, port: int
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """Connect to the host's addresses in their order, as asyncio does; its errors are asyncio's too."""
+        errors: list[OSError] = []
+        for *_, address in self.addresses(host, port):
+            try:
+                end = await self._connect(address)
+            except OSError as error:
+                errors.append(error)
+                continue
+            protocol = protocol_factory()
+            end.set_protocol(protocol)
+            self._clients = [*(one for one in self._clients if not one.is_closing()), end]
+            protocol.connection_made(end)
+            return end, protocol
+        if len({str(error) for error in errors}) == 1:
+            raise errors[0]
+        raise OSError(f"Multiple exceptions: {', '.join(str(error) for error in errors)}")
+
+    def sever(self) -> None:
+        """End every connection at the client's side, as the end of its process would."""
+        for end in self._clients:
+            end.abort()
+        self._clients.clear()
+
+    async def _connect(self, address: tuple[str, int]) -> End:
+        listener = self._listeners.get(address)
+        if listener is None:
+            raise _os_error(errno.ECONNREFUSED, address)
+        request = Request(self, listener, address)
+        request.send()
+        if request.answer.done():
+            return request.answer.result()
+        try:
+            return await request.answer
+        except asyncio.CancelledError:
+            answer = request.answer
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                # Accepted in the same instant in which the caller gave up: the kernel closes it.
+                answer.result().abort()
+            else:
+                request.abandon()
+            raise
+
+
+def _os_error(number: int, address: tuple[str, int]) -> OSError:
+    # The words are asyncio's (base_events._connect_sock), the class is chosen by the number.
+    text = f"Connect call failed {address}"
+    if number not in (errno.ECONNREFUSED, errno.ETIMEDOUT):
+        raise VirtualTimeError(f"no error of a connection request: {os.strerror(number)}")
+    return OSError(number, text)

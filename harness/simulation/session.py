@@ -1,0 +1,283 @@
+"""One session of the simulated backend: simple and extended query, transactions, cancel, channels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.simulation import wire
+from harness.simulation.catalogue import Known, lookup, normal
+from harness.simulation.startup import Starting
+from harness.simulation.wire import Message, ProtocolViolationError, Reader
+
+BEGIN = frozenset({"BEGIN", "START"})
+COMMIT = frozenset({"COMMIT", "END"})
+ROLLBACK = frozenset({"ROLLBACK", "ABORT"})
+CHANNELS = frozenset({"LISTEN", "UNLISTEN", "NOTIFY"})
+SLEEP = "SELECT pg_sleep($1)"
+QUERY_CANCELED = ("57014", "canceling statement due to user request")
+IN_FAILED_TRANSACTION = (
+    "25P02", "current transaction is aborted, commands ignored until end of transaction block",
+)  # fmt: skip
+
+
+class StatementError(Exception):
+    """A statement fails: SQLSTATE and words."""
+
+    def __init__(self, sqlstate: str, words: str) -> None:
+        self.sqlstate = sqlstate
+        self.words = words
+        super().__init__(words)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A parsed statement; `known` is None for what the session itself understands, and for the empty one."""
+
+    sql: str
+    known: Known | None
+
+
+@dataclass(slots=True)
+class Portal:
+    """A bound statement, and what is still to be fetched from it once it was executed."""
+
+    prepared: Prepared
+    parameters: Sequence[Any]
+    formats: Sequence[int]
+    rows: list[tuple[Any, ...]] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Session(Starting):
+    """A backend that carries out statements, once it has started."""
+
+    _statements: dict[str, Prepared] = field(default_factory=dict)
+    _portals: dict[str, Portal] = field(default_factory=dict)
+    _channels: dict[str, None] = field(default_factory=dict)
+    _skipping: bool = False
+    """After an error in an extended query: everything until Sync is left out."""
+    _in_simple: bool = False
+
+    def cancel(self) -> None:
+        """Cancel the statement that is being carried out, if there is one."""
+        if self._timer is not None and self.authenticated:
+            self._stop()
+            self._fail_statement(*QUERY_CANCELED)
+            self._work()
+
+    def notify(self, process_id: int, channel: str, payload: str) -> None:
+        """Tell the client, between two statements, if it listens to this channel."""
+        if channel in self._channels:
+            self._out += wire.notification(process_id, channel, payload)
+            if self._timer is None:
+                self._flush()
+
+    def _carry_out(self, packet: Message) -> None:
+        if packet.type == "X":
+            self.close()
+        elif packet.type == "S":
+            self._skipping = False
+            if self.status == "I":
+                self._portals.clear()
+            self._ready()
+        elif packet.type == "Q":
+            statements = [one for part in Reader(packet.body).string().split(";") if (one := normal(part))]
+            if not statements:
+                self._out += wire.EMPTY_QUERY_RESPONSE
+            self._simple(statements)
+        elif packet.type == "H":
+            self._flush()
+        elif packet.type not in _EXTENDED:
+            raise ProtocolViolationError(f"invalid frontend message type {ord(packet.type)}")
+        elif not self._skipping:
+            try:
+                _EXTENDED[packet.type](self, Reader(packet.body))
+            except StatementError as error:
+                self._fail_statement(error.sqlstate, error.words)
+
+    def _fail_statement(self, sqlstate: str, words: str) -> None:
+        """An error ends the statement: in a simple query that is all of it, else everything until Sync."""
+        self._out += wire.error_response("ERROR", sqlstate, words)
+        if self.status == "T":
+            self.status = "E"
+        if self._in_simple:
+            self._in_simple = False
+            self._ready()
+        else:
+            self._skipping = True
+
+    def _simple(self, statements: list[str]) -> None:
+        """The statements of a simple query, one after the other, each in the text format."""
+        self._in_simple = bool(statements)
+        if not statements:
+            self._ready()
+            return
+        prepared = Prepared(statements[0], lookup(statements[0]))
+        try:
+            self._check(prepared)
+            portal = Portal(prepared, (), ())
+            seconds = self._service_s(portal)
+        except StatementError as error:
+            self._fail_statement(error.sqlstate, error.words)
+            return
+        self._after(seconds, lambda: self._finish_simple(portal, statements[1:]))
+
+    def _finish_simple(self, portal: Portal, following: list[str]) -> None:
+        try:
+            if portal.prepared.known is not None and portal.prepared.known.columns:
+                self._out += wire.row_description(portal.prepared.known.columns, binary=False)
+            self._fetch(portal, 0)
+        except StatementError as error:
+            self._fail_statement(error.sqlstate, error.words)
+            return
+        self._simple(following)
+
+    def _parse(self, reader: Reader) -> None:
+        name, sql = reader.string(), normal(reader.string())
+        prepared = Prepared(sql, lookup(sql) if sql else None)
+        if sql:
+            self._check(prepared)
+        self._statements[name] = prepared
+        self._out += wire.PARSE_COMPLETE
+
+    def _describe(self, reader: Reader) -> None:
+        kind, name = reader.take(1), reader.string()
+        if kind == b"S":
+            prepared = self._statement(name)
+            self._out += wire.parameter_description(prepared.known.parameters if prepared.known else ())
+            binary = False
+        else:
+            portal = self._portal(name)
+            prepared, binary = portal.prepared, portal.formats[:1] == [1]
+        columns = prepared.known.columns if prepared.known else ()
+        self._out += wire.row_description(columns, binary=binary) if columns else wire.NO_DATA
+
+    def _bind(self, reader: Reader) -> None:
+        name, prepared = reader.string(), self._statement(reader.string())
+        formats = [reader.int2() for _ in range(reader.int2())]
+        values = []
+        for _ in range(reader.int2()):
+            size = reader.int4()
+            values.append(None if size == -1 else reader.take(size))
+        types = prepared.known.parameters if prepared.known else ()
+        if len(values) != len(types):
+            raise StatementError("08P01", f"bind message supplies {len(values)} parameters, not {len(types)}")
+        by_value = formats * len(values) if len(formats) == 1 else formats or [0] * len(values)
+        if len(by_value) < len(values):
+            raise StatementError("08P01", f"bind message has {len(formats)} parameter formats")
+        parameters = [
+            wire.decode(value, type_, binary=bool(form))
+            for value, type_, form in zip(values, types, by_value, strict=False)
+        ]
+        self._portals[name] = Portal(prepared, parameters, [reader.int2() for _ in range(reader.int2())])
+        self._out += wire.BIND_COMPLETE
+
+    def _execute(self, reader: Reader) -> None:
+        portal, limit = self._portal(reader.string()), reader.int4()
+        if portal.rows is not None:
+            self._fetch(portal, limit)
+            return
+        self._check(portal.prepared)
+        self._after(self._service_s(portal), lambda: self._finish_execute(portal, limit))
+
+    def _finish_execute(self, portal: Portal, limit: int) -> None:
+        try:
+            self._fetch(portal, limit)
+        except StatementError as error:
+            self._fail_statement(error.sqlstate, error.words)
+
+    def _close_named(self, reader: Reader) -> None:
+        kind, name = reader.take(1), reader.string()
+        (self._statements if kind == b"S" else self._portals).pop(name, None)
+        self._out += wire.CLOSE_COMPLETE
+
+    def _statement(self, name: str) -> Prepared:
+        if name not in self._statements:
+            raise StatementError("26000", f'prepared statement "{name}" does not exist')
+        return self._statements[name]
+
+    def _portal(self, name: str) -> Portal:
+        if name not in self._portals:
+            raise StatementError("34000", f'portal "{name}" does not exist')
+        return self._portals[name]
+
+    def _check(self, prepared: Prepared) -> None:
+        """Raises `StatementError` for what the database does not know, or will not do in a failed transaction."""
+        word = _word(prepared.sql)
+        if self.status == "E" and word not in COMMIT | ROLLBACK:
+            raise StatementError(*IN_FAILED_TRANSACTION)
+        if prepared.known is None and word not in BEGIN | COMMIT | ROLLBACK | CHANNELS | {""}:
+            raise StatementError("42601", f"the simulated database does not know this statement: {prepared.sql}")
+
+    def _service_s(self, portal: Portal) -> float:
+        known = portal.prepared.known
+        if known is None or not known.costs:
+            return 0.0
+        if portal.prepared.sql == SLEEP:
+            return float(portal.parameters[0])
+        return self.server.draw_service_s()
+
+    def _fetch(self, portal: Portal, limit: int) -> None:
+        known = portal.prepared.known
+        if known is None:
+            self._control(portal.prepared.sql)
+            return
+        if portal.rows is None:
+            portal.rows = list(known.rows(portal.parameters))
+        formats = portal.formats
+        taken = portal.rows[:limit] if limit > 0 else portal.rows
+        for row in taken:
+            self._out += wire.data_row(
+                [
+                    wire.encode(value, type_, binary=bool(formats and formats[min(index, len(formats) - 1)]))
+                    for index, (value, (_, type_)) in enumerate(zip(row, known.columns, strict=True))
+                ]
+            )
+        del portal.rows[: len(taken)]
+        if 0 < limit == len(taken):
+            self._out += wire.message(b"s")
+        else:
+            self._out += wire.command_complete(known.tag.format(len(taken)))
+
+    def _control(self, sql: str) -> None:
+        """What the session itself understands: transactions, channels, nothing at all."""
+        word = _word(sql)
+        if word in BEGIN:
+            if self.status == "T":
+                words = "there is already a transaction in progress"
+                self._out += wire.error_response("WARNING", "25001", words, notice=True)
+            self.status = "T"
+            tag = "BEGIN"
+        elif word in COMMIT | ROLLBACK:
+            tag = "COMMIT" if word in COMMIT and self.status != "E" else "ROLLBACK"
+            self.status = "I"
+        elif word in CHANNELS:
+            self._talk(word, sql)
+            tag = word
+        else:
+            self._out += wire.EMPTY_QUERY_RESPONSE
+            return
+        self._out += wire.command_complete(tag)
+
+    def _talk(self, word: str, sql: str) -> None:
+        channel, _, payload = sql[len(word) :].strip().partition(",")
+        name = channel.strip().strip('"')
+        if word == "LISTEN":
+            self._channels[name] = None
+        elif word == "UNLISTEN":
+            self._channels = {} if name == "*" else {one: None for one in self._channels if one != name}
+        else:
+            self.server.notify(self.process_id, name, payload.strip().strip("'"))
+
+
+def _word(sql: str) -> str:
+    return sql.split(maxsplit=1)[0].upper() if sql else ""
+
+
+_EXTENDED = {
+    "P": Session._parse,  # noqa: SLF001 - one dispatch table for its own messages
+    "D": Session._describe,  # noqa: SLF001
+    "B": Session._bind,  # noqa: SLF001
+    "E": Session._execute,  # noqa: SLF001
+    "C": Session._close_named,  # noqa: SLF001
+}

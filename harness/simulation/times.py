@@ -1,0 +1,41 @@
+"""How long things take in the simulated world: distributions with a seed of their own, in seconds."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.errors import UserError
+from harness.wake import Constant, WakeLatency
+
+Draw = Callable[[], float]
+NONE = Constant(0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Round trip, service time of a statement, time to connect while the compute is awake; 0 unless given."""
+
+    round_trip: WakeLatency = field(default=NONE)
+    service: WakeLatency = field(default=NONE)
+    connect: WakeLatency = field(default=NONE)
+
+    def way(self, seed: int) -> Draw:
+        """One way: half a round trip."""
+        draw = drawing(self.round_trip, f"round trip/{seed}")
+        return lambda: draw() / 2
+
+
+def drawing(distribution: WakeLatency, name: str) -> Draw:
+    """Draws of a distribution, from a stream of their own."""
+    if isinstance(distribution, Constant):
+        seconds = distribution.latency_s
+        return lambda: seconds
+    random_ = random.Random(name)
+    return lambda: distribution.draw(random_)
+
+
+def given(seconds: float | None, name: str) -> WakeLatency:
+    """A constant from the command line; None is 0. Raises `UserError` for a negative one."""
+    if seconds is not None and not seconds >= 0:
+        raise UserError(f"{name} must be 0 or positive, got {seconds:g}", where="stack simulated")
+    return Constant(seconds or 0.0)

@@ -1,0 +1,198 @@
+"""One trial in virtual time: the service's own engine and request functions, on the unmodified client libraries.
+
+What HTTP, Locust and real sockets add is left out; the pool, the driver and everything they do with their timeouts
+is what production runs.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Any
+
+from harness.arrivals import Arrival, RequestMix
+from harness.outcomes import Outcome
+from harness.scenario import Burst, Idle, Suspend, TimelinePhase, Warm
+from harness.service.database import create_engine
+from harness.service.requests import Answer, Database
+from harness.service.sampling import Timeline
+from harness.simulation.backend import SimulatedPostgres
+from harness.simulation.loop import VirtualLoop, run
+from harness.simulation.network import Network
+from harness.simulation.times import Times, drawing
+from harness.trial import Trial
+
+HOST, PORT = "localhost", 5432
+URL = f"postgresql+asyncpg://coldstart@{HOST}:{PORT}/catalogue"
+SETTLE_S = 0.25
+"""After the last answer: what the pool does with its connections is recorded too."""
+WAKES = 100
+"""Wake latencies drawn in advance, one a wake; the last one goes on after that."""
+EVENTS_KEPT = frozenset({"suspended", "first_attempt", "woken"})
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Simulated:
+    """A trial's rows, by the columns of harness/columns.py, in the burst's time."""
+
+    requests: list[Row] = field(default_factory=list)
+    pool: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
+
+
+def simulate(trial: Trial, times: Times | None = None, *, sampled: bool = True) -> Simulated:
+    """Play one trial in virtual time. `sampled` False leaves the pool's timeline out.
+
+    The same trial and times give the same rows, in any process on any day.
+    Raises `harness.simulation.loop.StalledError` when the story can't go on.
+    """
+    return run(lambda loop: _Story(loop, trial, times or Times(), sampled=sampled).play())
+
+
+class _Story:
+    """One trial under way."""
+
+    def __init__(self, loop: VirtualLoop, trial: Trial, times: Times, *, sampled: bool) -> None:
+        self._loop = loop
+        self._trial = trial
+        self._sampled = sampled
+        self._rows = Simulated()
+        self._origin_s: float | None = None
+        self._bursts = 0
+        self._late: list[tuple[float, float]] = []
+        """When each held connection went on, and how late."""
+        self._server = self._database_server(times)
+        self._samples = Timeline(self._sample)
+        engine = create_engine(URL, trial.pool, watch=self._samples.watch)
+        self._database = Database(engine, self._samples.watch)
+
+    async def play(self) -> Simulated:
+        sampling = self._loop.create_task(self._samples.run()) if self._sampled else None
+        for phase in self._trial.scenario.timeline:
+            await self._play(phase)
+        await asyncio.sleep(SETTLE_S)
+        if sampling is not None:
+            sampling.cancel()
+        self._released()
+        self._move_to_the_burst()
+        self._network.sever()
+        await asyncio.sleep(0)
+        return self._rows
+
+    def _database_server(self, times: Times) -> SimulatedPostgres:
+        trial = self._trial
+        self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed))
+        options: dict[str, Any] = {}
+        if trial.wake is not None:
+            draw = random.Random(f"wake/{trial.seed}")
+            latencies_s = [trial.wake.latency.draw(draw) for _ in range(WAKES)]
+            options["behaviour"] = trial.wake.behaviour(suspends_by_itself=trial.scenario.suspends_by_itself)
+            options["draw_wake_latency_s"] = chain(latencies_s, repeat(latencies_s[-1])).__next__
+        server = SimulatedPostgres(
+            loop=self._loop,
+            draw_service_s=drawing(times.service, f"service/{trial.seed}"),
+            draw_connect_s=drawing(times.connect, f"connect/{trial.seed}"),
+            said=self._heard,
+            seed=trial.seed,
+            **options,
+        )
+        network.listen(HOST, PORT, server, addresses=trial.wake.addresses if trial.wake is not None else 1)
+        return server
+
+    async def _play(self, phase: TimelinePhase) -> None:
+        match phase:
+            case Warm(connections):
+                wanted = self._trial.pool.pool_size if connections is None else connections
+                await self._database.warm(wanted)
+                self._event("warmed", detail=f'{{"connections": {wanted}}}')
+            case Suspend():
+                if not self._trial.is_control:
+                    self._server.suspend()
+                    # The news reaches the clients before anybody asks.
+                    await asyncio.sleep(0)
+            case Idle(for_s):
+                await asyncio.sleep(for_s)
+            case Burst():
+                await self._burst(phase)
+
+    async def _burst(self, burst: Burst) -> None:
+        start_s = self._loop.time()
+        if self._origin_s is None:
+            self._origin_s = start_s
+        self._event("burst_started")
+        arrivals = burst.schedule(self._trial.seed + 1_000_003 * self._bursts)
+        self._bursts += 1
+        requests: list[asyncio.Task[None]] = []
+        for arrival in arrivals:
+            await self._until(start_s + arrival.at_s)
+            requests.append(self._loop.create_task(self._ask(arrival, start_s + arrival.at_s, burst.mix)))
+        for request in requests:
+            await request
+        self._event("burst_ended")
+
+    async def _until(self, at_s: float) -> None:
+        if at_s > self._loop.time():
+            reached = self._loop.create_future()
+            self._loop.call_at(at_s, reached.set_result, None)
+            await reached
+
+    async def _ask(self, arrival: Arrival, arrival_s: float, mix: RequestMix) -> None:
+        work = self._loop.create_task(self._database.perform(arrival.request, arrival.key, hold_s=mix.hold_s))
+        # The service goes on with a request whose client has given up: see harness/service/app.py.
+        await asyncio.wait({work}, timeout=self._trial.scenario.client_timeout_s)
+        answer = work.result() if work.done() else None
+        end_s = self._loop.time()
+        self._rows.requests.append({
+            "number": arrival.number, "request": arrival.request.value, "arrival_s": arrival_s, "start_s": arrival_s,
+            "end_s": end_s, "latency_s": end_s - arrival_s, **_answered(answer),
+        })  # fmt: skip
+
+    # What is heard:
+
+    def _heard(self, event: str, at_s: float, *, value_s: float | None = None) -> None:
+        if event == "released":
+            self._late.append((at_s, value_s or 0.0))
+            return
+        if event == "suspended":
+            self._released()
+        if event in EVENTS_KEPT:
+            self._event(event, at_s=at_s, value_s=value_s)
+
+    def _released(self) -> None:
+        """Of all that were released, the first and the last."""
+        for name, one in zip(("first_released", "last_released"), self._late[:1] + self._late[-1:], strict=False):
+            self._event(name, at_s=one[0], value_s=one[1])
+        self._late.clear()
+
+    def _event(
+        self, name: str, *, at_s: float | None = None, value_s: float | None = None, detail: str | None = None
+    ) -> None:
+        at_s = self._loop.time() if at_s is None else at_s
+        self._rows.events.append({"at_s": at_s, "event": name, "value_s": value_s, "detail": detail})
+
+    def _sample(self, sample: Any) -> None:  # noqa: ANN401 - a PoolSample; its row is all that is wanted
+        if self._sampled:
+            self._rows.pool.append(sample.to_record())
+
+    def _move_to_the_burst(self) -> None:
+        origin_s = self._origin_s or 0.0
+        for row in chain(self._rows.pool, self._rows.events):
+            row["at_s"] -= origin_s
+        for row in self._rows.requests:
+            for name in ("arrival_s", "start_s", "end_s"):
+                row[name] -= origin_s
+
+
+def _answered(answer: Answer | None) -> Row:
+    if answer is None:
+        return {"outcome": Outcome.CLIENT_TIMEOUT.value, "error": "TimeoutError"}
+    return {
+        "outcome": answer.outcome.value,
+        "error": answer.error,
+        "checkout_s": answer.checkout_s,
+        "connect_s": answer.connect_s,
+        "ping_s": answer.ping_s,
+        "query_s": answer.query_s,
+    }

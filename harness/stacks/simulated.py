@@ -1,0 +1,95 @@
+"""The simulated stack: every trial in virtual time, in this process or, when there are many, in one a core."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from multiprocessing import get_context
+
+from harness.simulation.times import Times, given
+from harness.simulation.trial import Simulated, simulate
+from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
+from harness.trial import Trial
+
+WORTH_PROCESSES = 24
+"""Fewer trials are done before other processes would have imported what they need."""
+PR_SET_PDEATHSIG = 1
+
+
+class SimulatedStack:
+    """Virtual time on this machine's cores. Needs no database, no proxy and no port."""
+
+    name = "simulated"
+
+    def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
+        """Raises `UserError` for what the story can't mean."""
+        check_warm(trials)
+        _times(options)
+
+    def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
+        if options.parallel is not None:
+            return Parallelism(min(options.parallel, len(trials)), "as asked")
+        if len(trials) < WORTH_PROCESSES:
+            return Parallelism(1, "in virtual time a trial takes a fraction of a second")
+        cores = os.cpu_count() or 1
+        return Parallelism(cores, f"a process for each of {cores} cores")
+
+    def versions(self) -> dict[str, str]:
+        """Of the libraries that the trials run on."""
+        return {package: version(package) for package in ("sqlalchemy", "asyncpg")}
+
+    @asynccontextmanager
+    async def running(self, trials: Sequence[Trial], options: RunOptions) -> AsyncIterator["RunningSimulated"]:
+        at_a_time = self.parallelism(trials, options).trials
+        executor: Executor
+        if at_a_time == 1:
+            executor = ThreadPoolExecutor(1, "simulation")
+        else:
+            executor = ProcessPoolExecutor(at_a_time, get_context("spawn"), initializer=_become_worker)
+        try:
+            yield RunningSimulated(executor, _times(options))
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+class RunningSimulated:
+    """Ready to simulate."""
+
+    def __init__(self, executor: Executor, times: Times) -> None:
+        self._executor = executor
+        self._times = times
+
+    def versions(self) -> dict[str, str]:
+        """There are no servers."""
+        return {}
+
+    async def run_trial(self, trial: Trial, recorder: Recorder, progress: Progress) -> None:
+        progress.phase(trial, "in virtual time")
+        # Expectations are code and stay here.
+        story = replace(trial, scenario=replace(trial.scenario, expect=None))
+        loop = asyncio.get_running_loop()
+        rows: Simulated = await loop.run_in_executor(self._executor, simulate, story, self._times)
+        recorder.add_requests(trial.number, rows.requests)
+        recorder.add_pool(trial.number, rows.pool)
+        recorder.add_events(trial.number, rows.events)
+        for row in rows.requests:
+            progress.request_ended(trial, row["outcome"])
+
+
+def _times(options: RunOptions) -> Times:
+    return Times(
+        service=given(options.service_time_s, "--service-time"), connect=given(options.connect_time_s, "--connect-time")
+    )
+
+
+def _become_worker() -> None:
+    """A worker leaves Ctrl-C to its parent, and goes down with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

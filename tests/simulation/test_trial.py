@@ -1,0 +1,150 @@
+"""Trials in virtual time: the same in every process, and what the reference run found."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import asdict, replace
+
+import pytest
+
+from harness.compute import OnSuspend, WhileWaking
+from harness.library import load_scenario
+from harness.scenario import Burst, Idle, Scenario, Suspend, Warm, pool
+from harness.simulation.times import Times
+from harness.simulation.trial import Simulated, simulate
+from harness.trial import Trial
+from harness.wake import Constant, LogNormal, WakeProfile, profile
+
+DIGEST = """
+import hashlib, json
+from dataclasses import asdict
+from harness.library import load_scenario
+from harness.simulation.times import Times
+from harness.simulation.trial import simulate
+from harness.trial import trials_of
+from harness.wake import LogNormal
+times = Times(round_trip=LogNormal(0.001, 0.005, 0.1), service=LogNormal(0.002, 0.01, 1.0))
+rows = [asdict(simulate(trial, times)) for trial in trials_of(load_scenario("cold_burst"), seed=7)[:4]]
+print(hashlib.sha256(json.dumps(rows).encode()).hexdigest())
+"""
+
+
+def trial(
+    pool_: str, wake: WakeProfile | None, *, seed: int = 1, requests: int = 200, over_s: float = 5, **settings: float
+) -> Trial:
+    scenario = Scenario(
+        name="test",
+        wake=wake or profile("neon"),
+        pools=(pool(pool_, **settings),),
+        timeline=(Warm(), Suspend(), Burst(requests=requests, over_s=over_s)),
+    )
+    return Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
+
+
+def outcomes(rows: Simulated) -> Counter[str]:
+    return Counter(row["outcome"] for row in rows.requests)
+
+
+def neon(latency_s: float, **behaviour: str) -> WakeProfile:
+    return profile("neon").but(latency_s=latency_s, **behaviour)
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process_whatever_the_hash_seed() -> None:
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", DIGEST],
+            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("0", "1", "4294967295")
+    }  # fmt: skip
+    times = Times(round_trip=LogNormal(0.001, 0.005, 0.1), service=LogNormal(0.002, 0.01, 1.0))
+    scenario = load_scenario("cold_burst")
+    from harness.trial import trials_of
+
+    rows = [asdict(simulate(one, times)) for one in trials_of(scenario, seed=7)[:4]]
+    assert digests == {hashlib.sha256(json.dumps(rows).encode()).hexdigest() + "\n"}
+
+
+@pytest.mark.parametrize(
+    ("pool_", "timeout", "latency_s", "ok", "pool_timeout", "connect_timeout"),
+    [("5+0", 5.0, 8.0, 76, 119, 5), ("10+5", 10.0, 8.0, 200, 0, 0), ("10+5", 10.0, 11.0, 174, 11, 15)],
+)
+def test_it_finds_what_the_real_stack_found(
+    pool_: str, timeout: float, latency_s: float, ok: int, pool_timeout: int, connect_timeout: int
+) -> None:
+    # The table of the reference on client libraries, measured with other arrivals: about the same counts.
+    found = outcomes(simulate(trial(pool_, neon(latency_s), pool_timeout=timeout, connection_timeout=timeout)))
+    assert found["connect_timeout"] == connect_timeout
+    assert found["ok"] == pytest.approx(ok, abs=12)
+    assert found["pool_timeout"] == pytest.approx(pool_timeout, abs=12)
+    assert sum(found.values()) == 200
+
+
+def test_the_first_requests_of_a_wake_beyond_the_connect_timeout_are_lost() -> None:
+    rows = simulate(trial("10+5", neon(11.0))).requests
+    lost = sorted(row["number"] for row in rows if row["outcome"] == "connect_timeout")
+    assert lost == list(range(15))
+    assert all(row["connect_s"] == pytest.approx(10.0) for row in rows if row["number"] in lost)
+
+
+@pytest.mark.parametrize("on_suspend", list(OnSuspend))
+@pytest.mark.parametrize("while_waking", list(WhileWaking))
+def test_every_way_to_sleep_can_be_played(on_suspend: OnSuspend, while_waking: WhileWaking) -> None:
+    wake = neon(3.0, on_suspend=on_suspend.value, while_waking=while_waking.value)
+    found = simulate(trial("5+0", wake, requests=60, over_s=6, statement_timeout=0.5))
+    assert len(found.requests) == 60
+    assert {"suspended", "first_attempt", "woken"} <= {row["event"] for row in found.events}
+    last = max(found.requests, key=lambda row: row["arrival_s"])
+    assert last["outcome"] == "ok"
+
+
+def test_a_control_has_no_wake() -> None:
+    found = simulate(trial("5+0", None))
+    assert outcomes(found) == {"ok": 200}
+    assert not {"suspended", "woken"} & {row["event"] for row in found.events}
+
+
+def test_a_client_that_gives_up_leaves_its_request_in_the_service() -> None:
+    one = trial("1+0", neon(8.0), requests=20, over_s=1)
+    found = simulate(replace(one, scenario=replace(one.scenario, client_timeout_s=2.0)))
+    assert outcomes(found) == {"client_timeout": 20}
+    # Their places in the queue stay taken until the wake.
+    assert max(row["waiting"] for row in found.pool if row["at_s"] > 2.5) == 19
+
+
+def test_an_idle_compute_suspends_by_itself() -> None:
+    scenario = Scenario(
+        name="idle",
+        wake=neon(2.0),
+        pools=("2+0",),
+        timeline=(Warm(), Idle(301), Burst(requests=5, over_s=1)),
+    )
+    one = Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=scenario.wakes[0], seed=1)
+    found = simulate(one, sampled=False)
+    events = {row["event"]: row["at_s"] for row in found.events}
+    assert events["suspended"] == pytest.approx(-1.0)
+    assert events["first_attempt"] == found.requests[0]["arrival_s"] == min(row["arrival_s"] for row in found.requests)
+
+
+def test_service_time_and_connect_time_are_spent() -> None:
+    slow = Times(service=Constant(0.1), connect=Constant(0.5))
+    found = simulate(trial("1+0", None, requests=1, over_s=1), slow).requests[0]
+    assert found["query_s"] == pytest.approx(0.1)
+    scenario = Scenario(name="cold", wake=neon(1.0), pools=("1+0",), timeline=(Burst(requests=1, over_s=1),))
+    cold = Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=None, seed=1)
+    assert simulate(cold, slow).requests[0]["connect_s"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_recycled_connections_are_replaced_in_virtual_time() -> None:
+    scenario = Scenario(
+        name="recycle",
+        wake=neon(1.0),
+        pools=(pool("1+0", pool_recycle=60),),
+        timeline=(Warm(), Burst(requests=2, over_s=200, arrivals="even")),
+    )
+    one = Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=None, seed=1)
+    rows = simulate(one, Times(connect=Constant(0.25)), sampled=False).requests
+    assert [row["connect_s"] > 0 for row in rows] == [False, True]
