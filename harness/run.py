@@ -9,8 +9,8 @@ from time import monotonic
 from typing import Any
 
 from harness.analysis import load
-from harness.analysis.charts import draw_charts
 from harness.analysis.judge import judge
+from harness.analysis.summarise import write_summary
 from harness.errors import StackError, UserError
 from harness.expectation import Judgement, Verdict
 from harness.results import RunWriter
@@ -91,12 +91,15 @@ def execute(
     finally:
         writer.close(status)
         run = load(writer.folder)
-        run.summary.to_csv(writer.folder / "summary.csv", index=False)
+        write_summary(run.summaries, writer.folder / "summary.csv")
         if status == "failed":
             progress.say(f"what was measured until then is kept in {writer.folder}")
     judgements = judge(scenario, run.summaries)
     writer.judged(judgements)
     if charts:
+        # Drawing takes longer to import than a trial in virtual time takes to run.
+        from harness.analysis.charts import draw_charts
+
         progress.say("drawing the charts")
         draw_charts(run, writer.folder / "charts")
     return FinishedRun(

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 
 from harness.analysis.summarise import summarise
@@ -15,6 +14,9 @@ from harness.results.folder import NEWEST
 from harness.scenario import Scenario
 from harness.summary import TrialSummary
 from harness.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,17 @@ class Run:
     tables: dict[str, pa.Table]
 
     @cached_property
-    def requests(self) -> pd.DataFrame:
+    def requests(self) -> "pd.DataFrame":
         """A row a request."""
         return self._frame("requests")
 
     @cached_property
-    def pool(self) -> pd.DataFrame:
+    def pool(self) -> "pd.DataFrame":
         """A row a sample of a pool."""
         return self._frame("pool")
 
     @cached_property
-    def events(self) -> pd.DataFrame:
+    def events(self) -> "pd.DataFrame":
         """A row an event: suspended, first_attempt, woken, …"""
         return self._frame("events")
 
@@ -60,16 +62,20 @@ class Run:
         ]
 
     @cached_property
-    def summary(self) -> pd.DataFrame:
+    def summary(self) -> "pd.DataFrame":
         """A row a trial: summary.csv."""
+        import pandas as pd
+
         return pd.DataFrame([one.to_row() for one in self.summaries])
 
-    def of(self, trial: Trial, table: str) -> pd.DataFrame:
+    def of(self, trial: Trial, table: str) -> "pd.DataFrame":
         """One trial's rows of one table."""
         frame: pd.DataFrame = getattr(self, table)
         return frame[frame["trial"] == trial.number]
 
-    def _frame(self, name: str) -> pd.DataFrame:
+    def _frame(self, name: str) -> "pd.DataFrame":
+        import pandas as pd  # here, because who wants the summaries only should not wait for it
+
         # pandas' nullable types keep a missing status from turning the others into floats.
         nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}
         frame: pd.DataFrame = self.tables[name].to_pandas(types_mapper=nullable.get)

@@ -1,7 +1,9 @@
 """What one trial came to, from its rows. A function of values: the same for every stack and for runs read back."""
 
+import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,15 @@ def summarise(
         kept_schedule=late.get("p99", 0.0) <= LATE_P99_S and late.get("max", 0.0) <= LATE_MAX_S,
         wake_late_s=_wake_late_s(events),
     )
+
+
+def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
+    """summary.csv: a row a trial."""
+    rows = [one.to_row() for one in summaries]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def recovered_after_s(pool: Rows, woke_after_s: float | None) -> float | None:

@@ -45,7 +45,6 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Run SCENARIO (a name, or a path) and compare its pool configurations."""
     from harness.cli.progress import watching
-    from harness.cli.report import print_run
     from harness.run import execute
 
     scenario = asked(given)
@@ -69,5 +68,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     if given["as_json"]:
         click.echo(json.dumps(done.to_json()))
     else:
+        from harness.cli.report import print_run
+
         print_run(done)
     return done.exit_status

@@ -36,7 +36,11 @@ def read_manifest(folder: Path) -> Manifest:
 def read_table(folder: Path, name: str) -> pa.Table:
     """One of `TABLES` of the run in `folder`."""
     finished = folder / f"{name}.parquet"
-    return pyarrow.parquet.read_table(finished) if finished.is_file() else read_spool(folder / f"{name}.jsonl", name)
+    if not finished.is_file():
+        return read_spool(folder / f"{name}.jsonl", name)
+    # Not read_table: that is the way through datasets, which imports pandas.
+    with pyarrow.parquet.ParquetFile(finished) as file:
+        return file.read()
 
 
 def read_spool(spool: Path, name: str) -> pa.Table:

@@ -8,6 +8,10 @@ from harness.analysis.load import Run
 from harness.outcomes import Outcome
 
 
+LEAST_S = 0.001
+"""A panel is at least this wide: in virtual time answers may take no time at all."""
+
+
 def latency_chart(run: Run) -> Figure:
     """Successful answers by their latency since the arrival; a line that ends below 100 % lost the rest."""
     wakes = list(dict.fromkeys(trial.wake_latency_s for trial in run.trials))
@@ -39,7 +43,7 @@ def latency_chart(run: Run) -> Figure:
 def _end(run: Run, wake: float | None) -> float:
     """Where a panel ends, in its own unit: a little after the slowest request; the control's is in ms."""
     met = [one.latency_s["max"] for one in run.summaries if one.trial.wake_latency_s == wake and one.latency_s]
-    return max(met, default=1.0) * 1.05 * (1000 if wake is None else 1)
+    return max([LEAST_S, *met]) * 1.05 * (1000 if wake is None else 1)
 
 
 def _title(run: Run) -> str:
