@@ -7,7 +7,6 @@ from harness.analysis.charts.paper import MARK_COLOUR, POOL_COLOURS, POOL_LINES,
 from harness.analysis.load import Run
 from harness.outcomes import Outcome
 
-
 LEAST_S = 0.001
 """A panel is at least this wide: in virtual time answers may take no time at all."""
 
