@@ -1,4 +1,4 @@
-"""Tables in docs/benchmarks.md: each between its markers, with the command that made it and what it ran on."""
+"""Tables in the documents: each between its markers, with the command that made it and what it ran on."""
 
 import os
 import platform
@@ -10,19 +10,23 @@ from pathlib import Path
 
 from harness.postgres.binaries import binaries
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+DOCS = Path(__file__).parent.parent / "docs"
+BENCHMARKS_PAGE = DOCS / "benchmarks.md"
+SIMULATION_PAGE = DOCS / "simulation.md"
 
 
-def write_table(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def write_table(
+    name: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, page: Path = BENCHMARKS_PAGE
+) -> None:
     """Replace the table called `name`, and print it."""
     lines = [f"| {' | '.join(header)} |", f"| {' | '.join('---' for _ in header)} |"]
     table = "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
     made = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
     text = f"{table}\n\nMade by `{_command()}` on {made}, PostgreSQL {binaries().version()}."
-    page = PAGE.read_text()
+    content = page.read_text()
     pattern = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
-    assert pattern.search(page), f"{PAGE} has no table {name}"
-    PAGE.write_text(pattern.sub(lambda _: f"<!-- {name} -->\n{text}\n<!-- /{name} -->", page))
+    assert pattern.search(content), f"{page.name} has no table {name}"
+    page.write_text(pattern.sub(lambda _: f"<!-- {name} -->\n{text}\n<!-- /{name} -->", content))
     print(text)
 
 

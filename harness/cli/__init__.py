@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "harness.cli.run:run",
     "list": "harness.cli.listing:list_",
     "toxiproxy": "harness.cli.toxiproxy:toxiproxy",
+    "calibrate": "harness.cli.calibrate:calibrate",
     "doctor": "harness.cli.doctor:doctor",
 }
 EXIT_NOT_REPRODUCED = 1

@@ -14,6 +14,7 @@ from harness.stacks.base import RunOptions
 from harness.stacks.choose import STACKS
 from harness.trial import trials_of
 
+CALIBRATION = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -38,6 +39,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--parallel", type=click.IntRange(min=1), help="Trials at a time; left out, the stack decides.")
 @click.option("--service-time", "service_time_s", type=float, metavar="SECONDS", help="Simulated only: a query's time.")
 @click.option("--connect-time", "connect_time_s", type=float, metavar="SECONDS", help="Simulated only: a connect.")
+@click.option("--calibration", type=CALIBRATION, help="Simulated only: times that coldstart calibrate measured.")
 @click.option("--control/--no-control", default=True, show_default=True, help="Also the same arrivals, compute awake.")
 @click.option("--charts/--no-charts", default=None, help="Draw the charts.  [default: unless --json]")
 @click.option("--out", type=FOLDER, help="Where runs are kept. [default: results/runs]")
@@ -53,6 +55,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
         parallel=given["parallel"],
         service_time_s=given["service_time_s"],
         connect_time_s=given["connect_time_s"],
+        calibration=given["calibration"],
     )
     with watching(trials) as progress:
         done = execute(

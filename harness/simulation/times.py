@@ -1,5 +1,6 @@
 """How long things take in the simulated world: distributions with a seed of their own, in seconds."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,8 +35,25 @@ def drawing(distribution: WakeLatency, name: str) -> Draw:
     return lambda: distribution.draw(random_)
 
 
-def given(seconds: float | None, name: str) -> WakeLatency:
-    """A constant from the command line; None is 0. Raises `UserError` for a negative one."""
-    if seconds is not None and not seconds >= 0:
+def given(seconds: float, name: str) -> WakeLatency:
+    """A constant from the command line. Raises `UserError` for a negative one."""
+    if not 0 <= seconds < math.inf:
         raise UserError(f"{name} must be 0 or positive, got {seconds:g}", where="stack simulated")
-    return Constant(seconds or 0.0)
+    return Constant(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """Memoryless times with this mean: what queueing theory can compute with."""
+
+    mean_s: float
+
+    def __post_init__(self) -> None:
+        if not self.mean_s > 0:
+            raise UserError(f"mean must be positive, got {self.mean_s:g}", where="exponential")
+
+    def draw(self, random_: random.Random) -> float:
+        return random_.expovariate(1 / self.mean_s)
+
+    def __str__(self) -> str:
+        return f"exponential, mean {self.mean_s:g} s"

@@ -48,6 +48,8 @@ class RunOptions:
     """Trials at a time; None: the stack decides, and says why."""
     service_time_s: float | None = None
     connect_time_s: float | None = None
+    calibration: Path | None = None
+    """Measured times for the simulated stack; the two above take their place where they are given."""
     logs: Path = field(default_factory=Path)
     """The folder for the logs of the stack's processes."""
 

@@ -43,8 +43,9 @@ class EmbeddedStack:
 
     def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
         """Raises `UserError` for what real time or this machine can't do."""
-        if options.service_time_s is not None or options.connect_time_s is not None:
-            raise UserError("--service-time and --connect-time belong to the simulated stack", where="stack embedded")
+        if (options.service_time_s, options.connect_time_s, options.calibration) != (None, None, None):
+            what = "--service-time, --connect-time and --calibration"
+            raise UserError(f"{what} belong to the simulated stack", where="stack embedded")
         binaries()
         check_warm(trials)
 

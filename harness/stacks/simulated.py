@@ -12,6 +12,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from multiprocessing import get_context
 
+from harness.simulation.calibration import Calibration
 from harness.simulation.times import Times, given
 from harness.simulation.trial import Simulated, simulate
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
@@ -83,8 +84,12 @@ class RunningSimulated:
 
 
 def _times(options: RunOptions) -> Times:
+    measured = Times() if options.calibration is None else Calibration.read(options.calibration).times()
+    service, connect = options.service_time_s, options.connect_time_s
     return Times(
-        service=given(options.service_time_s, "--service-time"), connect=given(options.connect_time_s, "--connect-time")
+        round_trip=measured.round_trip,
+        service=measured.service if service is None else given(service, "--service-time"),
+        connect=measured.connect if connect is None else given(connect, "--connect-time"),
     )
 
 

@@ -1,0 +1,112 @@
+"""The simulated stack beside the embedded one: the same scenario, pools, wakes and seeds; the table of both.
+
+Embedded trials take real time; the simulated ones use times that `coldstart calibrate` measures first.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.report import SIMULATION_PAGE, write_table
+from harness.cli.progress import watching
+from harness.library import load_scenario
+from harness.outcomes import Outcome
+from harness.run import execute
+from harness.stacks.base import RunOptions
+from harness.stacks.calibrating import calibrate
+from harness.summary import TrialSummary
+from harness.trial import trials_of
+from harness.wake import profile
+
+POOLS = ("5+0", "10+5", "15+5", "10+10")
+WAKES_S = (5.0, 8.0, 11.0)
+SUSPENDS = ("close", "freeze", "terminate")
+REQUESTS_ALLOWED = 2
+P95_SHARE_ALLOWED = 0.05
+P95_ALLOWED_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One trial on both stacks."""
+
+    embedded: TrialSummary
+    simulated: TrialSummary
+
+    @property
+    def requests_apart(self) -> int:
+        """The largest difference in any outcome."""
+        return max(abs(self.embedded.count(outcome) - self.simulated.count(outcome)) for outcome in Outcome)
+
+    @property
+    def p95_apart_s(self) -> float:
+        return abs(self.embedded.latency_s["p95"] - self.simulated.latency_s["p95"])
+
+    @property
+    def agrees(self) -> bool:
+        allowed_s = max(P95_ALLOWED_S, P95_SHARE_ALLOWED * self.embedded.latency_s["p95"])
+        return self.requests_apart <= REQUESTS_ALLOWED and self.p95_apart_s <= allowed_s
+
+    def row(self) -> list[str]:
+        wake = self.embedded.trial.wake
+        assert wake is not None
+        return [
+            self.embedded.trial.pool.label, f"{self.embedded.trial.wake_latency_s:g}", wake.on_suspend.value,
+            _outcomes(self.embedded), _outcomes(self.simulated), str(self.requests_apart),
+            f"{self.embedded.latency_s['p95']:.2f} / {self.simulated.latency_s['p95']:.2f}",
+            "yes" if self.agrees else "**no**",
+        ]  # fmt: skip
+
+
+def compare(
+    *, pools: Sequence[str], wakes_s: Sequence[float], suspends: Sequence[str], over_s: float, seed: int, out: Path
+) -> list[Cell]:
+    """Run every cell on both stacks."""
+    story = load_scenario("cold_burst").asked_differently(over_s=over_s)
+    scenario = replace(
+        story,
+        pools=tuple(pools),
+        wake=tuple(profile("neon", latency_s=wake, on_suspend=how) for how in suspends for wake in wakes_s),
+    )
+    trials = trials_of(scenario, seed=seed, control=False)
+    calibration = out / "calibration.json"
+    out.mkdir(parents=True, exist_ok=True)
+    asyncio.run(calibrate(out)).write(calibration)
+    found = {}
+    for stack, options in (("embedded", RunOptions()), ("simulated", RunOptions(calibration=calibration))):
+        with watching(trials) as progress:
+            done = execute(
+                scenario, trials, stack=stack, options=options, progress=progress, out=out / "runs", charts=False
+            )
+        found[stack] = done.summaries
+    return [Cell(*both) for both in zip(found["embedded"], found["simulated"], strict=True)]
+
+
+def _outcomes(one: TrialSummary) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
+
+
+def main(over_s: float, seed: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="coldstart-agreement-") as folder:
+        cells = compare(pools=POOLS, wakes_s=WAKES_S, suspends=SUSPENDS, over_s=over_s, seed=seed, out=Path(folder))
+    write_table(
+        "agreement",
+        ("pool", "wake [s]", "on suspend", "embedded", "simulated", "apart", "p95 [s]", "agrees"),
+        [cell.row() for cell in cells],
+        page=SIMULATION_PAGE,
+    )
+    disagreeing = [cell for cell in cells if not cell.agrees]
+    print(f"{len(cells) - len(disagreeing)} of {len(cells)} cells agree")
+    return 1 if disagreeing else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--over", type=float, default=20.0, help="the burst's length in seconds")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    sys.exit(main(given.over, given.seed))

@@ -1,0 +1,25 @@
+"""`coldstart calibrate`: measured times for the simulated stack."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import click
+
+FILE = Path("results") / "calibration.json"
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default=FILE, show_default=True, help="Where to."
+)
+def calibrate(out: Path) -> None:
+    """Measure this machine's round trip, connect and statement times, for `coldstart run --calibration`."""
+    from harness.stacks.calibrating import calibrate as measure
+
+    with tempfile.TemporaryDirectory(prefix="coldstart-") as logs:
+        measured = asyncio.run(measure(Path(logs)))
+    measured.write(out)
+    for name, seconds in measured.medians_s().items():
+        click.echo(f"{name:10}  {seconds * 1000:6.2f} ms (median)")
+    click.echo(f"{measured.source}, through the proxy; written to {out}")

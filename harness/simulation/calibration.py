@@ -1,0 +1,59 @@
+"""Measured times for the simulation: what `coldstart calibrate` writes and `--calibration` reads."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Self
+
+from harness.errors import UserError
+from harness.simulation.times import Times
+from harness.wake import Empirical
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Samples of each time, in seconds, from a database that is awake."""
+
+    round_trip_s: tuple[float, ...]
+    service_s: tuple[float, ...]
+    """What a statement takes beyond its round trips."""
+    connect_s: tuple[float, ...]
+    """What a new connection takes beyond its round trips."""
+    source: str
+
+    def times(self) -> Times:
+        """The simulation's times: each draw is one of the samples."""
+        return Times(
+            round_trip=Empirical(self.round_trip_s),
+            service=Empirical(self.service_s),
+            connect=Empirical(self.connect_s),
+        )
+
+    def medians_s(self) -> dict[str, float]:
+        """The middle of each, by name."""
+        named = {"round trip": self.round_trip_s, "statement": self.service_s, "connect": self.connect_s}
+        return {name: median(values) for name, values in named.items()}
+
+    def write(self, path: Path) -> None:
+        """Write it. Raises `UserError` when that can't be done."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        except OSError as error:
+            raise UserError(f"can't be written: {error.strerror}", where=str(path)) from error
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read one. Raises `UserError` for a file that is none."""
+        try:
+            document = json.loads(path.read_text())
+            samples = {name: tuple(map(float, document[name])) for name in ("round_trip_s", "service_s", "connect_s")}
+            calibration = cls(**samples, source=document["source"])
+            calibration.times()
+        except OSError as error:
+            raise UserError(f"can't be read: {error.strerror}", where=str(path)) from error
+        except (ValueError, KeyError, TypeError) as error:
+            allowed = "a file that coldstart calibrate wrote"
+            raise UserError("is no calibration", where=str(path), allowed=allowed) from error
+        return calibration

@@ -1,0 +1,79 @@
+"""Measuring the embedded stack's times: PostgreSQL behind the proxy, awake, asked by asyncpg."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+
+from harness.postgres import embedded_postgres
+from harness.process import Child
+from harness.proxy.client import ProxyClient
+from harness.service.catalogue import create_catalogue
+from harness.simulation.calibration import Calibration
+
+SAMPLES = 300
+CONNECTS = 60
+WARM_UP = 50
+CONNECT_ROUND_TRIPS = 4
+"""The connection request, the startup, and two for SCRAM."""
+# The service's statements, as asyncpg sends them; each takes two round trips: prepare, then execute.
+STATEMENTS = (
+    "SELECT tracks.id, tracks.title, artists.name AS artist FROM tracks JOIN artists ON artists.id = tracks.artist_id"
+    " WHERE tracks.id = $1",
+    "INSERT INTO plays (track_id) VALUES ($1)",
+)
+STATEMENT_ROUND_TRIPS = 2
+
+
+async def calibrate(logs: Path) -> Calibration:
+    """Measure for some seconds. Raises `StackError` when PostgreSQL or the proxy does not start."""
+    async with embedded_postgres(log=logs / "postgres.log") as (server, _):
+        await create_catalogue(server.dsn)
+        argv = [sys.executable, "-m", "harness.proxy", "0"]
+        async with AsyncExitStack() as stack:
+            proxy = await stack.enter_async_context(Child.running("toxiproxy", argv, log=logs / "toxiproxy.log"))
+            client = await stack.enter_async_context(ProxyClient((await proxy.next_record("ready"))["port"]))
+            address = await client.create("calibrate", upstream=f"{server.host}:{server.port}")
+            return await _measure(server.dsn_at(*address), f"embedded PostgreSQL {server.version}")
+
+
+async def _measure(dsn: str, source: str) -> Calibration:
+    connection = await asyncpg.connect(dsn, ssl=False, statement_cache_size=0)
+    try:
+        round_trips_s = await _timed(SAMPLES, lambda: connection.execute("SELECT 1"))
+        statements_s = [
+            one
+            for sql in STATEMENTS
+            for one in await _timed(SAMPLES // len(STATEMENTS), lambda sql=sql: connection.fetch(sql, 7))  # type: ignore[misc]
+        ]
+    finally:
+        await connection.close()
+    connects_s = await _timed(CONNECTS, lambda: _connect_and_close(dsn), warm_up=3)
+    way_s = median(round_trips_s)
+    return Calibration(
+        round_trip_s=tuple(round_trips_s),
+        service_s=tuple(max(0.0, one - STATEMENT_ROUND_TRIPS * way_s) for one in statements_s),
+        connect_s=tuple(max(0.0, one - CONNECT_ROUND_TRIPS * way_s) for one in connects_s),
+        source=source,
+    )
+
+
+async def _connect_and_close(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn, ssl=False)
+    connection.terminate()
+
+
+async def _timed(count: int, ask: Callable[[], Awaitable[Any]], *, warm_up: int = WARM_UP) -> list[float]:
+    for _ in range(warm_up):
+        await ask()
+    taken_s = []
+    for _ in range(count):
+        began_s = perf_counter()
+        await ask()
+        taken_s.append(perf_counter() - began_s)
+    return taken_s
