@@ -64,6 +64,15 @@ docs-check: $(VENV)/installed-dev ## Check that the documents agree with the cod
 bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the tables of docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.proxy_throughput
 	@$(BIN)/python -m benchmarks.load_lateness
+	@$(BIN)/python -m benchmarks.simulation_speed
+
+.PHONY: agreement agreement-versions theory
+agreement: $(VENV)/installed-dev ## Compare the simulated stack with the embedded one (docs/simulation.md)
+	@$(BIN)/python -m benchmarks.agreement $(ARGS)
+agreement-versions: $(VENV)/installed-dev ## Compare SQLAlchemy 2.0 and 2.1 with asyncpg 0.31 and 0.32
+	@$(BIN)/python -m benchmarks.agreement_versions $(ARGS)
+theory: $(VENV)/installed-dev ## Compare the simulated stack with closed forms (docs/simulation.md)
+	@$(BIN)/python -m benchmarks.theory
 
 .PHONY: toxiproxy
 toxiproxy: $(TOOLS)/toxiproxy-server ## Build the real Toxiproxy (needs Go), for the tests that compare with it

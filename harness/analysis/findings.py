@@ -6,6 +6,10 @@ from harness.outcomes import Outcome
 from harness.summary import TrialSummary
 
 
+WAKE_LATE_S = 0.05
+"""The wake is detected, and what it releases goes on, within this; later, the machine was in the way."""
+
+
 def findings(summaries: Sequence[TrialSummary]) -> list[str]:
     """For each wake who survived it and, an outcome at a time, why the others did not; then what is doubtful."""
     found: list[str] = []
@@ -72,6 +76,13 @@ def _doubts(summaries: Sequence[TrialSummary]) -> list[str]:
         doubts.append(
             f"Not a measurement: {_trials(late)}, because the load generator started requests up to "
             f"{worst:.2f} s late. Run fewer trials at a time (--parallel)."
+        )
+    slow = [one for one in summaries if max(one.wake_late_s.values(), default=0.0) > WAKE_LATE_S]
+    if slow:
+        worst = max(max(one.wake_late_s.values()) for one in slow)
+        doubts.append(
+            f"The machine was busy: the wake was injected up to {worst * 1000:.0f} ms late in {_trials(slow)}. "
+            "Run fewer trials at a time (--parallel)."
         )
     if short:
         doubts.append(f"Cut short, so lower bounds only: {_trials(short)}.")

@@ -30,6 +30,7 @@ from harness.trial import Trial
 
 RELEASE_BUDGET = 160
 """Requests that may be released at the same moment, a core: more, and the wake would show this machine's own queue."""
+TRIALS_A_CORE = 3
 RESERVED_CONNECTIONS = 20
 """For the catalogue, ghosts of trials that end, and PostgreSQL's own reserve."""
 WAKES = 100
@@ -56,7 +57,7 @@ class EmbeddedStack:
         cores = os.cpu_count() or 1
         released = max(1, *(_released_at_once(trial) for trial in trials))
         fitting = max(1, cores * RELEASE_BUDGET * 4 // released)
-        at_a_time = min(len(trials), fitting, cores * 4)
+        at_a_time = min(len(trials), fitting, cores * TRIALS_A_CORE)
         why = (
             f"{cores} cores, and a wake releases about {released} requests a trial; "
             f"trials begin one after the other, so that their wakes do not meet"
@@ -71,7 +72,8 @@ class EmbeddedStack:
     @asynccontextmanager
     async def running(self, trials: Sequence[Trial], options: RunOptions) -> AsyncIterator["RunningEmbedded"]:
         """PostgreSQL with the catalogue in it, and the proxy's process."""
-        connections = sum(trial.pool.capacity for trial in trials) + RESERVED_CONNECTIONS
+        connections = sum(trial.pool.capacity for trial in trials) + TRIALS_A_CORE = 3
+RESERVED_CONNECTIONS
         async with AsyncExitStack() as stack:
             server, postgres = await stack.enter_async_context(
                 embedded_postgres(log=options.logs / "postgres.log", max_connections=connections)
