@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from harness.outcomes import Outcome
 from harness.summary import TrialSummary
 
-
 WAKE_LATE_S = 0.05
 """The wake is detected, and what it releases goes on, within this; later, the machine was in the way."""
 

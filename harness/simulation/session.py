@@ -247,7 +247,7 @@ class Session(Starting):
                 words = "there is already a transaction in progress"
                 self._out += wire.error_response("WARNING", "25001", words, notice=True)
             self.status = "T"
-            tag = "BEGIN"
+            tag = "BEGIN" if word == "BEGIN" else "START TRANSACTION"
         elif word in COMMIT | ROLLBACK:
             tag = "COMMIT" if word in COMMIT and self.status != "E" else "ROLLBACK"
             self.status = "I"

@@ -72,8 +72,7 @@ class EmbeddedStack:
     @asynccontextmanager
     async def running(self, trials: Sequence[Trial], options: RunOptions) -> AsyncIterator["RunningEmbedded"]:
         """PostgreSQL with the catalogue in it, and the proxy's process."""
-        connections = sum(trial.pool.capacity for trial in trials) + TRIALS_A_CORE = 3
-RESERVED_CONNECTIONS
+        connections = sum(trial.pool.capacity for trial in trials) + RESERVED_CONNECTIONS
         async with AsyncExitStack() as stack:
             server, postgres = await stack.enter_async_context(
                 embedded_postgres(log=options.logs / "postgres.log", max_connections=connections)
