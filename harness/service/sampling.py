@@ -15,6 +15,7 @@ class Timeline:
     def __init__(self, take: Callable[[PoolSample], None]) -> None:
         self._take = take
         self._due: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.watch = PoolWatch(self._changed)
 
     async def run(self) -> None:
@@ -26,7 +27,8 @@ class Timeline:
     def _changed(self) -> None:
         # Events come in bursts that belong together: one sample a millisecond shows where they led.
         if self._due is None:
-            self._due = asyncio.get_running_loop().call_later(AT_MOST_EVERY_S, self._sample)
+            self._loop = self._loop or asyncio.get_running_loop()
+            self._due = self._loop.call_later(AT_MOST_EVERY_S, self._sample)
 
     def _sample(self) -> None:
         self._due = None

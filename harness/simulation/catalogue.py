@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from harness.service.statements import STATEMENTS
-from harness.simulation.wire import BOOL, FLOAT8, INT4, INT8, TEXT
+from harness.simulation.wire import BOOL, FLOAT8, INT4, INT8, TEXT, data_row, encode
 
 VERSION = "PostgreSQL 18.1 (simulated)"
 PARAMETERS = {
@@ -46,11 +47,13 @@ class Known:
     """Whether it takes service time; what only talks to the session does not."""
 
 
+@lru_cache(maxsize=1024)
 def normal(sql: str) -> str:
     """A statement's text with casts of parameters, line ends and a last semicolon taken out."""
     return CAST.sub(r"\1", SPACE.sub(" ", sql.strip().rstrip(";").strip()))
 
 
+@lru_cache(maxsize=1024)
 def lookup(sql: str) -> Known | None:
     """What the database knows of a statement, by its `normal` text."""
     found = _KNOWN.get(sql)
@@ -65,6 +68,25 @@ def lookup(sql: str) -> Known | None:
     if re.match(r"(deallocate|discard|reset)\b", sql, re.IGNORECASE):
         return Known((), (), lambda _: (), sql.split(maxsplit=1)[0].upper(), costs=False)
     return None
+
+
+@lru_cache(maxsize=256)
+def statements_of(query: str) -> tuple[str, ...]:
+    """The statements of a simple query, `normal`; none of an empty one."""
+    return tuple(one for part in query.split(";") if (one := normal(part)))
+
+
+@lru_cache(maxsize=4096)
+def encoded_rows(sql: str, parameters: tuple[Any, ...], formats: tuple[int, ...]) -> tuple[bytes, ...]:
+    """A known statement's answer as DataRow messages. The catalogue never changes, so neither do they."""
+    known = lookup(sql)
+    assert known is not None
+    binary = [bool(formats and formats[min(index, len(formats) - 1)]) for index in range(len(known.columns))]
+    types = [type_ for _, type_ in known.columns]
+    return tuple(
+        data_row([encode(*one[:2], binary=one[2]) for one in zip(row, types, binary, strict=True)])
+        for row in known.rows(parameters)
+    )
 
 
 def _constant(name: str, type_: int, value: object, tag: str = "SELECT 1") -> Known:

@@ -178,7 +178,14 @@ class End(asyncio.Transport):
         self._end(None)
 
     def _receive(self, segment: Segment) -> None:
-        if self._lost:
+        if type(segment) is bytes and self._reading and not self._lost and not self._unread:
+            # Nearly always; `_take` is the same for what had to wait.
+            peer = self._peer
+            peer._unacknowledged_bytes -= len(segment)  # noqa: SLF001
+            if peer._writer_paused:  # noqa: SLF001
+                peer._acknowledged(0)  # noqa: SLF001
+            self._protocol.data_received(segment)  # type: ignore[union-attr]
+        elif self._lost:
             # Nobody is here any more: a kernel answers data with RST.
             if segment not in (FIN, RST):
                 self._out.send(RST)

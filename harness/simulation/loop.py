@@ -138,7 +138,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         for _ in range(count):
             handle = ready.popleft()
             if not handle._cancelled:  # noqa: SLF001 - as asyncio's own loop does
-                handle._run()  # noqa: SLF001
+                try:
+                    handle._context.run(handle._callback, *handle._args)  # noqa: SLF001
+                except Exception as error:  # noqa: BLE001 - as Handle._run does
+                    context = {"message": f"Exception in callback {handle!r}", "exception": error, "handle": handle}
+                    self.call_exception_handler(context)
         self._callbacks_to_collection -= count
         if self._callbacks_to_collection <= 0:
             # A finaliser is a callback like any other: where the collector runs decides when it runs. Counted in

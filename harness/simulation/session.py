@@ -1,11 +1,10 @@
 """One session of the simulated backend: simple and extended query, transactions, cancel, channels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.simulation import wire
-from harness.simulation.catalogue import Known, lookup, normal
+from harness.simulation.catalogue import Known, encoded_rows, lookup, normal, statements_of
 from harness.simulation.startup import Starting
 from harness.simulation.wire import Message, ProtocolViolationError, Reader
 
@@ -42,9 +41,10 @@ class Portal:
     """A bound statement, and what is still to be fetched from it once it was executed."""
 
     prepared: Prepared
-    parameters: Sequence[Any]
-    formats: Sequence[int]
-    rows: list[tuple[Any, ...]] | None = None
+    parameters: tuple[Any, ...]
+    formats: tuple[int, ...]
+    rows: tuple[bytes, ...] | None = None
+    """DataRow messages."""
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +81,7 @@ class Session(Starting):
                 self._portals.clear()
             self._ready()
         elif packet.type == "Q":
-            statements = [one for part in Reader(packet.body).string().split(";") if (one := normal(part))]
+            statements = statements_of(Reader(packet.body).string())
             if not statements:
                 self._out += wire.EMPTY_QUERY_RESPONSE
             self._simple(statements)
@@ -106,7 +106,7 @@ class Session(Starting):
         else:
             self._skipping = True
 
-    def _simple(self, statements: list[str]) -> None:
+    def _simple(self, statements: tuple[str, ...]) -> None:
         """The statements of a simple query, one after the other, each in the text format."""
         self._in_simple = bool(statements)
         if not statements:
@@ -122,7 +122,7 @@ class Session(Starting):
             return
         self._after(seconds, lambda: self._finish_simple(portal, statements[1:]))
 
-    def _finish_simple(self, portal: Portal, following: list[str]) -> None:
+    def _finish_simple(self, portal: Portal, following: tuple[str, ...]) -> None:
         try:
             if portal.prepared.known is not None and portal.prepared.known.columns:
                 self._out += wire.row_description(portal.prepared.known.columns, binary=False)
@@ -148,7 +148,7 @@ class Session(Starting):
             binary = False
         else:
             portal = self._portal(name)
-            prepared, binary = portal.prepared, portal.formats[:1] == [1]
+            prepared, binary = portal.prepared, portal.formats[:1] == (1,)
         columns = prepared.known.columns if prepared.known else ()
         self._out += wire.row_description(columns, binary=binary) if columns else wire.NO_DATA
 
@@ -165,11 +165,13 @@ class Session(Starting):
         by_value = formats * len(values) if len(formats) == 1 else formats or [0] * len(values)
         if len(by_value) < len(values):
             raise StatementError("08P01", f"bind message has {len(formats)} parameter formats")
-        parameters = [
-            wire.decode(value, type_, binary=bool(form))
-            for value, type_, form in zip(values, types, by_value, strict=False)
-        ]
-        self._portals[name] = Portal(prepared, parameters, [reader.int2() for _ in range(reader.int2())])
+        parameters = tuple(
+            [
+                wire.decode(value, type_, binary=bool(form))
+                for value, type_, form in zip(values, types, by_value, strict=False)
+            ]
+        )
+        self._portals[name] = Portal(prepared, parameters, tuple([reader.int2() for _ in range(reader.int2())]))
         self._out += wire.BIND_COMPLETE
 
     def _execute(self, reader: Reader) -> None:
@@ -223,17 +225,11 @@ class Session(Starting):
             self._control(portal.prepared.sql)
             return
         if portal.rows is None:
-            portal.rows = list(known.rows(portal.parameters))
-        formats = portal.formats
-        taken = portal.rows[:limit] if limit > 0 else portal.rows
-        for row in taken:
-            self._out += wire.data_row(
-                [
-                    wire.encode(value, type_, binary=bool(formats and formats[min(index, len(formats) - 1)]))
-                    for index, (value, (_, type_)) in enumerate(zip(row, known.columns, strict=True))
-                ]
-            )
-        del portal.rows[: len(taken)]
+            portal.rows = encoded_rows(portal.prepared.sql, portal.parameters, portal.formats) if known.columns else ()
+        rows = portal.rows
+        taken = rows[:limit] if limit > 0 else rows
+        self._out += b"".join(taken)
+        portal.rows = rows[len(taken) :]
         if 0 < limit == len(taken):
             self._out += wire.message(b"s")
         else:

@@ -14,6 +14,7 @@ from harness.arrivals import Arrival, RequestMix
 from harness.outcomes import Outcome
 from harness.scenario import Burst, Idle, Suspend, TimelinePhase, Warm
 from harness.service.database import create_engine
+from harness.service.observation import PoolSample, PoolWatch
 from harness.service.requests import Answer, Database
 from harness.service.sampling import Timeline
 from harness.simulation.backend import SimulatedPostgres
@@ -57,19 +58,18 @@ class _Story:
     def __init__(self, loop: VirtualLoop, trial: Trial, times: Times, *, sampled: bool) -> None:
         self._loop = loop
         self._trial = trial
-        self._sampled = sampled
         self._rows = Simulated()
         self._origin_s: float | None = None
         self._bursts = 0
         self._late: list[tuple[float, float]] = []
         """When each held connection went on, and how late."""
         self._server = self._database_server(times)
-        self._samples = Timeline(self._sample)
-        engine = create_engine(URL, trial.pool, watch=self._samples.watch)
-        self._database = Database(engine, self._samples.watch)
+        self._samples = Timeline(self._rows_of_pool) if sampled else None
+        watch = self._samples.watch if self._samples is not None else PoolWatch()
+        self._database = Database(create_engine(URL, trial.pool, watch=watch), watch)
 
     async def play(self) -> Simulated:
-        sampling = self._loop.create_task(self._samples.run()) if self._sampled else None
+        sampling = self._loop.create_task(self._samples.run()) if self._samples is not None else None
         for phase in self._trial.scenario.timeline:
             await self._play(phase)
         await asyncio.sleep(SETTLE_S)
@@ -172,9 +172,8 @@ class _Story:
         at_s = self._loop.time() if at_s is None else at_s
         self._rows.events.append({"at_s": at_s, "event": name, "value_s": value_s, "detail": detail})
 
-    def _sample(self, sample: Any) -> None:  # noqa: ANN401 - a PoolSample; its row is all that is wanted
-        if self._sampled:
-            self._rows.pool.append(sample.to_record())
+    def _rows_of_pool(self, sample: PoolSample) -> None:
+        self._rows.pool.append(sample.to_record())
 
     def _move_to_the_burst(self) -> None:
         origin_s = self._origin_s or 0.0

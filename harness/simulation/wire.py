@@ -4,8 +4,9 @@ Source: PostgreSQL's documentation, "Frontend/Backend Protocol": message formats
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 PROTOCOL_3 = 196608
 SSL_REQUEST = 80877103
@@ -16,6 +17,8 @@ STARTUP_LIMIT = 10_000
 MESSAGE_LIMIT = 2**30 - 1
 """PostgreSQL's limit for one message."""
 
+INT = struct.Struct("!i")
+TYPES = [chr(code) for code in range(256)]
 INT4, INT8, TEXT, BOOL, FLOAT8 = 23, 20, 25, 16, 701
 TYPE_SIZES = {INT4: 4, INT8: 8, TEXT: -1, BOOL: 1, FLOAT8: 8}
 
@@ -38,9 +41,8 @@ class Startup:
         return {name.decode(): value.decode() for name, value in pairs if name}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A later message: its type, one letter, and its body."""
+class Message(NamedTuple):
+    """A later message: its type, one letter, and its body. A tuple, because there are dozens a request."""
 
     type: str
     body: bytes
@@ -56,9 +58,24 @@ class ClientMessages:
 
     def feed(self, data: bytes) -> Iterator[Startup | Message]:
         """Every whole packet so far. Raises `ProtocolViolationError` for a length that can't be."""
+        if self.started and not self._buffer:
+            # Nearly always a client's messages come whole: they are cut from what came, and nothing is kept.
+            data = yield from self._whole(data)
         self._buffer += data
         while (packet := self._next()) is not None:
             yield packet
+
+    def _whole(self, data: bytes) -> Generator[Message, None, bytes]:
+        """The messages that `data` has whole; what is left of it."""
+        at, size = 0, len(data)
+        while size - at >= 5:
+            (length,) = INT.unpack_from(data, at + 1)
+            end = at + 1 + length
+            if length < 4 or end > size:
+                break
+            yield Message(TYPES[data[at]], data[at + 5 : end])
+            at = end
+        return data[at:]
 
     def _next(self) -> Startup | Message | None:
         buffer = self._buffer
