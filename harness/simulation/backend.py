@@ -62,6 +62,8 @@ class SimulatedPostgres:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        # Whether the compute must know of traffic; without it the path is shorter.
+        self.watches_bytes = self.behaviour.suspend_after_s is not None
         self._compute = Compute(self.behaviour, self.draw_wake_latency_s, now_s=self.loop.time())
         self._random = random.Random(f"backend/{self.seed}")
         self._sessions: dict[object, Session] = {}
@@ -78,11 +80,6 @@ class SimulatedPostgres:
     def sessions(self) -> list[Session]:
         """Those with a backend, in the order in which they came."""
         return [session for session in self._sessions.values() if session.admitted]
-
-    @property
-    def watches_bytes(self) -> bool:
-        """Whether the compute must know of traffic; without it the path is shorter."""
-        return self.behaviour.suspend_after_s is not None
 
     # The network's:
 

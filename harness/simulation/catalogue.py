@@ -70,12 +70,6 @@ def lookup(sql: str) -> Known | None:
     return None
 
 
-@lru_cache(maxsize=256)
-def statements_of(query: str) -> tuple[str, ...]:
-    """The statements of a simple query, `normal`; none of an empty one."""
-    return tuple(one for part in query.split(";") if (one := normal(part)))
-
-
 @lru_cache(maxsize=4096)
 def encoded_rows(sql: str, parameters: tuple[Any, ...], formats: tuple[int, ...]) -> tuple[bytes, ...]:
     """A known statement's answer as DataRow messages. The catalogue never changes, so neither do they."""

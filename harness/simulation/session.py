@@ -1,10 +1,11 @@
 """One session of the simulated backend: simple and extended query, transactions, cancel, channels."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from harness.simulation import wire
-from harness.simulation.catalogue import Known, encoded_rows, lookup, normal, statements_of
+from harness.simulation.catalogue import Known, encoded_rows, lookup, normal
 from harness.simulation.startup import Starting
 from harness.simulation.wire import Message, ProtocolViolationError, Reader
 
@@ -12,6 +13,9 @@ BEGIN = frozenset({"BEGIN", "START"})
 COMMIT = frozenset({"COMMIT", "END"})
 ROLLBACK = frozenset({"ROLLBACK", "ABORT"})
 CHANNELS = frozenset({"LISTEN", "UNLISTEN", "NOTIFY"})
+ENDS = COMMIT | ROLLBACK
+OWN = BEGIN | ENDS | CHANNELS | {""}
+"""What the session understands itself, by its first word; nothing at all among it."""
 SLEEP = "SELECT pg_sleep($1)"
 QUERY_CANCELED = ("57014", "canceling statement due to user request")
 IN_FAILED_TRANSACTION = (
@@ -28,12 +32,38 @@ class StatementError(Exception):
         super().__init__(words)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A parsed statement; `known` is None for what the session itself understands, and for the empty one."""
 
     sql: str
+    word: str
+    """Its first word, in capitals."""
     known: Known | None
+
+    @property
+    def understood(self) -> bool:
+        return self.known is not None or self.word in OWN
+
+
+@lru_cache(maxsize=4096)
+def prepared(text: bytes) -> Prepared:
+    """A statement as a client sent it; the same text is parsed once."""
+    sql = normal(_decoded(text))
+    return Prepared(sql, sql.split(maxsplit=1)[0].upper() if sql else "", lookup(sql) if sql else None)
+
+
+@lru_cache(maxsize=1024)
+def statements_of(text: bytes) -> tuple[Prepared, ...]:
+    """The statements of a simple query; none of an empty one."""
+    return tuple(one for part in text.split(b";") if (one := prepared(part)).sql)
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise ProtocolViolationError("invalid byte sequence for encoding UTF8") from error
 
 
 @dataclass(slots=True)
@@ -51,8 +81,8 @@ class Portal:
 class Session(Starting):
     """A backend that carries out statements, once it has started."""
 
-    _statements: dict[str, Prepared] = field(default_factory=dict)
-    _portals: dict[str, Portal] = field(default_factory=dict)
+    _statements: dict[bytes, Prepared] = field(default_factory=dict)
+    _portals: dict[bytes, Portal] = field(default_factory=dict)
     _channels: dict[str, None] = field(default_factory=dict)
     _skipping: bool = False
     """After an error in an extended query: everything until Sync is left out."""
@@ -81,7 +111,7 @@ class Session(Starting):
                 self._portals.clear()
             self._ready()
         elif packet.type == "Q":
-            statements = statements_of(Reader(packet.body).string())
+            statements = statements_of(_ending(packet.body))
             if not statements:
                 self._out += wire.EMPTY_QUERY_RESPONSE
             self._simple(statements)
@@ -91,7 +121,7 @@ class Session(Starting):
             raise ProtocolViolationError(f"invalid frontend message type {ord(packet.type)}")
         elif not self._skipping:
             try:
-                _EXTENDED[packet.type](self, Reader(packet.body))
+                _EXTENDED[packet.type](self, packet.body)
             except StatementError as error:
                 self._fail_statement(error.sqlstate, error.words)
 
@@ -106,23 +136,25 @@ class Session(Starting):
         else:
             self._skipping = True
 
-    def _simple(self, statements: tuple[str, ...]) -> None:
+    def _simple(self, statements: tuple[Prepared, ...]) -> None:
         """The statements of a simple query, one after the other, each in the text format."""
         self._in_simple = bool(statements)
         if not statements:
             self._ready()
             return
-        prepared = Prepared(statements[0], lookup(statements[0]))
         try:
-            self._check(prepared)
-            portal = Portal(prepared, (), ())
+            self._check(statements[0])
+            portal = Portal(statements[0], (), ())
             seconds = self._service_s(portal)
         except StatementError as error:
             self._fail_statement(error.sqlstate, error.words)
             return
-        self._after(seconds, lambda: self._finish_simple(portal, statements[1:]))
+        if seconds > 0:
+            self._after(seconds, lambda: self._finish_simple(portal, statements[1:]))
+        else:
+            self._finish_simple(portal, statements[1:])
 
-    def _finish_simple(self, portal: Portal, following: tuple[str, ...]) -> None:
+    def _finish_simple(self, portal: Portal, following: tuple[Prepared, ...]) -> None:
         try:
             if portal.prepared.known is not None and portal.prepared.known.columns:
                 self._out += wire.row_description(portal.prepared.known.columns, binary=False)
@@ -132,34 +164,34 @@ class Session(Starting):
             return
         self._simple(following)
 
-    def _parse(self, reader: Reader) -> None:
-        name, sql = reader.string(), normal(reader.string())
-        prepared = Prepared(sql, lookup(sql) if sql else None)
-        if sql:
-            self._check(prepared)
-        self._statements[name] = prepared
+    def _parse(self, body: bytes) -> None:
+        name, text, _ = _split(body, 3)
+        parsed = prepared(text)
+        self._check(parsed)
+        self._statements[name] = parsed
         self._out += wire.PARSE_COMPLETE
 
-    def _describe(self, reader: Reader) -> None:
-        kind, name = reader.take(1), reader.string()
-        if kind == b"S":
-            prepared = self._statement(name)
-            self._out += wire.parameter_description(prepared.known.parameters if prepared.known else ())
+    def _describe(self, body: bytes) -> None:
+        name = _ending(body[1:])
+        if body[:1] == b"S":
+            described = self._statement(name)
+            self._out += wire.parameter_description(described.known.parameters if described.known else ())
             binary = False
         else:
             portal = self._portal(name)
-            prepared, binary = portal.prepared, portal.formats[:1] == (1,)
-        columns = prepared.known.columns if prepared.known else ()
+            described, binary = portal.prepared, portal.formats[:1] == (1,)
+        columns = described.known.columns if described.known else ()
         self._out += wire.row_description(columns, binary=binary) if columns else wire.NO_DATA
 
-    def _bind(self, reader: Reader) -> None:
-        name, prepared = reader.string(), self._statement(reader.string())
+    def _bind(self, body: bytes) -> None:
+        name, statement, rest = _split(body, 3)
+        bound, reader = self._statement(statement), Reader(rest)
         formats = [reader.int2() for _ in range(reader.int2())]
         values = []
         for _ in range(reader.int2()):
             size = reader.int4()
             values.append(None if size == -1 else reader.take(size))
-        types = prepared.known.parameters if prepared.known else ()
+        types = bound.known.parameters if bound.known else ()
         if len(values) != len(types):
             raise StatementError("08P01", f"bind message supplies {len(values)} parameters, not {len(types)}")
         by_value = formats * len(values) if len(formats) == 1 else formats or [0] * len(values)
@@ -171,16 +203,21 @@ class Session(Starting):
                 for value, type_, form in zip(values, types, by_value, strict=False)
             ]
         )
-        self._portals[name] = Portal(prepared, parameters, tuple([reader.int2() for _ in range(reader.int2())]))
+        self._portals[name] = Portal(bound, parameters, tuple([reader.int2() for _ in range(reader.int2())]))
         self._out += wire.BIND_COMPLETE
 
-    def _execute(self, reader: Reader) -> None:
-        portal, limit = self._portal(reader.string()), reader.int4()
+    def _execute(self, body: bytes) -> None:
+        name, rest = _split(body, 2)
+        portal, limit = self._portal(name), Reader(rest).int4()
         if portal.rows is not None:
             self._fetch(portal, limit)
             return
         self._check(portal.prepared)
-        self._after(self._service_s(portal), lambda: self._finish_execute(portal, limit))
+        seconds = self._service_s(portal)
+        if seconds > 0:
+            self._after(seconds, lambda: self._finish_execute(portal, limit))
+        else:
+            self._fetch(portal, limit)
 
     def _finish_execute(self, portal: Portal, limit: int) -> None:
         try:
@@ -188,28 +225,28 @@ class Session(Starting):
         except StatementError as error:
             self._fail_statement(error.sqlstate, error.words)
 
-    def _close_named(self, reader: Reader) -> None:
-        kind, name = reader.take(1), reader.string()
-        (self._statements if kind == b"S" else self._portals).pop(name, None)
+    def _close_named(self, body: bytes) -> None:
+        (self._statements if body[:1] == b"S" else self._portals).pop(_ending(body[1:]), None)
         self._out += wire.CLOSE_COMPLETE
 
-    def _statement(self, name: str) -> Prepared:
-        if name not in self._statements:
-            raise StatementError("26000", f'prepared statement "{name}" does not exist')
-        return self._statements[name]
+    def _statement(self, name: bytes) -> Prepared:
+        found = self._statements.get(name)
+        if found is None:
+            raise StatementError("26000", f'prepared statement "{name.decode(errors="replace")}" does not exist')
+        return found
 
-    def _portal(self, name: str) -> Portal:
-        if name not in self._portals:
-            raise StatementError("34000", f'portal "{name}" does not exist')
-        return self._portals[name]
+    def _portal(self, name: bytes) -> Portal:
+        found = self._portals.get(name)
+        if found is None:
+            raise StatementError("34000", f'portal "{name.decode(errors="replace")}" does not exist')
+        return found
 
-    def _check(self, prepared: Prepared) -> None:
+    def _check(self, statement: Prepared) -> None:
         """Raises `StatementError` for what the database does not know, or will not do in a failed transaction."""
-        word = _word(prepared.sql)
-        if self.status == "E" and word not in COMMIT | ROLLBACK:
+        if self.status == "E" and statement.word not in ENDS and statement.sql:
             raise StatementError(*IN_FAILED_TRANSACTION)
-        if prepared.known is None and word not in BEGIN | COMMIT | ROLLBACK | CHANNELS | {""}:
-            raise StatementError("42601", f"the simulated database does not know this statement: {prepared.sql}")
+        if not statement.understood:
+            raise StatementError("42601", f"the simulated database does not know this statement: {statement.sql}")
 
     def _service_s(self, portal: Portal) -> float:
         known = portal.prepared.known
@@ -222,7 +259,7 @@ class Session(Starting):
     def _fetch(self, portal: Portal, limit: int) -> None:
         known = portal.prepared.known
         if known is None:
-            self._control(portal.prepared.sql)
+            self._control(portal.prepared)
             return
         if portal.rows is None:
             portal.rows = encoded_rows(portal.prepared.sql, portal.parameters, portal.formats) if known.columns else ()
@@ -235,9 +272,9 @@ class Session(Starting):
         else:
             self._out += wire.command_complete(known.tag.format(len(taken)))
 
-    def _control(self, sql: str) -> None:
+    def _control(self, statement: Prepared) -> None:
         """What the session itself understands: transactions, channels, nothing at all."""
-        word = _word(sql)
+        word = statement.word
         if word in BEGIN:
             if self.status == "T":
                 words = "there is already a transaction in progress"
@@ -248,7 +285,7 @@ class Session(Starting):
             tag = "COMMIT" if word in COMMIT and self.status != "E" else "ROLLBACK"
             self.status = "I"
         elif word in CHANNELS:
-            self._talk(word, sql)
+            self._talk(word, statement.sql)
             tag = word
         else:
             self._out += wire.EMPTY_QUERY_RESPONSE
@@ -266,8 +303,19 @@ class Session(Starting):
             self.server.notify(self.process_id, name, payload.strip().strip("'"))
 
 
-def _word(sql: str) -> str:
-    return sql.split(maxsplit=1)[0].upper() if sql else ""
+def _split(body: bytes, parts: int) -> list[bytes]:
+    """Strings, each ended by a zero, and what comes after the last of them."""
+    found = body.split(b"\0", parts - 1)
+    if len(found) < parts:
+        raise ProtocolViolationError("invalid string in message")
+    return found
+
+
+def _ending(body: bytes) -> bytes:
+    """A string that a message ends with."""
+    if not body.endswith(b"\0"):
+        raise ProtocolViolationError("invalid string in message")
+    return body[:-1]
 
 
 _EXTENDED = {

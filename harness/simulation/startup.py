@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.compute import ADMIN_SHUTDOWN, ErrorResponse
 from harness.simulation import wire
@@ -110,17 +110,19 @@ class Starting(asyncio.Protocol):
         self._work()
 
     def _work(self) -> None:
-        while self._queue and self._timer is None:
-            packet = self._queue.popleft()
-            try:
-                if isinstance(packet, Startup):
-                    self._start(packet)
-                elif not self.authenticated:
-                    self._authenticate(packet)
-                else:
+        queue = self._queue
+        try:
+            while queue and self._timer is None:
+                packet = queue.popleft()
+                if self.authenticated:
                     self._carry_out(packet)
-            except ProtocolViolationError as error:
-                self._violated(error)
+                elif isinstance(packet, Startup):
+                    self._start(packet)
+                else:
+                    self._authenticate(packet)
+        except ProtocolViolationError as error:
+            queue.clear()
+            self._violated(error)
 
     def _after(self, seconds: float, rest: Callable[[], None]) -> None:
         """Do the rest when this service time is over; without any, now."""
@@ -202,6 +204,6 @@ class Starting(asyncio.Protocol):
         if self.server.watches_bytes:
             self.server.answered(self, idle=self.status == "I")
 
-    def _carry_out(self, packet: Message) -> None:
+    def _carry_out(self, packet: Any) -> None:  # noqa: ANN401 - a Message: a client that has started sends no Startup
         """Carry out one message of an authenticated client."""
         raise NotImplementedError

@@ -124,10 +124,10 @@ class _Story:
         self._event("burst_started")
         arrivals = burst.schedule(self._trial.seed + 1_000_003 * self._bursts)
         self._bursts += 1
-        requests: list[asyncio.Task[None]] = []
+        requests = []
         for arrival in arrivals:
             await self._until(start_s + arrival.at_s)
-            requests.append(self._loop.create_task(self._ask(arrival, start_s + arrival.at_s, burst.mix)))
+            requests.append(self._ask(arrival, start_s + arrival.at_s, burst.mix))
         for request in requests:
             await request
         self._event("burst_ended")
@@ -138,16 +138,30 @@ class _Story:
             self._loop.call_at(at_s, reached.set_result, None)
             await reached
 
-    async def _ask(self, arrival: Arrival, arrival_s: float, mix: RequestMix) -> None:
+    def _ask(self, arrival: Arrival, arrival_s: float, mix: RequestMix) -> asyncio.Future[None]:
+        """Start a request; done when it is answered, or its client has given up."""
         work = self._loop.create_task(self._database.perform(arrival.request, arrival.key, hold_s=mix.hold_s))
+        ended = self._loop.create_future()
+
+        def end(answer: Answer | None) -> None:
+            if ended.done():
+                return
+            end_s = self._loop.time()
+            self._rows.requests.append({
+                "number": arrival.number, "request": arrival.request.value, "arrival_s": arrival_s,
+                "start_s": arrival_s, "end_s": end_s, "latency_s": end_s - arrival_s, **_answered(answer),
+            })  # fmt: skip
+            ended.set_result(None)
+
+        def answered(work: asyncio.Task[Answer]) -> None:
+            patience.cancel()
+            if not work.cancelled():
+                end(work.result())
+
         # The service goes on with a request whose client has given up: see harness/service/app.py.
-        await asyncio.wait({work}, timeout=self._trial.scenario.client_timeout_s)
-        answer = work.result() if work.done() else None
-        end_s = self._loop.time()
-        self._rows.requests.append({
-            "number": arrival.number, "request": arrival.request.value, "arrival_s": arrival_s, "start_s": arrival_s,
-            "end_s": end_s, "latency_s": end_s - arrival_s, **_answered(answer),
-        })  # fmt: skip
+        patience = self._loop.call_later(self._trial.scenario.client_timeout_s, end, None)
+        work.add_done_callback(answered)
+        return ended
 
     # What is heard:
 
