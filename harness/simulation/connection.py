@@ -42,9 +42,10 @@ class Direction:
         if self.cut:
             return
         self._in_flight.append(segment)
-        arrival_s = max(self._last_arrival_s, self._loop.time() + self.draw_way_s())
-        if arrival_s > self._loop.time():
-            self._last_arrival_s = arrival_s
+        now_s = self._loop.time()
+        arrival_s = now_s + self.draw_way_s()
+        if arrival_s > now_s or self._last_arrival_s > now_s:
+            self._last_arrival_s = arrival_s = max(self._last_arrival_s, arrival_s)
             self._loop.call_at(arrival_s, self._arrive)
         else:
             # Never within `send`: a protocol that writes does not expect to be answered before write returns.

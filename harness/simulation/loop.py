@@ -10,9 +10,9 @@ import heapq
 import itertools
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from harness.simulation.clock import library_clocks_follow
@@ -50,6 +50,27 @@ class TimeLimitError(VirtualTimeError):
     """The virtual clock would have passed its limit."""
 
 
+class Soon(events.Handle):
+    """asyncio's handle without its debug mode, which costs a call each: there are dozens a request."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None = None,
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """The loop. `time()` starts at 0. Timers of the same instant fire in the order in which they were set."""
 
@@ -73,8 +94,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._now_s
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
-        self._check_closed()
-        handle = events.Handle(callback, args, self, context)
+        if self._closed:
+            self._check_closed()
+        handle = Soon(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -124,31 +146,39 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().close()
 
     def _run_once(self) -> None:
-        ready = self._ready
-        if not ready and not self._stopping:
+        if not self._ready and not self._stopping:
             self._advance()
-        else:
-            self._iterations_at_this_instant += 1
-            if self._iterations_at_this_instant > ITERATIONS_AT_ONE_INSTANT:
-                raise StalledError(
-                    f"time stands still at {self._now_s} s: something tries again and again without waiting"
-                )
-            self._move_due_timers()
-        count = len(ready)
-        for _ in range(count):
-            handle = ready.popleft()
-            if not handle._cancelled:  # noqa: SLF001 - as asyncio's own loop does
-                try:
-                    handle._context.run(handle._callback, *handle._args)  # noqa: SLF001
-                except Exception as error:  # noqa: BLE001 - as Handle._run does
-                    context = {"message": f"Exception in callback {handle!r}", "exception": error, "handle": handle}
-                    self.call_exception_handler(context)
-        self._callbacks_to_collection -= count
+        self._run_this_instant()
         if self._callbacks_to_collection <= 0:
             # A finaliser is a callback like any other: where the collector runs decides when it runs. Counted in
             # callbacks it is the same in every process; the interpreter's own thresholds are not.
             self._callbacks_to_collection = CALLBACKS_A_COLLECTION
             gc.collect()
+
+    def _run_this_instant(self) -> None:
+        """Everything that can happen without the clock moving, in the turns that asyncio's own loop would take."""
+        ready = self._ready
+        popleft = ready.popleft
+        while True:
+            self._iterations_at_this_instant += 1
+            if self._iterations_at_this_instant > ITERATIONS_AT_ONE_INSTANT:
+                raise StalledError(
+                    f"time stands still at {self._now_s} s: something tries again and again without waiting"
+                )
+            if self._timers and self._timers[0][0] <= self._now_s:
+                self._move_due_timers()
+            count = len(ready)
+            for _ in range(count):
+                handle = popleft()
+                if not handle._cancelled:  # noqa: SLF001 - as asyncio's own loop does
+                    try:
+                        handle._context.run(handle._callback, *handle._args)  # noqa: SLF001
+                    except Exception as error:  # noqa: BLE001 - as Handle._run does
+                        context = {"message": f"Exception in callback {handle!r}", "exception": error, "handle": handle}
+                        self.call_exception_handler(context)
+            self._callbacks_to_collection -= count
+            if not ready or self._stopping:
+                return
 
     def _advance(self) -> None:
         """Jump to the next timer. Raises `StalledError` when there is none."""
