@@ -42,6 +42,8 @@ async def main() -> None:
                         break
                     late_ms.append((record["start_s"] - record["arrival_s"]) * 1000)
                     answered += record["outcome"] == "ok"
+                else:
+                    raise await load.died()
                 quantiles = [f"{value:.1f}" for value in np.percentile(late_ms, (50, 99, 100))]
                 rows.append([f"{rate}", str(burst.requests), *quantiles, f"{answered / burst.requests:.0%}"])
     server.close()
