@@ -28,10 +28,11 @@ LOW_WATER_BYTES = HIGH_WATER_BYTES // 4
 class Direction:
     """One way of a connection: segments arrive in the order in which they were sent, each after its delay."""
 
-    __slots__ = ("_in_flight", "_last_arrival_s", "_loop", "cut", "draw_way_s", "receive")
+    __slots__ = ("_at_once", "_in_flight", "_last_arrival_s", "_loop", "cut", "draw_way_s", "receive")
 
-    def __init__(self, loop: VirtualLoop, draw_way_s: Callable[[], float]) -> None:
+    def __init__(self, loop: VirtualLoop, draw_way_s: Callable[[], float], *, at_once: bool) -> None:
         self._loop = loop
+        self._at_once = at_once
         self._in_flight: deque[Segment] = deque()
         self._last_arrival_s = 0.0
         self.draw_way_s = draw_way_s
@@ -41,14 +42,17 @@ class Direction:
     def send(self, segment: Segment) -> None:
         if self.cut:
             return
-        self._in_flight.append(segment)
         now_s = self._loop.time()
         arrival_s = now_s + self.draw_way_s()
         if arrival_s > now_s or self._last_arrival_s > now_s:
             self._last_arrival_s = arrival_s = max(self._last_arrival_s, arrival_s)
+            self._in_flight.append(segment)
             self._loop.call_at(arrival_s, self._arrive)
+        elif self._at_once and not self._in_flight:
+            self.receive(segment)
         else:
-            # Never within `send`: a protocol that writes does not expect to be answered before write returns.
+            # Not within `send`: a protocol that writes does not expect to be answered before write returns.
+            self._in_flight.append(segment)
             self._loop.call_soon(self._arrive)
 
     def _arrive(self) -> None:
@@ -232,7 +236,8 @@ class End(asyncio.Transport):
 def connected_pair(loop: VirtualLoop, draw_way_s: Callable[[], float], address: tuple[str, int]) -> tuple[End, End]:
     """The client's end and the server's end of a new connection."""
     client, server = End(loop, address), End(loop, address)
-    to_server, to_client = Direction(loop, draw_way_s), Direction(loop, draw_way_s)
+    # The backend answers on the other direction, so what it receives may reach it at once.
+    to_server, to_client = Direction(loop, draw_way_s, at_once=True), Direction(loop, draw_way_s, at_once=False)
     client._out, server._out = to_server, to_client  # noqa: SLF001 - one connection is made of these four
     client._peer, server._peer = server, client  # noqa: SLF001
     to_server.receive, to_client.receive = server._receive, client._receive  # noqa: SLF001

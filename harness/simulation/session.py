@@ -144,6 +144,12 @@ class Session(Starting):
             return
         try:
             self._check(statements[0])
+            if statements[0].known is None and len(statements) == 1:
+                # BEGIN, COMMIT, ROLLBACK: half of all that a pool's clients say.
+                self._in_simple = False
+                self._control(statements[0])
+                self._ready()
+                return
             portal = Portal(statements[0], (), ())
             seconds = self._service_s(portal)
         except StatementError as error:

@@ -100,6 +100,9 @@ class Starting(asyncio.Protocol):
     def _hear(self, data: bytes) -> None:
         try:
             for packet in self._messages.feed(data):
+                if self.authenticated and self._timer is None and not self._queue:
+                    self._carry_out(packet)
+                    continue
                 self._queue.append(packet)
                 if isinstance(packet, Startup) and packet.code not in (wire.SSL_REQUEST, wire.GSSENC_REQUEST):
                     self._messages.started = True
