@@ -43,7 +43,8 @@ coldstart: $(VENV)/installed ## Replay a cold start and compare the pools (STACK
 
 .PHONY: test lint types check
 test: $(VENV)/installed-dev ## Run the whole test suite
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto -m "not quiet" $(ARGS)
+	@$(BIN)/python -m pytest -m quiet $(ARGS) || [ $$? -eq 5 ]
 lint: $(VENV)/installed-dev ## Check format and lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

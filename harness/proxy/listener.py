@@ -83,7 +83,8 @@ class Listener:
         # A queue of length 0 still takes one connection: fill it with our own. Not with more: the kernel would send
         # the request of a second one again and again, and each would count as an attempt.
         self._filler = self._fill()
-        self._polling = self._loop.create_task(self._poll_drops(first_attempt))
+        # Counted from now: a client may be quicker than the task's first step.
+        self._polling = self._loop.create_task(self._poll_drops(self._drops(), first_attempt))
 
     def close(self) -> None:
         """Unbind the port."""
@@ -111,8 +112,7 @@ class Listener:
             filler.connect(self.address)
         return filler
 
-    async def _poll_drops(self, first_attempt: Callable[[], None]) -> None:
-        before = self._drops()
+    async def _poll_drops(self, before: int, first_attempt: Callable[[], None]) -> None:
         while self._drops() == before:  # noqa: ASYNC110 - the kernel counts; there is nothing to wait on
             await asyncio.sleep(DROP_POLL_S)
         first_attempt()

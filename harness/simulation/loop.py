@@ -8,14 +8,14 @@ import asyncio
 import gc
 import heapq
 import itertools
-from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from harness.simulation.clock import library_clocks_follow
+from harness.simulation.handles import Later, Soon
 
 if TYPE_CHECKING:
     from harness.simulation.network import Network
@@ -48,27 +48,6 @@ class StalledError(VirtualTimeError):
 
 class TimeLimitError(VirtualTimeError):
     """The virtual clock would have passed its limit."""
-
-
-class Soon(events.Handle):
-    """asyncio's handle without its debug mode, which costs a call each: there are dozens a request."""
-
-    __slots__ = ()
-
-    def __init__(
-        self,
-        callback: Callable[..., object],
-        args: Sequence[Any],
-        loop: asyncio.AbstractEventLoop,
-        context: Context | None = None,
-    ) -> None:
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -110,10 +89,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        self._check_closed()
-        timer = events.TimerHandle(when, callback, args, self, context)
+        if self._closed:
+            self._check_closed()
+        timer = Later(when, callback, args, self, context)
         heapq.heappush(self._timers, (when, next(self._number), timer))
-        timer._scheduled = True  # noqa: SLF001 - asyncio's contract between loop and handle
         return timer
 
     def call_later(

@@ -103,8 +103,13 @@ class Session(Starting):
                 self._flush()
 
     def _carry_out(self, packet: Message) -> None:
-        if packet.type == "X":
-            self.close()
+        extended = _EXTENDED.get(packet.type)
+        if extended is not None:
+            if not self._skipping:
+                try:
+                    extended(self, packet.body)
+                except StatementError as error:
+                    self._fail_statement(error.sqlstate, error.words)
         elif packet.type == "S":
             self._skipping = False
             if self.status == "I":
@@ -117,13 +122,10 @@ class Session(Starting):
             self._simple(statements)
         elif packet.type == "H":
             self._flush()
-        elif packet.type not in _EXTENDED:
+        elif packet.type == "X":
+            self.close()
+        else:
             raise ProtocolViolationError(f"invalid frontend message type {ord(packet.type)}")
-        elif not self._skipping:
-            try:
-                _EXTENDED[packet.type](self, packet.body)
-            except StatementError as error:
-                self._fail_statement(error.sqlstate, error.words)
 
     def _fail_statement(self, sqlstate: str, words: str) -> None:
         """An error ends the statement: in a simple query that is all of it, else everything until Sync."""

@@ -15,7 +15,7 @@ from harness.process import Child
 from harness.scenario import Burst
 from harness.stacks.driving import order, running_load
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.quiet]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer-Timing: query;dur=1\r\nContent-Length: 2\r\n\r\n{}"
 

@@ -21,7 +21,7 @@ from harness.proxy.toxiproxy import ToxiproxyCompute, ToxiproxyServer
 from harness.wake import profile
 from tests.conftest import SERVERS, real_toxiproxy
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.quiet]
 
 WAKE_S = 0.8
 

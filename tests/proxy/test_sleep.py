@@ -14,7 +14,7 @@ import pytest
 from harness.postgres import PostgresServer
 from tests.proxy.wire import PATIENCE_S, Events, OurServer, Peer, ProxyUnderTest, Upstream
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.quiet]
 
 LATE_S = 0.05
 """What a wake may be late by, at every step."""

@@ -28,6 +28,7 @@ def document(out: Path, *arguments: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.quiet
 def test_the_document_has_every_trial_and_its_control(tmp_path: Path) -> None:
     found = document(tmp_path, *SMALL)
     (trial,) = found["trials"]
@@ -48,6 +49,7 @@ def test_the_document_has_every_trial_and_its_control(tmp_path: Path) -> None:
     assert found["expectations"] == []
 
 
+@pytest.mark.quiet
 def test_the_wake_is_detected_and_what_was_held_goes_on_within_50_ms(tmp_path: Path) -> None:
     late = [trial["wake_late_s"] for trial in document(tmp_path, *SMALL, "--no-control")["trials"]]
     assert set(late[0]) == {"detected", "woken", "first_released", "last_released"}

@@ -91,6 +91,7 @@ def test_what_it_cant_do_is_refused_in_one_line(tmp_path: Path, arguments: list[
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.quiet
 def test_it_agrees_with_the_embedded_stack(tmp_path: Path) -> None:
     # A short matrix; `make agreement` runs the whole one. Tests run beside this one, so its bounds are wider.
     cells = compare(
