@@ -1,11 +1,15 @@
 """A trial: one scenario × one pool configuration × one wake latency × one seed; and the trials of a run."""
 
+import random
 from dataclasses import dataclass
 from typing import Any
 
 from harness.pool import PoolConfiguration
 from harness.scenario import Scenario
 from harness.wake import WakeProfile
+
+WAKES = 100
+"""Wake latencies drawn in advance, one a wake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,17 @@ class Trial:
     def wake_latency_s(self) -> float | None:
         """The latency of the first wake, in seconds; None for a control."""
         return None if self.wake is None else self.wake.first_latency_s(self.seed)
+
+    def wake_latencies_s(self) -> list[float]:
+        """The latencies of this trial's wakes, in order; the last goes on for every wake after. Empty: a control."""
+        if self.wake is None:
+            return []
+        draw = random.Random(f"wake/{self.seed}")
+        return [self.wake.latency.draw(draw) for _ in range(WAKES)]
+
+    def burst_seed(self, number: int) -> int:
+        """What the arrivals of the timeline's burst of this number (from 0) are drawn from: each has its own."""
+        return self.seed + 1_000_003 * number
 
     @property
     def label(self) -> str:

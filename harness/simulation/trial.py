@@ -5,7 +5,6 @@ is what production runs.
 """
 
 import asyncio
-import random
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any
@@ -27,8 +26,6 @@ HOST, PORT = "localhost", 5432
 URL = f"postgresql+asyncpg://coldstart@{HOST}:{PORT}/catalogue"
 SETTLE_S = 0.25
 """After the last answer: what the pool does with its connections is recorded too."""
-WAKES = 100
-"""Wake latencies drawn in advance, one a wake; the last one goes on after that."""
 EVENTS_KEPT = frozenset({"suspended", "first_attempt", "woken"})
 
 Row = dict[str, Any]
@@ -86,8 +83,7 @@ class _Story:
         self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed))
         options: dict[str, Any] = {}
         if trial.wake is not None:
-            draw = random.Random(f"wake/{trial.seed}")
-            latencies_s = [trial.wake.latency.draw(draw) for _ in range(WAKES)]
+            latencies_s = trial.wake_latencies_s()
             options["behaviour"] = trial.wake.behaviour(suspends_by_itself=trial.scenario.suspends_by_itself)
             options["draw_wake_latency_s"] = chain(latencies_s, repeat(latencies_s[-1])).__next__
         server = SimulatedPostgres(
@@ -122,7 +118,7 @@ class _Story:
         if self._origin_s is None:
             self._origin_s = start_s
         self._event("burst_started")
-        arrivals = burst.schedule(self._trial.seed + 1_000_003 * self._bursts)
+        arrivals = burst.schedule(self._trial.burst_seed(self._bursts))
         self._bursts += 1
         requests = []
         for arrival in arrivals:

@@ -6,7 +6,6 @@ one a trial      one a trial            one listener a trial     one a run
 
 import asyncio
 import os
-import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,8 +32,6 @@ RELEASE_BUDGET = 160
 TRIALS_A_CORE = 3
 RESERVED_CONNECTIONS = 20
 """For the catalogue, ghosts of trials that end, and PostgreSQL's own reserve."""
-WAKES = 100
-"""Wake latencies drawn in advance, one a wake; the last one goes on after that."""
 
 
 class EmbeddedStack:
@@ -161,9 +158,11 @@ class Target:
 def _compute(trial: Trial) -> dict[str, Any] | None:
     if trial.wake is None:
         return None
-    draw = random.Random(f"wake/{trial.seed}")
-    latencies_s = [trial.wake.latency.draw(draw) for _ in range(WAKES)]
-    return compute_of(trial.wake, wake_latencies_s=latencies_s, suspends_by_itself=trial.scenario.suspends_by_itself)
+    return compute_of(
+        trial.wake,
+        wake_latencies_s=trial.wake_latencies_s(),
+        suspends_by_itself=trial.scenario.suspends_by_itself,
+    )
 
 
 def _released_at_once(trial: Trial) -> int:

@@ -166,8 +166,7 @@ class _Story:
 
     async def _burst(self, burst: Burst) -> None:
         start_s = monotonic() + LEAD_S
-        # Each burst of a timeline has its own arrivals.
-        seed = self._trial.seed + 1_000_003 * self._bursts
+        seed = self._trial.burst_seed(self._bursts)
         self._bursts += 1
         await self._load.send(order(burst, at_s=start_s, seed=seed))
         self._rows.burst_starts(start_s)
