@@ -5,6 +5,7 @@ from typing import Any, Self
 import httpx
 
 from harness.errors import StackError
+from harness.proxy.sleep import ComputeSettings
 from harness.wake import WakeProfile
 
 TIMEOUT_S = 10.0
@@ -55,15 +56,4 @@ class ProxyClient:
 def compute_of(wake: WakeProfile, *, wake_latencies_s: list[float], suspends_by_itself: bool) -> dict[str, Any]:
     """A wake profile as the body of the compute endpoint."""
     behaviour = wake.behaviour(suspends_by_itself=suspends_by_itself)
-    return {
-        "on_suspend": behaviour.on_suspend.value,
-        "while_waking": behaviour.while_waking.value,
-        "wake_latency_s": wake_latencies_s,
-        "suspend_after_s": behaviour.suspend_after_s,
-        "open_connections_prevent_suspend": behaviour.open_connections_prevent_suspend,
-        "error": {
-            "severity": behaviour.error.severity,
-            "sqlstate": behaviour.error.sqlstate,
-            "message": behaviour.error.message,
-        },
-    }
+    return ComputeSettings(behaviour, tuple(wake_latencies_s)).to_json()
