@@ -14,6 +14,7 @@ from harness.postgres import embedded_postgres
 from harness.process import Child
 from harness.proxy.client import ProxyClient
 from harness.service.catalogue import create_catalogue
+from harness.service.statements import READ_TRACK, WRITE_PLAY
 from harness.simulation.calibration import Calibration
 
 SAMPLES = 300
@@ -21,12 +22,8 @@ CONNECTS = 60
 WARM_UP = 50
 CONNECT_ROUND_TRIPS = 4
 """The connection request, the startup, and two for SCRAM."""
-# The service's statements, as asyncpg sends them; each takes two round trips: prepare, then execute.
-STATEMENTS = (
-    "SELECT tracks.id, tracks.title, artists.name AS artist FROM tracks JOIN artists ON artists.id = tracks.artist_id"
-    " WHERE tracks.id = $1",
-    "INSERT INTO plays (track_id) VALUES ($1)",
-)
+# The service's own, as asyncpg sends them; each takes two round trips: prepare, then execute.
+STATEMENTS = (READ_TRACK.sql.replace(":id", "$1"), WRITE_PLAY.sql.replace(":track_id", "$1"))
 STATEMENT_ROUND_TRIPS = 2
 
 
