@@ -10,7 +10,7 @@ import pytest
 HARNESS = Path(__file__).parent.parent / "harness"
 
 NOUNS = {
-    "arrivals", "columns", "compute", "errors", "expectation", "outcomes", "pool", "scenario", "summary",
+    "arrivals", "columns", "compute", "errors", "expectation", "outcomes", "pool", "protocol", "scenario", "summary",
     "trial", "wake",
 }  # fmt: skip
 # Each place may import the nouns, itself, and the places named here.

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
 from harness.compute import ErrorResponse
+from harness.protocol import encoded
 from harness.proxy.link import AttachedToxic, Link
-from harness.proxy.startup import StartupAnswer, encoded
+from harness.proxy.startup import StartupAnswer
 
 if TYPE_CHECKING:
     from harness.proxy.proxy import Proxy

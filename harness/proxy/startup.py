@@ -7,21 +7,10 @@ import struct
 from collections.abc import Callable
 
 from harness.compute import ErrorResponse
+from harness.protocol import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST, STARTUP_LIMIT, encoded
 
-SSL_REQUEST = 80877103
-GSSENC_REQUEST = 80877104
-CANCEL_REQUEST = 80877102
-LONGEST_STARTUP = 10_000
-"""PostgreSQL's own limit (MAX_STARTUP_PACKET_LENGTH)."""
 IDLE = b"Z\x00\x00\x00\x05I"
 """ReadyForQuery: the backend waits for a statement and is in no transaction."""
-
-
-def encoded(error: ErrorResponse) -> bytes:
-    """An ErrorResponse message."""
-    fields = {b"S": error.severity, b"V": error.severity, b"C": error.sqlstate, b"M": error.message}
-    body = b"".join(code + text.encode() + b"\0" for code, text in fields.items()) + b"\0"
-    return b"E" + struct.pack("!i", len(body) + 4) + body
 
 
 class StartupAnswer:
@@ -37,7 +26,7 @@ class StartupAnswer:
         self._buffer += data
         while len(self._buffer) >= 8:
             length, code = struct.unpack_from("!ii", self._buffer)
-            if not 8 <= length <= LONGEST_STARTUP or code == CANCEL_REQUEST:
+            if not 8 <= length <= STARTUP_LIMIT or code == CANCEL_REQUEST:
                 # Nothing a server would answer.
                 self._close()
                 return

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from harness.compute import ErrorResponse
+from harness.protocol import encoded, message
 from harness.simulation import wire
 from harness.simulation.catalogue import Known, encoded_rows, lookup, normal
 from harness.simulation.startup import Starting
@@ -129,7 +131,7 @@ class Session(Starting):
 
     def _fail_statement(self, sqlstate: str, words: str) -> None:
         """An error ends the statement: in a simple query that is all of it, else everything until Sync."""
-        self._out += wire.error_response("ERROR", sqlstate, words)
+        self._out += encoded(ErrorResponse("ERROR", sqlstate, words))
         if self.status == "T":
             self.status = "E"
         if self._in_simple:
@@ -276,7 +278,7 @@ class Session(Starting):
         self._out += b"".join(taken)
         portal.rows = rows[len(taken) :]
         if 0 < limit == len(taken):
-            self._out += wire.message(b"s")
+            self._out += message(b"s")
         else:
             self._out += wire.command_complete(known.tag.format(len(taken)))
 
@@ -286,7 +288,7 @@ class Session(Starting):
         if word in BEGIN:
             if self.status == "T":
                 words = "there is already a transaction in progress"
-                self._out += wire.error_response("WARNING", "25001", words, notice=True)
+                self._out += encoded(ErrorResponse("WARNING", "25001", words), notice=True)
             self.status = "T"
             tag = "BEGIN" if word == "BEGIN" else "START TRANSACTION"
         elif word in COMMIT | ROLLBACK:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.compute import ADMIN_SHUTDOWN, ErrorResponse
+from harness.protocol import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST, encoded
 from harness.simulation import wire
 from harness.simulation.catalogue import PARAMETERS
 from harness.simulation.scram import MECHANISM, Challenge, WrongPasswordError
@@ -86,7 +87,7 @@ class Starting(asyncio.Protocol):
     def terminate(self, error: ErrorResponse = ADMIN_SHUTDOWN) -> None:
         """Say `error`, then FIN."""
         self._stop()
-        self._out += wire.error_response(error.severity, error.sqlstate, error.message)
+        self._out += encoded(error)
         self._flush()
         self.close()
 
@@ -104,7 +105,7 @@ class Starting(asyncio.Protocol):
                     self._carry_out(packet)
                     continue
                 self._queue.append(packet)
-                if isinstance(packet, Startup) and packet.code not in (wire.SSL_REQUEST, wire.GSSENC_REQUEST):
+                if isinstance(packet, Startup) and packet.code not in (SSL_REQUEST, GSSENC_REQUEST):
                     self._messages.started = True
         except ProtocolViolationError as error:
             self._queue.clear()
@@ -155,10 +156,10 @@ class Starting(asyncio.Protocol):
     # Startup:
 
     def _start(self, packet: Startup) -> None:
-        if packet.code in (wire.SSL_REQUEST, wire.GSSENC_REQUEST):
+        if packet.code in (SSL_REQUEST, GSSENC_REQUEST):
             self._out += b"N"
             self._flush()
-        elif packet.code == wire.CANCEL_REQUEST:
+        elif packet.code == CANCEL_REQUEST:
             reader = Reader(packet.body)
             self.server.cancel(reader.int4(), reader.int4())
             self.close()

@@ -8,12 +8,9 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from harness.protocol import STARTUP_LIMIT, message
+
 PROTOCOL_3 = 196608
-SSL_REQUEST = 80877103
-GSSENC_REQUEST = 80877104
-CANCEL_REQUEST = 80877102
-STARTUP_LIMIT = 10_000
-"""PostgreSQL's MAX_STARTUP_PACKET_LENGTH."""
 MESSAGE_LIMIT = 2**30 - 1
 """PostgreSQL's limit for one message."""
 
@@ -95,11 +92,6 @@ class ClientMessages:
         return Message(type_, body) if self.started else Startup(struct.unpack_from("!i", body)[0], body[4:])
 
 
-def message(type_: bytes, body: bytes = b"") -> bytes:
-    """One message of the backend."""
-    return type_ + struct.pack("!i", len(body) + 4) + body
-
-
 def text(value: str) -> bytes:
     """A string as the protocol has it."""
     return value.encode() + b"\0"
@@ -134,13 +126,6 @@ def command_complete(tag: str) -> bytes:
 
 def notification(process_id: int, channel: str, payload: str) -> bytes:
     return message(b"A", struct.pack("!i", process_id) + text(channel) + text(payload))
-
-
-def error_response(severity: str, sqlstate: str, words: str, *, notice: bool = False) -> bytes:
-    """An ErrorResponse (or a NoticeResponse): severity twice (translated or not), SQLSTATE, message."""
-    fields = {b"S": severity, b"V": severity, b"C": sqlstate, b"M": words}
-    body = b"".join(name + text(value) for name, value in fields.items()) + b"\0"
-    return message(b"N" if notice else b"E", body)
 
 
 def parameter_description(types: Sequence[int]) -> bytes:
