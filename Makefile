@@ -6,7 +6,6 @@ VENV ?= .venv
 STACK ?= auto
 SCENARIO ?= cold_burst
 ARGS ?=
-RUN ?= newest
 TOOLS := $(CURDIR)/.tools
 # The real Toxiproxy, where `make toxiproxy` has built it, is what the proxy's tests compare with.
 export PATH := $(TOOLS):$(PATH)

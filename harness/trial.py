@@ -1,6 +1,5 @@
 """A trial: one scenario × one pool configuration × one wake latency × one seed; and the trials of a run."""
 
-import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +29,11 @@ class Trial:
     @property
     def wake_latency_s(self) -> float | None:
         """The latency of the first wake, in seconds; None for a control."""
-        return None if self.wake is None else self.wake.first_latency_s(self.seed)
+        return None if self.wake is None else self.wake.latencies_s(self.seed, wakes=1)[0]
 
     def wake_latencies_s(self) -> list[float]:
         """The latencies of this trial's wakes, in order; the last goes on for every wake after. Empty: a control."""
-        if self.wake is None:
-            return []
-        draw = random.Random(f"wake/{self.seed}")
-        return [self.wake.latency.draw(draw) for _ in range(WAKES)]
+        return [] if self.wake is None else self.wake.latencies_s(self.seed, wakes=WAKES)
 
     def burst_seed(self, number: int) -> int:
         """What the arrivals of the timeline's burst of this number (from 0) are drawn from: each has its own."""
@@ -57,9 +53,6 @@ class Trial:
             "on_suspend": self.wake.on_suspend.value,
             "while_waking": self.wake.while_waking.value,
         }
-
-    def to_json(self) -> dict[str, Any]:
-        return {"number": self.number, "pool": self.pool.to_json(), "wake": self.wake_json(), "seed": self.seed}
 
 
 def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1, control: bool = True) -> list[Trial]:

@@ -106,9 +106,10 @@ class WakeProfile:
             error=self.error,
         )
 
-    def first_latency_s(self, seed: int) -> float:
-        """The latency of the first wake of a trial with this seed: the same for every pool configuration."""
-        return self.latency.draw(random.Random(f"wake/{seed}"))
+    def latencies_s(self, seed: int, *, wakes: int) -> list[float]:
+        """The latencies of a trial's first wakes, in order: the same for every pool configuration with this seed."""
+        draw = random.Random(f"wake/{seed}")
+        return [self.latency.draw(draw) for _ in range(wakes)]
 
     def but(
         self,

@@ -89,7 +89,6 @@ class End(asyncio.Transport):
         self._reading = True
         self._closing = False
         self._wrote_eof = False
-        self._got_eof = False
         self._lost = False
         self._unacknowledged_bytes = 0
         self._writer_paused = False
@@ -210,10 +209,8 @@ class End(asyncio.Transport):
         if isinstance(segment, bytes):
             self._peer._acknowledged(len(segment))  # noqa: SLF001
             self._protocol.data_received(segment)
-        else:
-            self._got_eof = True
-            if not self._protocol.eof_received():
-                self.close()
+        elif not self._protocol.eof_received():
+            self.close()
 
     def _acknowledged(self, count: int) -> None:
         self._unacknowledged_bytes -= count

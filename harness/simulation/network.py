@@ -26,8 +26,6 @@ class Retransmission:
 
 LINUX = Retransmission((1.0, 3.0, 7.0, 15.0, 31.0, 63.0), 127.0)
 """Linux with tcp_syn_retries = 6: doubling from the initial 1 s."""
-LINUX_6_5 = Retransmission((1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 11.0, 19.0, 35.0, 67.0), 131.0)
-"""Linux 6.5 and later: the first 4 timeouts stay 1 s (tcp_syn_linear_timeouts; kernel.org, ip-sysctl)."""
 
 
 class Listener(Protocol):
