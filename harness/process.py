@@ -56,14 +56,20 @@ class Child:
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, name: str, argv: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+        cls,
+        name: str,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        grace_s: float = STOP_GRACE_S,
     ) -> AsyncIterator[Self]:
         """`start` on entering, `stop` on leaving."""
         child = await cls.start(name, argv, log=log, environment=environment)
         try:
             yield child
         finally:
-            await child.stop()
+            await child.stop(grace_s=grace_s)
 
     @property
     def pid(self) -> int:

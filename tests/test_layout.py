@@ -20,12 +20,13 @@ PLACES: dict[str, set[str]] = {
     "child": set(),
     "proxy": {"process", "child"},
     "postgres": {"process", "child"},
+    "compose": {"child"},
     "service": {"child"},
     "load": {"child", "library", "process", "service"},
     "simulation": {"service"},
     "results": set(),
     "analysis": {"results"},
-    "stacks": {"child", "library", "process", "proxy", "postgres", "service", "simulation"},
+    "stacks": {"child", "compose", "library", "process", "proxy", "postgres", "service", "simulation"},
     "run": {"stacks", "results", "analysis"},
 }
 TOP = {"cli", "__main__"}

@@ -26,9 +26,9 @@ class PostgresServer:
         """For asyncpg and libpq."""
         return self.dsn_at(self.host, self.port)
 
-    def dsn_at(self, host: str, port: int, *, driver: str = "postgresql") -> str:
-        """The same server reached through another address, such as a proxy in front of it."""
-        return f"{driver}://{self.user}:{self.password}@{host}:{port}/{self.database}"
+    def dsn_at(self, host: str, port: int, *, driver: str = "postgresql", database: str | None = None) -> str:
+        """The same server reached through another address, such as a proxy in front of it; or another database."""
+        return f"{driver}://{self.user}:{self.password}@{host}:{port}/{database or self.database}"
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from harness.errors import UserError
+from harness.errors import StackError, UserError
 
 if TYPE_CHECKING:
     from harness.stacks.base import Stack
@@ -11,14 +11,38 @@ if TYPE_CHECKING:
 STACKS: dict[str, str] = {
     "simulated": "harness.stacks.simulated:SimulatedStack",
     "embedded": "harness.stacks.embedded:EmbeddedStack",
+    "compose": "harness.stacks.compose:ComposeStack",
 }
 
 
 def choose(name: str) -> tuple["Stack", str]:
     """The stack of that name, and in one line why it was chosen. Raises `UserError` when its extra is missing."""
     if name == "auto":
-        return _made("embedded"), "stack embedded: PostgreSQL from a wheel behind the harness' own Toxiproxy"
+        name, why = _automatic()
+        return _made(name), f"stack {name}: {why}"
     return _made(name), f"stack {name}: as asked"
+
+
+def _automatic() -> tuple[str, str]:
+    """Compose where an engine answers and has the images, or can pull them; else embedded."""
+    lacking = _lacking_for_compose()
+    if lacking is None:
+        return "compose", "a Docker engine answers"
+    return "embedded", f"PostgreSQL from a wheel behind the harness' own Toxiproxy, as {lacking}"
+
+
+def _lacking_for_compose() -> str | None:
+    try:
+        from harness.compose import engine
+    except ModuleNotFoundError as missing:
+        return f"the package {missing.name!r} is not installed"
+    try:
+        engine.engine()
+        engine.compose_binary()
+        not_there = next((image for image in engine.missing_images() if not engine.can_pull(image)), None)
+    except StackError as error:
+        return str(error)
+    return None if not_there is None else f"the image {not_there} is not there and can't be pulled"
 
 
 def _made(name: str) -> "Stack":

@@ -19,7 +19,8 @@ from harness.pool import PoolConfiguration
 from harness.process import Child
 from harness.scenario import Idle, Suspend, Warm
 from harness.stacks.base import RunOptions
-from harness.stacks.embedded import EmbeddedStack, Target
+from harness.stacks.embedded import EmbeddedStack
+from harness.stacks.realtime import Target
 from harness.stacks.story import LEAD_S
 from harness.trial import Trial
 
@@ -56,7 +57,7 @@ async def _begin(trial: Trial, target: Target, warmed: asyncio.Queue[dict[str, A
                 if (record := await warmed.get())["record"] != "warmed":
                     raise StackError("service", f"could not warm its pool: {record['error']}", log=target.service.log)
             case Suspend():
-                await target.suspend()
+                await target.database.suspend()
             case Idle(for_s):
                 await asyncio.sleep(for_s)
 

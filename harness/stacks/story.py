@@ -41,9 +41,13 @@ class ProxyEvents:
     async def read(self, proxy: Child) -> None:
         """Sorts what the proxy's process says, until it ends."""
         async for record in proxy.records():
-            taker = self._takers.get(record.get("proxy", ""))
-            if taker is not None:
-                taker.take(record)
+            self.take(record)
+
+    def take(self, record: dict[str, Any]) -> None:
+        """One event, to the rows of its proxy's trial."""
+        taker = self._takers.get(record.get("proxy", ""))
+        if taker is not None:
+            taker.take(record)
 
 
 class _WakeEvents:
@@ -51,19 +55,20 @@ class _WakeEvents:
 
     def __init__(self, rows: TrialRows) -> None:
         self._rows = rows
-        self._accepted: dict[int, float] = {}
+        self._accepted: list[float] = []
         self._last_released: dict[str, Any] | None = None
 
     def take(self, record: dict[str, Any]) -> None:
         match record["event"]:
-            case "accepted":
-                self._accepted[record["connection"]] = record["at_s"]
+            case "accepted" if "connection" in record:
+                self._accepted.append(record["at_s"])
             case "suspended":
                 self._accepted.clear()
                 self._rows.event("suspended", record["at_s"])
             case "first_attempt":
-                # Late: from the moment the attempt was accepted. A dropped one can only be seen by polling.
-                late_s = record["at_s"] - min(self._accepted.values(), default=record["at_s"])
+                # Late: from the moment the attempt was accepted, where whoever says so was there; a dropped one can
+                # only be seen by polling, and Toxiproxy's log is read.
+                late_s = record["at_s"] - self._accepted[0] if self._accepted else None
                 self._rows.event("first_attempt", record["at_s"], value_s=late_s)
             case "woken":
                 self.ended()

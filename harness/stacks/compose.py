@@ -1,0 +1,172 @@
+"""The compose stack: the official PostgreSQL and Toxiproxy images, by docker-compose.yml, as the team runs them.
+
+Locust and the service under test are this machine's own processes, as on every stack in real time: each trial has
+its own pool settings, everybody stamps one clock, and Ctrl-C ends them in order.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import asyncpg
+
+from harness.compose.engine import engine
+from harness.compose.sessions import DatabaseSessions
+from harness.compute import OnSuspend
+from harness.errors import StackError, UserError
+from harness.postgres import PostgresServer
+from harness.process import Child
+from harness.proxy.sleep import ComputeSettings
+from harness.proxy.toxiproxy import ToxiproxyServer
+from harness.proxy.toxiproxy_compute import ToxiproxyCompute
+from harness.service.catalogue import create_catalogue
+from harness.stacks.base import RunOptions
+from harness.stacks.realtime import RealTimeStack, RunningRealTime, SleepingDatabase, beside, connections_needed
+from harness.stacks.story import ProxyEvents
+from harness.trial import Trial
+
+CAN_SUSPEND = frozenset({OnSuspend.CLOSE, OnSuspend.TERMINATE, OnSuspend.FREEZE})
+HOST = "127.0.0.1"
+UPSTREAM = "postgres:5432"
+"""As Toxiproxy's container reaches the server."""
+TEMPLATE = "catalogue"
+DOWN_LIMIT_S = 60.0
+GHOSTS = 3
+"""Backends a slot: the real Toxiproxy dials for every held connection, those of clients that gave up among them."""
+
+
+class ComposeStack(RealTimeStack):
+    """Real time, PostgreSQL and Toxiproxy in containers."""
+
+    name = "compose"
+
+    def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
+        """Raises `UserError` for what real time or the real Toxiproxy can't do."""
+        super().check(trials, options)
+        for trial in trials:
+            if trial.wake is None:
+                continue
+            ToxiproxyCompute.check(trial.wake, can=CAN_SUSPEND)
+            if trial.scenario.suspends_by_itself:
+                raise UserError(
+                    "the real Toxiproxy does not tell of traffic, so the compute can't suspend for want of it here: "
+                    "the embedded stack can",
+                    where=f"scenario {trial.scenario.name}",
+                    allowed="a timeline with Suspend()",
+                )
+
+    @asynccontextmanager
+    async def running(self, trials: Sequence[Trial], options: RunOptions) -> AsyncIterator[RunningRealTime]:
+        """The containers, healthy, with the catalogue in the database."""
+        places = self.parallelism(trials, options).trials
+        argv = [
+            sys.executable, "-m", "harness.compose", "--places", str(places),
+            "--max-connections", str(GHOSTS * connections_needed(trials)), "--logs", str(options.logs),
+        ]  # fmt: skip
+        async with AsyncExitStack() as stack:
+            containers = await stack.enter_async_context(
+                Child.running("compose", argv, log=options.logs / "compose.log", grace_s=DOWN_LIMIT_S)
+            )
+            ready = await containers.next_record("ready")
+            server = PostgresServer(
+                host=HOST, port=ready["postgres"], user="postgres", database="postgres", version="",
+                password=ready["password"],
+            )  # fmt: skip
+            databases = ComposeDatabases(
+                server, ToxiproxyServer(ready["toxiproxy"]), dict(ready["proxies"]), ready["container"]
+            )
+            await databases.prepare()
+            async with beside(databases.read(containers), containers.watch()):
+                yield RunningRealTime(databases, options)
+
+
+class ComposeDatabases:
+    """One PostgreSQL, and for each trial a database and a proxy of its own."""
+
+    def __init__(
+        self, server: PostgresServer, toxiproxy: ToxiproxyServer, proxies: dict[int, int], container: str
+    ) -> None:
+        self.events = ProxyEvents()
+        self._server = server
+        self._toxiproxy = toxiproxy
+        self._published = proxies
+        self._free = list(proxies)
+        self._container = container
+        self._computes: dict[str, ToxiproxyCompute] = {}
+        self._versions: dict[str, str] = {}
+
+    def versions(self) -> dict[str, str]:
+        return self._versions
+
+    async def prepare(self) -> None:
+        """The catalogue in a database that the trials' are copies of, and what the servers say they are."""
+        async with self._connection() as admin:
+            await admin.execute(f"CREATE DATABASE {TEMPLATE}")
+            postgresql = await admin.fetchval("SHOW server_version")
+        await create_catalogue(self._server.dsn_at(HOST, self._server.port, database=TEMPLATE))
+        toxiproxy = await asyncio.to_thread(self._toxiproxy.version)
+        self._versions = {"postgresql": f"{postgresql} (container)", "toxiproxy": f"{toxiproxy} (container)"}
+
+    async def read(self, containers: Child) -> None:
+        """Tells the computes of the connections that Toxiproxy accepts, until the containers' process ends."""
+        async for record in containers.records():
+            compute = self._computes.get(record.get("proxy", ""))
+            if compute is not None:
+                compute.attempted(record["at_s"])
+            self.events.take(record)
+
+    @asynccontextmanager
+    async def database(self, trial: Trial) -> AsyncIterator[SleepingDatabase]:
+        name = f"trial-{trial.number}"
+        database = f"trial_{trial.number}"
+        inside = self._free.pop()
+        async with AsyncExitStack() as stack:
+            stack.callback(self._free.append, inside)
+            admin = await stack.enter_async_context(self._connection())
+            # Its own database: so it is known whose sessions are whose.
+            await admin.execute(f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
+            await asyncio.to_thread(self._toxiproxy.create, name, upstream=UPSTREAM, listen=f"0.0.0.0:{inside}")
+            stack.push_async_callback(asyncio.to_thread, self._toxiproxy.remove, name)
+            suspend = _nothing
+            if trial.wake is not None:
+                sessions = DatabaseSessions(admin, database, self._signal)
+                stack.push_async_callback(sessions.thaw)
+                behaviour = trial.wake.behaviour(suspends_by_itself=False)
+                compute = ToxiproxyCompute(
+                    self._toxiproxy,
+                    name,
+                    ComputeSettings(behaviour, tuple(trial.wake_latencies_s())),
+                    said=partial(self._said, name),
+                    sessions=sessions,
+                )
+                stack.callback(compute.stop)
+                self._computes[name] = compute
+                stack.callback(self._computes.pop, name)
+                await stack.enter_async_context(beside(compute.watch()))
+                suspend = compute.suspend
+            dsn = self._server.dsn_at(HOST, self._published[inside], driver="postgresql+asyncpg", database=database)
+            yield SleepingDatabase(dsn, name, suspend)
+
+    def _said(self, proxy: str, event: str, **detail: float) -> None:
+        self.events.take({"event": event, "proxy": proxy, **detail})
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        """One that does not go through Toxiproxy."""
+        connection = await asyncpg.connect(self._server.dsn, ssl=False)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    def _signal(self, name: str, pids: Sequence[int]) -> None:
+        command = ["sh", "-c", f"kill -{name} {' '.join(map(str, pids))}"]
+        done = engine().containers.get(self._container).exec_run(command)
+        if done.exit_code != 0:
+            raise StackError("postgres", f"can't send {name} to its sessions: {done.output.decode().strip()}")
+
+
+async def _nothing() -> None:
+    """A control is never suspended: there is no compute to do it."""

@@ -1,0 +1,171 @@
+"""What every stack in real time has in common; they differ in where the database and its compute are.
+
+Locust ──HTTP──▶ service under test ──▶ a proxy that sleeps ──▶ PostgreSQL
+one a trial      one a trial            one a trial             one a run
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import UserError
+from harness.process import Child
+from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
+from harness.stacks.driving import running_load, running_service
+from harness.stacks.story import ProxyEvents, play
+from harness.stacks.timebase import TrialRows
+from harness.trial import Trial
+
+RELEASE_BUDGET = 160
+"""Requests that may be released at the same moment, a core: more, and the wake would show this machine's own queue."""
+TRIALS_A_CORE = 3
+RESERVED_CONNECTIONS = 20
+"""For the catalogue, ghosts of trials that end, and PostgreSQL's own reserve."""
+
+
+@dataclass(frozen=True, slots=True)
+class SleepingDatabase:
+    """A database as one trial's service reaches it, and its compute."""
+
+    dsn: str
+    """For SQLAlchemy."""
+    proxy: str
+    """The name by which events of its compute are told apart."""
+    suspend: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A service under test, ready for requests."""
+
+    url: str
+    service: Child
+    database: SleepingDatabase
+
+
+class Databases(Protocol):
+    """Where a stack's databases come from, once it has started."""
+
+    events: ProxyEvents
+
+    def versions(self) -> dict[str, str]: ...
+
+    def database(self, trial: Trial) -> AbstractAsyncContextManager[SleepingDatabase]:
+        """A database for one trial, awake."""
+        ...
+
+
+class RealTimeStack:
+    """Real time on this machine: what can be asked of it, and how many trials it can run at a time."""
+
+    name: str
+
+    def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
+        """Raises `UserError` for what real time can't do."""
+        if (options.service_time_s, options.connect_time_s, options.calibration) != (None, None, None):
+            what = "--service-time, --connect-time and --calibration"
+            raise UserError(f"{what} belong to the simulated stack", where=f"stack {self.name}")
+        check_warm(trials)
+
+    def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
+        """As many trials as this machine can release at one moment without measuring itself."""
+        if options.parallel is not None:
+            return Parallelism(min(options.parallel, len(trials)), "as asked")
+        cores = os.cpu_count() or 1
+        released = max(1, *(_released_at_once(trial) for trial in trials))
+        fitting = max(1, cores * RELEASE_BUDGET * 4 // released)
+        at_a_time = min(len(trials), fitting, cores * TRIALS_A_CORE)
+        why = (
+            f"{cores} cores, and a wake releases about {released} requests a trial; "
+            f"trials begin one after the other, so that their wakes do not meet"
+        )
+        return Parallelism(at_a_time, why)
+
+    def versions(self) -> dict[str, str]:
+        """Of the libraries that the trials run on."""
+        packages = ("sqlalchemy", "asyncpg", "fastapi", "uvicorn", "locust", "gevent", "starlette")
+        return {package: version(package) for package in packages}
+
+
+class RunningRealTime:
+    """Databases that are up: ready for trials."""
+
+    def __init__(self, databases: Databases, options: RunOptions) -> None:
+        self._databases = databases
+        self._options = options
+        self._starting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
+
+    def versions(self) -> dict[str, str]:
+        return self._databases.versions()
+
+    async def run_trial(self, trial: Trial, recorder: Recorder, progress: Progress) -> None:
+        """One trial: its database, its service and its Locust are its own."""
+        rows = TrialRows(trial.number, recorder)
+        async with AsyncExitStack() as stack:
+            # Rows that were kept back are passed on however the trial ends.
+            stack.callback(rows.flush)
+            progress.phase(trial, "starting")
+            async with self._starting:
+                target = await stack.enter_async_context(self.target(trial))
+                load = await stack.enter_async_context(
+                    running_load(target.url, trial.scenario, log=self._log(trial, "locust"))
+                )
+                await load.next_record("ready")
+            with self._databases.events.of(target.database.proxy, rows):
+                await play(
+                    trial,
+                    service=target.service,
+                    load=load,
+                    suspend=target.database.suspend,
+                    rows=rows,
+                    progress=progress,
+                )
+
+    @asynccontextmanager
+    async def target(self, trial: Trial) -> AsyncIterator[Target]:
+        """What a load generator is aimed at: a service whose pool reaches the database through the trial's compute."""
+        async with (
+            self._databases.database(trial) as database,
+            running_service(database.dsn, trial.pool, log=self._log(trial, "service")) as service,
+        ):
+            listening = (await service.next_record("ready"))["port"]
+            yield Target(f"http://127.0.0.1:{listening}", service, database)
+
+    def _log(self, trial: Trial, part: str) -> Path:
+        return self._options.logs / f"trial-{trial.number}.{part}.log"
+
+
+def connections_needed(trials: Sequence[Trial]) -> int:
+    """What `max_connections` must be so that no trial meets it."""
+    return sum(trial.pool.capacity for trial in trials) + RESERVED_CONNECTIONS
+
+
+@asynccontextmanager
+async def beside(*tasks: Awaitable[None]) -> AsyncIterator[None]:
+    """While inside, these run too, and the first that fails ends what is inside; they are cancelled on leaving."""
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(_awaited(task)) for task in tasks]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+
+
+async def _awaited(task: Awaitable[None]) -> None:
+    await task
+
+
+def _released_at_once(trial: Trial) -> int:
+    """About how many requests wait when the compute wakes."""
+    if trial.wake_latency_s is None:
+        return 0
+    return max(
+        round(burst.requests * min(1.0, trial.wake_latency_s / burst.over_s if burst.over_s else 1.0))
+        for burst in trial.scenario.bursts
+    )
