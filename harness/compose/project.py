@@ -136,7 +136,9 @@ def _ports(compose: DockerCompose, inside: range) -> Ports:
 def _owner(pid: int) -> str:
     """A process by its id and, where /proc tells it, its start time: ids are used again."""
     with suppress(OSError):
-        return f"{pid}-{Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[19]}"
+        # From the third field on (proc(5)): the state first, the start time twentieth.
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return f"{pid}-{rest[18]}" if state != "Z" else f"{pid}-ended"
     return str(pid)
 
 
