@@ -262,3 +262,16 @@ PROFILES: dict[str, WakeProfile] = {
     )
 }
 """Every wake profile, by name."""
+
+
+def read_wake(text: str, *, otherwise: WakeProfile, where: str = "wake") -> WakeProfile:
+    """`8` (seconds, in all else as `otherwise`), `neon` (a profile), or `neon:8` (both). Raises `UserError`."""
+    name, colon, seconds = text.partition(":")
+    chosen = profile(name) if colon or name in PROFILES else otherwise
+    if not colon and name in PROFILES:
+        return chosen
+    try:
+        return chosen.but(latency_s=float(seconds if colon else text))
+    except ValueError:
+        allowed = f"seconds, {', '.join(PROFILES)}, or both as neon:8"
+        raise UserError(f"{text!r} is not a wake", where=where, allowed=allowed) from None

@@ -20,7 +20,7 @@ PLACES: dict[str, set[str]] = {
     "child": set(),
     "proxy": {"process", "child"},
     "postgres": {"process", "child"},
-    "compose": {"child"},
+    "compose": {"child", "proxy"},
     "service": {"child"},
     "load": {"child", "library", "process", "service"},
     "simulation": {"service"},

@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import UserError
+from harness.errors import StackError, UserError
 
 REALTIME = ("fastapi", "uvicorn", "httpx", "locust", "toxiproxy-python")
 
@@ -40,8 +39,10 @@ def doctor() -> None:
         table.add_row(mark, one.what, one.found, one.needed_for)
     console = Console(highlight=False)
     console.print(table)
-    can = "yes" if all(one.ok for one in checks if one.needed_for == "embedded") else "no"
-    console.print(f"\nstack embedded: {can}")
+    console.print()
+    for stack in ("embedded", "compose"):
+        can = "yes" if all(one.ok for one in checks if one.needed_for in (stack, "everything")) else "no"
+        console.print(f"stack {stack}: {can}")
 
 
 def _checks() -> Iterator[Check]:
@@ -56,7 +57,7 @@ def _checks() -> Iterator[Check]:
     yield Check(
         "toxiproxy-server", real is not None, real or "not on PATH: make toxiproxy builds it", "comparing with it"
     )
-    yield _docker()
+    yield from _containers()
 
 
 def _package(name: str, needed_for: str) -> Check:
@@ -76,13 +77,22 @@ def _postgres() -> Check:
         return Check("PostgreSQL", False, str(error), "embedded")
 
 
-def _docker() -> Check:
+def _containers() -> Iterator[Check]:
     try:
-        done = subprocess.run(
-            ["docker", "version", "--format", "{{.Server.Version}}"],
-            capture_output=True, text=True, timeout=10, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return Check("Docker engine", False, "no docker command answers", "containers")
-    answers = done.returncode == 0
-    return Check("Docker engine", answers, done.stdout.strip() if answers else "does not answer", "containers")
+        from harness.compose import engine
+    except ModuleNotFoundError as missing:
+        yield Check(
+            "containers", False, f"{missing.name} is not installed: pip install 'coldstart[compose]'", "compose"
+        )
+        return
+    try:
+        yield Check("Docker engine", True, engine.engine().version()["Version"], "compose")
+        yield Check("Docker Compose v2", True, engine.compose_binary(), "compose")
+        missing_images = set(engine.missing_images())
+        for image in engine.images():
+            there = image not in missing_images
+            pulled = not there and engine.can_pull(image)
+            found = "there" if there else "can be pulled" if pulled else "not there, and can't be pulled"
+            yield Check(image, there or pulled, found, "compose")
+    except StackError as error:
+        yield Check("Docker", False, str(error), "compose")

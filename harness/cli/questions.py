@@ -8,7 +8,7 @@ from harness.errors import UserError
 from harness.library import load_scenario
 from harness.pool import SHORT_FORM_ALLOWED, PoolConfiguration
 from harness.scenario import Scenario
-from harness.wake import PROFILES, WakeProfile, profile
+from harness.wake import read_wake
 
 
 def asked(given: Mapping[str, Any]) -> Scenario:
@@ -19,7 +19,9 @@ def asked(given: Mapping[str, Any]) -> Scenario:
     if settings:
         chosen = replace(scenario, pools=pools).pool_configurations
         pools = tuple(pool.with_settings(settings) for pool in chosen)
-    wakes = tuple(read_wake(text, scenario.wakes[0]) for text in given["wakes"]) or scenario.wakes
+    wakes = (
+        tuple(read_wake(text, otherwise=scenario.wakes[0], where="--wake") for text in given["wakes"]) or scenario.wakes
+    )
     behaviour = {name: given[name] for name in ("on_suspend", "while_waking") if given[name] is not None}
     changed = tuple(f"{name}={value}" for name, value in behaviour.items())
     scenario = replace(
@@ -49,21 +51,3 @@ def read_settings(pairs: Sequence[str], *, where: str = "--set") -> dict[str, st
             raise UserError(f"{pair!r} is not a setting", where=where, allowed=allowed)
         settings[name.strip()] = value.strip()
     return settings
-
-
-def read_wake(text: str, scenarios_own: WakeProfile) -> WakeProfile:
-    """`8` (seconds, otherwise as the scenario's first), `neon` (a profile), or `neon:8` (both)."""
-    name, colon, seconds = text.partition(":")
-    if colon:
-        return profile(name).but(latency_s=_seconds(seconds, text))
-    if name in PROFILES:
-        return profile(name)
-    return scenarios_own.but(latency_s=_seconds(text, text))
-
-
-def _seconds(text: str, whole: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        allowed = f"seconds, {', '.join(PROFILES)}, or both as neon:8"
-        raise UserError(f"{whole!r} is not a wake", where="--wake", allowed=allowed) from None

@@ -37,7 +37,8 @@ def engine() -> docker.DockerClient:
         client = DockerClient(timeout=ANSWER_LIMIT_S).client
         client.ping()
     except (DockerException, OSError) as error:
-        raise StackError("docker", f"no engine answers: {_first_line(error)}") from error
+        where = os.environ.get("DOCKER_HOST", "its usual socket")
+        raise StackError("docker", f"no engine answers at {where}") from error
     return client
 
 

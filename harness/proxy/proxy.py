@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from harness.proxy.connection import Connection, Stage
 from harness.proxy.events import EventStream
@@ -12,6 +12,27 @@ from harness.proxy.listener import Listener
 from harness.proxy.sleep import ComputeSettings, SleepingCompute
 
 STREAMS = ("upstream", "downstream")
+
+
+class ConnectionWatcher(Protocol):
+    """Decides what a proxy's new connections meet, and is told of what happens on them."""
+
+    @property
+    def watches_bytes(self) -> bool:
+        """Whether it must know of bytes on an open connection."""
+        ...
+
+    def proxy_started(self) -> None: ...
+
+    def attempt(self, connection: Connection) -> None: ...
+
+    def opened(self, connection: Connection) -> None: ...
+
+    def closed(self, connection: Connection) -> None: ...
+
+    def client_spoke(self, connection: Connection) -> None: ...
+
+    def server_spoke(self, connection: Connection, data: bytes) -> None: ...
 
 
 class Proxy:
@@ -24,6 +45,8 @@ class Proxy:
         self.toxics: list[AttachedToxic] = []
         self.connections: dict[Connection, None] = {}
         self.compute: SleepingCompute | None = None
+        self.watcher: ConnectionWatcher | None = None
+        """The compute, where there is one."""
         self.transferred = {"upstream": 0, "downstream": 0}
         """Bytes of connections that have ended."""
         self._events = events
@@ -46,7 +69,7 @@ class Proxy:
 
     @property
     def watches_bytes(self) -> bool:
-        return self.compute is not None and self.compute.watches_bytes
+        return self.watcher is not None and self.watcher.watches_bytes
 
     def start(self) -> None:
         """Bind the port. Raises `OSError`."""
@@ -54,8 +77,8 @@ class Proxy:
             host, port = address(self.listen)
             self._listener = Listener(host or "0.0.0.0", port, self._accept)  # noqa: S104 - as asked for, with no host
             self.listen = f"{f'[{host}]' if ':' in host else host}:{self._listener.address[1]}"
-            if self.compute is not None:
-                self.compute.proxy_started()
+            if self.watcher is not None:
+                self.watcher.proxy_started()
 
     def stop(self) -> None:
         """Unbind the port and close every connection (FIN); what toxics held is gone."""
@@ -84,8 +107,8 @@ class Proxy:
         if connection.stage is Stage.CLOSED:
             return
         self.said("accepted", connection=connection.number)
-        if self.compute is not None:
-            self.compute.attempt(connection)
+        if self.watcher is not None:
+            self.watcher.attempt(connection)
         else:
             connection.dial()
 
@@ -95,8 +118,8 @@ class Proxy:
         self._events.publish(event, self.name, **detail)
 
     def opened(self, connection: Connection) -> None:
-        if self.compute is not None:
-            self.compute.opened(connection)
+        if self.watcher is not None:
+            self.watcher.opened(connection)
 
     def closed(self, connection: Connection) -> None:
         self.connections.pop(connection, None)
@@ -107,16 +130,16 @@ class Proxy:
         for stream, size in moved.items():
             self.transferred[stream] += size
         self.said("closed", connection=connection.number, bytes=moved)
-        if self.compute is not None:
-            self.compute.closed(connection)
+        if self.watcher is not None:
+            self.watcher.closed(connection)
 
     def client_spoke(self, connection: Connection) -> None:
-        if self.compute is not None:
-            self.compute.client_spoke(connection)
+        if self.watcher is not None:
+            self.watcher.client_spoke(connection)
 
     def server_spoke(self, connection: Connection, data: bytes) -> None:
-        if self.compute is not None:
-            self.compute.server_spoke(connection, data)
+        if self.watcher is not None:
+            self.watcher.server_spoke(connection, data)
 
     # Its toxics:
 
@@ -145,12 +168,12 @@ class Proxy:
     def attach_compute(self, settings: ComputeSettings) -> None:
         """Put a compute behind this proxy, awake, in place of any it had."""
         self.detach_compute()
-        self.compute = SleepingCompute(self, settings)
+        self.watcher = self.compute = SleepingCompute(self, settings)
 
     def detach_compute(self) -> None:
         """Take the compute away: whoever waits for it goes on, as if there had never been one."""
         if self.compute is not None:
-            compute, self.compute = self.compute, None
+            compute, self.compute, self.watcher = self.compute, None, None
             compute.stop()
             for connection in list(self.connections):
                 connection.release()

@@ -12,7 +12,7 @@ from functools import partial
 
 import asyncpg
 
-from harness.compose.engine import engine
+from harness.compose.engine import compose_binary, engine
 from harness.compose.sessions import DatabaseSessions
 from harness.compute import OnSuspend
 from harness.errors import StackError, UserError
@@ -43,7 +43,7 @@ class ComposeStack(RealTimeStack):
     name = "compose"
 
     def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
-        """Raises `UserError` for what real time or the real Toxiproxy can't do."""
+        """Raises `UserError` for what real time or the real Toxiproxy can't do, `StackError` without an engine."""
         super().check(trials, options)
         for trial in trials:
             if trial.wake is None:
@@ -56,6 +56,8 @@ class ComposeStack(RealTimeStack):
                     where=f"scenario {trial.scenario.name}",
                     allowed="a timeline with Suspend()",
                 )
+        engine()
+        compose_binary()
 
     @asynccontextmanager
     async def running(self, trials: Sequence[Trial], options: RunOptions) -> AsyncIterator[RunningRealTime]:

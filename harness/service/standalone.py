@@ -1,0 +1,45 @@
+"""`python -m harness.service.standalone`: the service under test by itself, until SIGTERM; docker-compose.yml runs it.
+
+Settings from the environment: DATABASE_URL, the DATABASE_* settings of harness/pool.py, HOST and PORT. It makes its
+catalogue at the start, which empties one that is there.
+"""
+
+import asyncio
+import os
+import sys
+
+import uvicorn
+from sqlalchemy import make_url
+
+from harness.errors import UserError
+from harness.pool import PoolConfiguration
+from harness.service.app import create_app
+from harness.service.catalogue import create_catalogue
+from harness.service.database import create_engine
+from harness.service.observation import PoolWatch
+from harness.service.requests import Database
+
+
+async def serve() -> None:
+    """Serve until asked to stop."""
+    url = make_url(os.environ["DATABASE_URL"])
+    plain = url.set(drivername="postgresql", query={})
+    await create_catalogue(plain.render_as_string(hide_password=False))
+    watch = PoolWatch()
+    database = Database(create_engine(url, PoolConfiguration.from_environment(os.environ), watch=watch), watch)
+    config = uvicorn.Config(
+        create_app(database),
+        host=os.environ.get("HOST", "127.0.0.1"),
+        port=int(os.environ.get("PORT", "8000")),
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(serve())
+    except UserError as error:
+        sys.exit(str(error))
