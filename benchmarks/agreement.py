@@ -1,6 +1,6 @@
-"""The simulated stack beside the embedded one: the same scenario, pools, wakes and seeds; the table of both.
+"""Another stack beside the embedded one: the same scenario, pools, wakes and seeds; the table of both.
 
-Embedded trials take real time; the simulated ones use times that `coldstart calibrate` measures first.
+Trials on embedded and compose take real time; simulated ones use times that `coldstart calibrate` measures first.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.report import SIMULATION_PAGE, write_table
+from benchmarks.report import SIMULATION_PAGE, STACKS_PAGE, write_table
 from harness.cli.progress import watching
 from harness.library import load_scenario
 from harness.outcomes import Outcome
@@ -35,34 +35,41 @@ class Cell:
     """One trial on both stacks."""
 
     embedded: TrialSummary
-    simulated: TrialSummary
+    other: TrialSummary
 
     @property
     def requests_apart(self) -> int:
         """The largest difference in any outcome."""
-        return max(abs(self.embedded.count(outcome) - self.simulated.count(outcome)) for outcome in Outcome)
+        return max(abs(self.embedded.count(outcome) - self.other.count(outcome)) for outcome in Outcome)
 
     @property
     def p95_apart_s(self) -> float:
-        return abs(self.embedded.latency_s["p95"] - self.simulated.latency_s["p95"])
+        return abs(self.embedded.latency_s["p95"] - self.other.latency_s["p95"])
 
     @property
     def agrees(self) -> bool:
         allowed_s = max(P95_ALLOWED_S, P95_SHARE_ALLOWED * self.embedded.latency_s["p95"])
         return self.requests_apart <= REQUESTS_ALLOWED and self.p95_apart_s <= allowed_s
 
+    @property
+    def verdict(self) -> str:
+        if not (self.embedded.kept_schedule and self.other.kept_schedule):
+            return "not measured"
+        return "yes" if self.agrees else "**no**"
+
     def row(self) -> list[str]:
         wake = self.embedded.trial.wake
         assert wake is not None
         return [
             self.embedded.trial.pool.label, f"{self.embedded.trial.wake_latency_s:g}", wake.on_suspend.value,
-            _outcomes(self.embedded), _outcomes(self.simulated), str(self.requests_apart),
-            f"{self.embedded.latency_s['p95']:.2f} / {self.simulated.latency_s['p95']:.2f}",
-            "not measured" if not self.embedded.kept_schedule else "yes" if self.agrees else "**no**",
+            _outcomes(self.embedded), _outcomes(self.other), str(self.requests_apart),
+            f"{self.embedded.latency_s['p95']:.2f} / {self.other.latency_s['p95']:.2f}",
+            self.verdict,
         ]  # fmt: skip
 
 
 def compare(
+    other: str,
     *,
     pools: Sequence[str],
     wakes_s: Sequence[float],
@@ -82,27 +89,27 @@ def compare(
     trials = trials_of(scenario, seed=seed, control=False)
     calibration = out / "calibration.json"
     out.mkdir(parents=True, exist_ok=True)
-    asyncio.run(calibrate(out)).write(calibration)
+    if other == "simulated":
+        asyncio.run(calibrate(out)).write(calibration)
     found = {}
-    for stack, options in (
-        ("embedded", RunOptions(parallel=parallel)),
-        ("simulated", RunOptions(calibration=calibration)),
-    ):
+    for stack in ("embedded", other):
+        options = RunOptions(calibration=calibration) if stack == "simulated" else RunOptions(parallel=parallel)
         with watching(trials) as progress:
             done = execute(
                 scenario, trials, stack=stack, options=options, progress=progress, out=out / "runs", charts=False
             )
         found[stack] = done.summaries
-    return [Cell(*both) for both in zip(found["embedded"], found["simulated"], strict=True)]
+    return [Cell(*both) for both in zip(found["embedded"], found[other], strict=True)]
 
 
 def _outcomes(one: TrialSummary) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
 
 
-def main(over_s: float, seed: int, parallel: int) -> int:
+def main(other: str, over_s: float, seed: int, parallel: int) -> int:
     with tempfile.TemporaryDirectory(prefix="coldstart-agreement-") as folder:
         cells = compare(
+            other,
             pools=POOLS,
             wakes_s=WAKES_S,
             suspends=SUSPENDS,
@@ -113,9 +120,9 @@ def main(over_s: float, seed: int, parallel: int) -> int:
         )
     write_table(
         "agreement",
-        ("pool", "wake [s]", "on suspend", "embedded", "simulated", "apart", "p95 [s]", "agrees"),
+        ("pool", "wake [s]", "on suspend", "embedded", other, "apart", "p95 [s]", "agrees"),
         [cell.row() for cell in cells],
-        page=SIMULATION_PAGE,
+        page=SIMULATION_PAGE if other == "simulated" else STACKS_PAGE,
     )
     disagreeing = [cell for cell in cells if not cell.agrees]
     print(f"{len(cells) - len(disagreeing)} of {len(cells)} cells agree")
@@ -124,8 +131,9 @@ def main(over_s: float, seed: int, parallel: int) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stack", choices=("simulated", "compose"), default="simulated", help="beside embedded")
     parser.add_argument("--over", type=float, default=20.0, help="the burst's length in seconds")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--parallel", type=int, default=4, help="embedded trials at a time")
+    parser.add_argument("--parallel", type=int, default=4, help="trials in real time at a time")
     given = parser.parse_args()
-    sys.exit(main(given.over, given.seed, given.parallel))
+    sys.exit(main(given.stack, given.over, given.seed, given.parallel))

@@ -95,6 +95,7 @@ def test_what_it_cant_do_is_refused_in_one_line(tmp_path: Path, arguments: list[
 def test_it_agrees_with_the_embedded_stack(tmp_path: Path) -> None:
     # A short matrix; `make agreement` runs the whole one. Tests run beside this one, so its bounds are wider.
     cells = compare(
+        "simulated",
         pools=("2+0", "3+2"), wakes_s=(1.5, 3.0), suspends=("close", "terminate"), over_s=6.0, seed=2, parallel=2,
         out=tmp_path,
     )  # fmt: skip
