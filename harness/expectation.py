@@ -26,17 +26,40 @@ class Statement:
     holds: Callable[["TrialSummary"], bool]
     wake_latency_s: float | None = None
     """Only speaks of trials with this wake latency; None: of every wake, but not of controls."""
+    variant: str | None = None
+    """Only speaks of trials of this variant of the story."""
+    suspend: str | None = None
+    """Only speaks of trials whose connections meet the suspend like this: `close`, `freeze`, …"""
 
     def at_wake(self, latency_s: float) -> Self:
         """The same statement, about one wake latency only."""
         return replace(self, wake_latency_s=latency_s)
 
+    def told(self, variant: str) -> Self:
+        """The same statement, about one variant of the story only."""
+        return replace(self, variant=variant)
+
+    def on_suspend(self, suspend: str) -> Self:
+        """The same statement, about one fate of open connections only."""
+        return replace(self, suspend=suspend)
+
     def speaks_of(self, summary: "TrialSummary") -> bool:
-        wake_latency_s = summary.trial.wake_latency_s
-        return wake_latency_s is not None and self.wake_latency_s in (None, wake_latency_s)
+        trial = summary.trial
+        if trial.wake is None:
+            return False
+        return (
+            self.wake_latency_s in (None, trial.wake_latency_s)
+            and self.variant in (None, trial.scenario.variant)
+            and self.suspend in (None, trial.wake.on_suspend.value)
+        )
 
     def __str__(self) -> str:
-        return self.text if self.wake_latency_s is None else f"{self.text} at a wake of {self.wake_latency_s:g} s"
+        limits = [
+            f"at a wake of {self.wake_latency_s:g} s" if self.wake_latency_s is not None else "",
+            f"when connections meet {self.suspend}" if self.suspend is not None else "",
+            self.variant or "",
+        ]
+        return ", ".join(filter(None, [" ".join(filter(None, [self.text, *limits[:2]])), limits[2]]))
 
 
 def none(outcome: str) -> Statement:

@@ -1,20 +1,25 @@
 """A scenario: one story, as values. Building one does no I/O and imports neither locust nor gevent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Self, TypeAlias
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self, TypeAlias
 
 from harness.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule
 from harness.errors import UserError
 from harness.expectation import Statement, at_least, at_most, none
 from harness.pool import PoolConfiguration, after_change, before_change
+from harness.retry import Retry
 from harness.wake import WakeProfile
 
 __all__ = [
     "Burst",
     "Idle",
+    "RealTime",
+    "Retry",
     "Scenario",
     "Suspend",
+    "Variant",
     "Warm",
     "after_change",
     "at_least",
@@ -86,6 +91,36 @@ def pool(short: str, **settings: float | bool) -> PoolConfiguration:
     )
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class Variant:
+    """The story told once more with something changed that is not a pool's: `Variant("with jitter", retry=…)`.
+
+    The changes are fields of `Scenario`. Every pool configuration meets every variant.
+    """
+
+    name: str
+    changes: Mapping[str, Any] = field(hash=False)
+
+    def __init__(self, name: str, **changes: Any) -> None:  # noqa: ANN401 - fields of Scenario, each with its type
+        unknown = sorted(set(changes) - VARYING)
+        if unknown:
+            raise UserError(f"can't vary {unknown[0]}", where=f"variant {name}", allowed=", ".join(sorted(VARYING)))
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "changes", changes)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class RealTime:
+    """How the story is shortened where time is real; `said` tells people, in the table and on the charts."""
+
+    said: str
+    changes: Mapping[str, Any] = field(hash=False)
+
+    def __init__(self, said: str, **changes: Any) -> None:  # noqa: ANN401 - fields of Scenario, each with its type
+        object.__setattr__(self, "said", said)
+        object.__setattr__(self, "changes", changes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One story: what the database does, what the clients do, which pools meet it, and what is expected."""
@@ -97,6 +132,18 @@ class Scenario:
     expect: Mapping[PoolConfiguration | str, Statement | tuple[Statement, ...]] | None = None
     client_timeout_s: float = 120.0
     """How long a client waits for its answer before it gives up."""
+    retry: Retry | None = None
+    """What clients do when an answer is a failure; None: nothing."""
+    service_time_s: float | None = None
+    """What a statement takes in the simulated database, unless it is given or calibrated."""
+    connect_time_s: float | None = None
+    """What a new connection takes there."""
+    variants: tuple[Variant, ...] = ()
+    variant: str = ""
+    """Which variant this is; empty: the story itself."""
+    real_time: RealTime | None = None
+    shortened: str = ""
+    """How the story was shortened for real time; empty: it was not."""
     story: str = ""
     """The scenario file's docstring; its first line is what `coldstart list` shows."""
     changed: tuple[str, ...] = ()
@@ -123,9 +170,41 @@ class Scenario:
         return tuple(phase for phase in self.timeline if isinstance(phase, Burst))
 
     @property
+    def stories(self) -> tuple[Self, ...]:
+        """One for each variant; without any, this one."""
+        return tuple(
+            replace(self, **variant.changes, variants=(), variant=variant.name) for variant in self.variants
+        ) or (self,)
+
+    @property
     def suspends_by_itself(self) -> bool:
         """Whether the story waits for the suspend rather than commanding it."""
         return not any(isinstance(phase, Suspend) for phase in self.timeline)
+
+    @property
+    def can_sleep(self) -> bool:
+        """Whether its compute can suspend at all; what never sleeps needs no control."""
+        return any(wake.can_sleep for wake in self.wakes)
+
+    def in_real_time(self) -> Self:
+        """The story as it is played where time is real."""
+        if self.real_time is None:
+            return self
+        return replace(self, **self.real_time.changes, real_time=None, shortened=self.real_time.said)
+
+    def wake_label(self, wake: WakeProfile, latency_s: float) -> str:
+        """A wake of this story in words that tell it from the others."""
+        if not wake.can_sleep:
+            return "always awake"
+        label = f"wake {latency_s:.3g} s"
+        same = [other for other in self.wakes if other.latency == wake.latency]
+        told = [
+            value.value if isinstance(value, StrEnum) else str(value)
+            for name in ("name", "on_suspend", "while_waking")
+            for value in [getattr(wake, name)]
+            if len({getattr(other, name) for other in same}) > 1
+        ]
+        return ", ".join([label, *told])
 
     def expectations(self) -> list[tuple[PoolConfiguration, Statement]]:
         """Each statement with the pool configuration it speaks of, in the file's order."""
@@ -159,6 +238,12 @@ class Scenario:
         if warm is not None and not any(isinstance(phase, Warm) for phase in timeline):
             timeline = (Warm(warm), *timeline)
         return replace(self, timeline=timeline, changed=(*self.changed, *asked))
+
+
+VARYING = frozenset({
+    "client_timeout_s", "connect_time_s", "retry", "service_time_s", "timeline",
+})  # fmt: skip
+"""The fields that a variant may change: those of the story, not those that the pools or the wakes are."""
 
 
 def _configuration(named: PoolConfiguration | str) -> PoolConfiguration:

@@ -57,6 +57,7 @@ class TrialSummary:
         """The document's trial, as the outside contract has it."""
         return {
             "pool": self.trial.pool.to_json(),
+            **({"variant": self.trial.scenario.variant} if self.trial.scenario.variant else {}),
             "wake": self.trial.wake_json(),
             "seed": self.trial.seed,
             "requests": self.requests,
@@ -83,6 +84,7 @@ class TrialSummary:
             "trial": self.trial.number,
             "seed": self.trial.seed,
             "control": self.trial.is_control,
+            "variant": self.trial.scenario.variant or None,
             **{f"wake_{name}": value for name, value in wake.items()},
             **self.trial.pool.to_json(),
             "requests": self.requests,

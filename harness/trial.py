@@ -40,9 +40,25 @@ class Trial:
         return self.seed + 1_000_003 * number
 
     @property
+    def configuration(self) -> str:
+        """The pool, and the story's variant where there are several: what trials are compared by."""
+        return ", ".join(filter(None, [self.pool.label, self.scenario.variant]))
+
+    @property
+    def wake_label(self) -> str:
+        """What the pool meets: `wake 8 s`, or `awake` for a control."""
+        if self.wake is None or self.wake_latency_s is None:
+            return "awake"
+        return self.scenario.wake_label(self.wake, self.wake_latency_s)
+
+    @property
+    def wake_words(self) -> str:
+        """The same in a sentence: `wake of 8 s`."""
+        return self.wake_label.replace("wake ", "wake of ", 1)
+
+    @property
     def label(self) -> str:
-        wake = "awake" if self.wake_latency_s is None else f"wake {self.wake_latency_s:.3g} s"
-        return f"{self.pool.label}, {wake}"
+        return f"{self.configuration}, {self.wake_label}"
 
     def wake_json(self) -> dict[str, Any] | None:
         if self.wake is None:
@@ -56,15 +72,16 @@ class Trial:
 
 
 def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1, control: bool = True) -> list[Trial]:
-    """Every trial of a run: for each seed and pool, one a wake, and the control they are compared with."""
+    """Every trial of a run: for each seed, pool and variant, one a wake, and the control they are compared with."""
     seeds = range(seed, seed + repeat)
     cells = [
-        (pool, wake, one_seed)
+        (pool, story, wake, one_seed)
         for one_seed in seeds
         for pool in dict.fromkeys(scenario.pool_configurations)
-        for wake in (*scenario.wakes, *([None] if control else []))
+        for story in scenario.stories
+        for wake in (*scenario.wakes, *([None] if control and scenario.can_sleep else []))
     ]
     return [
-        Trial(number=number, scenario=scenario, pool=pool, wake=wake, seed=one_seed)
-        for number, (pool, wake, one_seed) in enumerate(cells)
+        Trial(number=number, scenario=story, pool=pool, wake=wake, seed=one_seed)
+        for number, (pool, story, wake, one_seed) in enumerate(cells)
     ]

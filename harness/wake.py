@@ -86,7 +86,8 @@ class WakeProfile:
     name: str
     description: str
     latency: WakeLatency
-    suspend_after_s: float
+    suspend_after_s: float | None
+    """Quiet seconds until it suspends; None: it never does."""
     on_suspend: OnSuspend
     while_waking: WhileWaking
     addresses: int = 1
@@ -95,6 +96,10 @@ class WakeProfile:
     error: ErrorResponse = COULD_NOT_CONNECT
     sources: tuple[str, ...] = ()
     unsourced: tuple[str, ...] = ()
+
+    @property
+    def can_sleep(self) -> bool:
+        return self.suspend_after_s is not None
 
     def behaviour(self, *, suspends_by_itself: bool) -> Behaviour:
         """The compute's behaviour; it suspends for want of activity only when the story waits for that."""
@@ -248,6 +253,15 @@ PROFILES: dict[str, WakeProfile] = {
             open_connections_prevent_suspend=True,
             sources=("Railway documentation, 'App sleeping'",),
             unsourced=("latency",),
+        ),
+        WakeProfile(
+            name="always-on",
+            description="A PostgreSQL that never sleeps",
+            latency=Constant(0.0),
+            suspend_after_s=None,
+            on_suspend=OnSuspend.KEEP,
+            while_waking=WhileWaking.HOLD,
+            sources=("PostgreSQL documentation",),
         ),
         WakeProfile(
             name="lakebase",

@@ -12,11 +12,12 @@ WAKE_LATE_S = 0.05
 def findings(summaries: Sequence[TrialSummary]) -> list[str]:
     """For each wake who survived it and, an outcome at a time, why the others did not; then what is doubtful."""
     found: list[str] = []
-    for latency_s in dict.fromkeys(one.trial.wake_latency_s for one in summaries if not one.trial.is_control):
-        assert latency_s is not None
-        met = [one for one in summaries if one.trial.wake_latency_s == latency_s]
-        found.append(f"At a wake of {latency_s:.3g} s {_who_survives(met)}")
-        found += _why(latency_s, met)
+    for wake in dict.fromkeys(one.trial.wake_label for one in summaries if not one.trial.is_control):
+        met = [one for one in summaries if one.trial.wake_label == wake]
+        trial = met[0].trial
+        sleeps = trial.wake is not None and trial.wake.can_sleep
+        found.append(f"{f'At a {trial.wake_words}' if sleeps else 'With the database awake'} {_who_survives(met)}")
+        found += _why(trial.wake_latency_s or 0.0, met)
     return found + _doubts(summaries)
 
 
@@ -89,7 +90,7 @@ def _doubts(summaries: Sequence[TrialSummary]) -> list[str]:
 
 
 def _name(one: TrialSummary) -> str:
-    return one.trial.pool.label
+    return one.trial.configuration
 
 
 def _names(some: Sequence[TrialSummary]) -> str:

@@ -62,7 +62,8 @@ def _profiles() -> Iterator[RenderableType]:
     yield f"  --wake NAME, or NAME:SECONDS; {GUESSED} marks a guess: no source was found, measure it"
     table = _table("  name", "suspends after", "wake latency", "on suspend", "while waking")
     for known in PROFILES.values():
-        fields = {"suspend_after_s": f"{known.suspend_after_s:g} s", "latency": str(known.latency),
+        suspends = "never" if known.suspend_after_s is None else f"{known.suspend_after_s:g} s"
+        fields = {"suspend_after_s": suspends, "latency": str(known.latency),
                   "on_suspend": known.on_suspend.value, "while_waking": known.while_waking.value}  # fmt: skip
         guessed = {name: any(one.startswith(name) for one in known.unsourced) for name in fields}
         table.add_row(f"  {known.name}", *(text + GUESSED * guessed[name] for name, text in fields.items()))

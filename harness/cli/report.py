@@ -47,11 +47,11 @@ def comparison(summaries: Sequence[TrialSummary]) -> Table:
     for name in ("ok", *(outcome.value.replace("_", "\n") for outcome in lost), "p50", "p95", "max", "most\nwaiting"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("recovered\nafter", justify="right", no_wrap=True)
-    wakes = sorted({one.trial.wake_latency_s for one in summaries}, key=lambda wake: (wake is None, wake))
-    for wake in wakes:
-        table.add_row(Text("awake (control)" if wake is None else f"wake {wake:.3g} s", "bold"))
+    ordered = sorted(summaries, key=lambda one: (one.trial.is_control, one.trial.wake_latency_s or 0.0))
+    for wake in dict.fromkeys(one.trial.wake_label for one in ordered):
+        table.add_row(Text("awake (control)" if wake == "awake" else wake, "bold"))
         for one in summaries:
-            if one.trial.wake_latency_s == wake:
+            if one.trial.wake_label == wake:
                 table.add_row(*_line(one, lost, many_seeds=len({one.trial.seed for one in summaries}) > 1))
     return table
 
@@ -70,11 +70,12 @@ def verdicts(judgements: Sequence[Judgement]) -> Table:
 
 def _headline(done: FinishedRun) -> str:
     bursts = " then ".join(f"{burst.requests} requests over {burst.over_s:g} s" for burst in done.scenario.bursts)
-    return f"{done.scenario.name} on {done.stack}: {bursts}"
+    shortened = f"\nshortened for real time: {done.scenario.shortened}" if done.scenario.shortened else ""
+    return f"{done.scenario.name} on {done.stack}: {bursts}{shortened}"
 
 
 def _line(one: TrialSummary, lost: Sequence[Outcome], *, many_seeds: bool) -> list[Text]:
-    label = f"{one.trial.pool.label}, seed {one.trial.seed}" if many_seeds else one.trial.pool.label
+    label = f"{one.trial.configuration}, seed {one.trial.seed}" if many_seeds else one.trial.configuration
     doubt = "" if one.kept_schedule and one.complete else " (!)"
     return [
         Text(f"  {label}{doubt}"),

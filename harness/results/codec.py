@@ -7,7 +7,8 @@ from typing import Any
 from harness.arrivals import RequestMix, RequestName
 from harness.compute import ErrorResponse, OnSuspend, WhileWaking
 from harness.pool import PoolConfiguration
-from harness.scenario import Burst, Idle, Scenario, Suspend, TimelinePhase, Warm
+from harness.retry import Retry
+from harness.scenario import VARYING, Burst, Idle, Scenario, Suspend, TimelinePhase, Variant, Warm
 from harness.trial import Trial
 from harness.wake import Constant, Empirical, LogNormal, WakeLatency, WakeProfile
 
@@ -25,6 +26,12 @@ def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
         "wakes": [wake_to_json(wake) for wake in scenario.wakes],
         "pools": [pool.to_json() for pool in scenario.pool_configurations],
         "timeline": [_named(PHASES, phase) for phase in scenario.timeline],
+        "retry": None if scenario.retry is None else asdict(scenario.retry),
+        "service_time_s": scenario.service_time_s,
+        "connect_time_s": scenario.connect_time_s,
+        "variant": scenario.variant,
+        "variants": [scenario_to_json(story) for story in scenario.stories] if scenario.variants else [],
+        "shortened": scenario.shortened,
     }
 
 
@@ -38,6 +45,12 @@ def scenario_from_json(document: Mapping[str, Any]) -> Scenario:
         wake=tuple(wake_from_json(wake) for wake in document["wakes"]),
         pools=tuple(PoolConfiguration.from_json(pool) for pool in document["pools"]),
         timeline=tuple(_phase(phase) for phase in document["timeline"]),
+        retry=None if document["retry"] is None else Retry(**document["retry"]),
+        service_time_s=document["service_time_s"],
+        connect_time_s=document["connect_time_s"],
+        variant=document["variant"],
+        variants=tuple(_variant(scenario_from_json(variant)) for variant in document["variants"]),
+        shortened=document["shortened"],
     )
 
 
@@ -48,6 +61,7 @@ def trial_to_json(trial: Trial) -> dict[str, Any]:
         "pool": trial.pool.to_json(),
         "wake": None if trial.wake is None else wake_to_json(trial.wake),
         "seed": trial.seed,
+        "variant": trial.scenario.variant,
     }
 
 
@@ -56,7 +70,7 @@ def trial_from_json(document: Mapping[str, Any], scenario: Scenario) -> Trial:
     wake = document["wake"]
     return Trial(
         number=document["number"],
-        scenario=scenario,
+        scenario=next(story for story in scenario.stories if story.variant == document["variant"]),
         pool=PoolConfiguration.from_json(document["pool"]),
         wake=None if wake is None else wake_from_json(wake),
         seed=document["seed"],
@@ -80,6 +94,10 @@ def wake_from_json(document: Mapping[str, Any]) -> WakeProfile:
         "unsourced": tuple(document["unsourced"]),
     }
     return WakeProfile(**{**document, **changed})
+
+
+def _variant(story: Scenario) -> Variant:
+    return Variant(story.variant, **{name: getattr(story, name) for name in VARYING})
 
 
 def _named(kinds: Mapping[str, type], value: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the kinds

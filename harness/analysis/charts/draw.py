@@ -37,7 +37,8 @@ def _charts(run: Run) -> Iterator[tuple[str, Figure]]:
     yield "outcomes", outcomes_chart(woken)
     yield "latency", latency_chart(run)
     seed = min(one.trial.seed for one in woken)
-    for latency_s in dict.fromkeys(one.trial.wake_latency_s for one in woken if one.trial.seed == seed):
-        met = [one for one in woken if one.trial.wake_latency_s == latency_s and one.trial.seed == seed]
-        yield f"requests-wake-{latency_s:.3g}s", requests_chart(run, met)
-        yield f"pool-wake-{latency_s:.3g}s", pool_chart(run, met)
+    for wake in dict.fromkeys(one.trial.wake_label for one in woken if one.trial.seed == seed):
+        met = [one for one in woken if one.trial.wake_label == wake and one.trial.seed == seed]
+        name = wake.replace(" s", "s").replace(", ", "-").replace(" ", "-")
+        yield f"requests-{name}", requests_chart(run, met)
+        yield f"pool-{name}", pool_chart(run, met)

@@ -13,17 +13,17 @@ LEAST_S = 0.001
 
 def latency_chart(run: Run) -> Figure:
     """Successful answers by their latency since the arrival; a line that ends below 100 % lost the rest."""
-    wakes = list(dict.fromkeys(trial.wake_latency_s for trial in run.trials))
-    pools = list(dict.fromkeys(trial.pool.label for trial in run.trials))
+    wakes = list(dict.fromkeys((trial.wake_label, trial.is_control) for trial in run.trials))
+    pools = list(dict.fromkeys(trial.configuration for trial in run.trials))
     figure, panels = stacked_panels(len(wakes), title=_title(run), panel_in=1.35, share_x=False)
-    for panel, wake in zip(panels, wakes, strict=True):
+    for panel, (wake, control) in zip(panels, wakes, strict=True):
         for number, pool in enumerate(pools):
-            trials = {t.number for t in run.trials if t.wake_latency_s == wake and t.pool.label == pool}
+            trials = {t.number for t in run.trials if t.wake_label == wake and t.configuration == pool}
             rows = run.requests[run.requests["trial"].isin(trials)]
             answered = np.sort(rows.loc[rows["outcome"] == Outcome.OK.value, "latency_s"].to_numpy(dtype=float))
             share = np.arange(1, len(answered) + 1) / max(1, len(rows))
             panel.step(
-                np.append(answered * (1000 if wake is None else 1), _end(run, wake)),
+                np.append(answered * (1000 if control else 1), _end(run, wake)),
                 np.append(share, share[-1:] if len(share) else 0.0),
                 where="post", label=pool,
                 color=POOL_COLOURS[number % len(POOL_COLOURS)], linestyle=POOL_LINES[number % len(POOL_LINES)],
@@ -32,17 +32,18 @@ def latency_chart(run: Run) -> Figure:
         panel.set_ylim(0, 1.03)
         panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         panel.set_ylabel("answered")
-        panel.set_xlabel(f"latency since the arrival [{'ms' if wake is None else 's'}]")
-        panel.set_title("control: the compute is awake" if wake is None else f"wake of {wake:.3g} s")
+        panel.set_xlabel(f"latency since the arrival [{'ms' if control else 's'}]")
+        panel.set_title("control: the compute is awake" if control else wake)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", ncols=2, labelcolor=MARK_COLOUR, handlelength=2.5)
     return figure
 
 
-def _end(run: Run, wake: float | None) -> float:
+def _end(run: Run, wake: str) -> float:
     """Where a panel ends, in its own unit: a little after the slowest request; the control's is in ms."""
-    met = [one.latency_s["max"] for one in run.summaries if one.trial.wake_latency_s == wake and one.latency_s]
-    return max([LEAST_S, *met]) * 1.05 * (1000 if wake is None else 1)
+    met = [one for one in run.summaries if one.trial.wake_label == wake and one.latency_s]
+    in_ms = any(one.trial.is_control for one in met)
+    return max([LEAST_S, *(one.latency_s["max"] for one in met)]) * 1.05 * (1000 if in_ms else 1)
 
 
 def _title(run: Run) -> str:

@@ -16,11 +16,11 @@ DARK = frozenset({Outcome.POOL_TIMEOUT, Outcome.ERROR, Outcome.CONNECTION_LOST})
 def outcomes_chart(woken: Sequence[TrialSummary]) -> Figure:
     """The outcomes of all trials with a wake; several seeds of one pool and wake are added up."""
     wakes = list(dict.fromkeys(_wake(one) for one in woken))
-    pools = list(dict.fromkeys(one.trial.pool.label for one in woken))
+    pools = list(dict.fromkeys(one.trial.configuration for one in woken))
     figure, panels = stacked_panels(len(wakes), title=_title(woken), panel_in=0.35 + 0.19 * len(pools))
     for panel, wake in zip(panels, wakes, strict=True):
         for row, pool in enumerate(pools):
-            some = [one for one in woken if _wake(one) == wake and one.trial.pool.label == pool]
+            some = [one for one in woken if _wake(one) == wake and one.trial.configuration == pool]
             requests = sum(one.requests for one in some) or 1
             left = 0.0
             for outcome in Outcome:
@@ -45,14 +45,15 @@ def outcomes_chart(woken: Sequence[TrialSummary]) -> Figure:
 def _wake(one: TrialSummary) -> str:
     assert one.trial.wake is not None
     # Several seeds of one profile draw several latencies: they belong together.
-    return f"wake: {one.trial.wake.name}, {one.trial.wake.latency}"
+    label = one.trial.wake_label.partition(", ")[2]
+    return ", ".join(filter(None, [f"wake: {one.trial.wake.name}, {one.trial.wake.latency}", label]))
 
 
 def _title(woken: Sequence[TrialSummary]) -> str:
     failed = sum(one.failed for one in woken)
     if not failed:
         return "No pool loses a request"
-    best = [one.trial.pool.label for one in woken]
-    lost = {pool: sum(one.failed for one in woken if one.trial.pool.label == pool) for pool in dict.fromkeys(best)}
+    best = [one.trial.configuration for one in woken]
+    lost = {pool: sum(one.failed for one in woken if one.trial.configuration == pool) for pool in dict.fromkeys(best)}
     least = min(lost, key=lambda pool: lost[pool])
     return f"{least} loses the fewest requests, {lost[least]} in all; the most, {max(lost.values())}"

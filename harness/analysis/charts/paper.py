@@ -44,6 +44,11 @@ def set_title(figure: Figure, title: str) -> None:
     figure.suptitle(textwrap.fill(title, TITLE_WIDTH), x=0.01, ha="left")
 
 
+def capitalised(words: str) -> str:
+    """With a capital at its beginning, and the rest as it is."""
+    return words[:1].upper() + words[1:]
+
+
 def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
     """Shade the wake from the first attempt to the answer, and mark where the compute had suspended.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import MARK_COLOUR, mark_wake, stacked_panels
+from harness.analysis.charts.paper import MARK_COLOUR, capitalised, mark_wake, stacked_panels
 from harness.analysis.load import Run
 from harness.summary import TrialSummary
 
@@ -21,7 +21,7 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     """The pools of the trials that met one wake: what is above the capacity waits."""
     longest = max(met, key=lambda one: one.peak_waiting)
     title = (
-        f"Wake of {met[0].trial.wake_latency_s:.3g} s: the queue of {longest.trial.pool.label} grows longest, "
+        f"{capitalised(met[0].trial.wake_words)}: the queue of {longest.trial.configuration} grows longest, "
         f"to {longest.peak_waiting} requests"
     )
     figure, panels = stacked_panels(len(met), title=title, panel_in=0.95)
@@ -41,7 +41,7 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
         )
         capacity = one.trial.pool.capacity
         panel.axhline(capacity, color="black", linewidth=0.7, linestyle="--", label="capacity")
-        panel.set_title(f"{one.trial.pool.label}: capacity {capacity}, up to {one.peak_waiting} wait")
+        panel.set_title(f"{one.trial.configuration}: capacity {capacity}, up to {one.peak_waiting} wait")
         panel.set_ylabel("requests")
     panels[0].set_ylim(0, HEADROOM * max(one.peak_waiting + one.trial.pool.capacity for one in met))
     panels[-1].set_xlabel("time since the burst began [s]")

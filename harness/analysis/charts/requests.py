@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import OUTCOME_COLOURS, mark_wake, outcome_legend, stacked_panels
+from harness.analysis.charts.paper import OUTCOME_COLOURS, capitalised, mark_wake, outcome_legend, stacked_panels
 from harness.analysis.load import Run
 from harness.outcomes import Outcome
 from harness.summary import TrialSummary
@@ -26,7 +26,7 @@ def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
             panel.add_collection(LineCollection(lines, colors=colour, linewidths=0.7))
             # Where it ended: an answer that came at once would not be seen otherwise.
             panel.plot(some["end_s"], some["number"], linestyle="", marker=".", markersize=1.6, color=colour)
-        panel.set_title(f"{one.trial.pool.label}: {one.failed} of {one.requests} fail")
+        panel.set_title(f"{one.trial.configuration}: {one.failed} of {one.requests} fail")
         panel.set_ylim(len(rows), -1)
         panel.set_ylabel("request")
     panels[-1].set_xlabel("time since the burst began [s]")
@@ -35,9 +35,9 @@ def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
 
 
 def _title(met: Sequence[TrialSummary]) -> str:
-    latency_s = met[0].trial.wake_latency_s
+    wake = capitalised(met[0].trial.wake_words)
     losing = [one for one in met if one.failed]
     if not losing:
-        return f"Wake of {latency_s:.3g} s: every request waits, none fails"
+        return f"{wake}: no request fails"
     worst = max(losing, key=lambda one: one.failed)
-    return f"Wake of {latency_s:.3g} s: {len(losing)} of {len(met)} pools lose requests, {worst.trial.pool.label} most"
+    return f"{wake}: {len(losing)} of {len(met)} pools lose requests, {worst.trial.configuration} most"
