@@ -27,6 +27,8 @@ class RequestName(StrEnum):
     LIST_TRACKS = "list_tracks"
     WRITE_PLAY = "write_play"
     HOLD_CONNECTION = "hold_connection"
+    SLOW_QUERY = "slow_query"
+    LEAK_CONNECTION = "leak_connection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class RequestMix:
-    """How often each request is asked for, as weights; `hold_s` is what one `hold_connection` holds it for."""
+    """How often each request is asked for, as weights.
+
+    `hold_s` is how long one `hold_connection` holds its connection, and how long one `slow_query` takes.
+    """
 
     weights: tuple[tuple[RequestName, float], ...]
     hold_s: float = 1.0

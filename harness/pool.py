@@ -38,6 +38,8 @@ class PoolConfiguration:
     pool_recycle_s: float = 7200.0
     pool_pre_ping: bool = True
     use_lifo: bool = True
+    server_statement_timeout_s: float = 0.0
+    """PostgreSQL's own `statement_timeout`, beside asyncpg's: the server ends the statement itself."""
 
     def __post_init__(self) -> None:
         for name in ("pool_size", "max_overflow"):
@@ -47,7 +49,7 @@ class PoolConfiguration:
         # SQLAlchemy reads pool_size=0 as "no limit": a pool that can't be exhausted is not a pool to compare.
         if self.pool_size == 0:
             raise UserError("pool_size must be at least 1, got 0", where="pool", allowed=SHORT_FORM_ALLOWED)
-        for name in ("connection_timeout_s", "statement_timeout_s", "pool_recycle_s"):
+        for name in ("connection_timeout_s", "statement_timeout_s", "pool_recycle_s", "server_statement_timeout_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 setting = name.removesuffix("_s")
@@ -183,5 +185,6 @@ MEANINGS: dict[str, str] = {
     "pool_recycle": "seconds after which a connection is replaced at its next checkout (0: never)",
     "pool_pre_ping": "whether a connection is tried before each use",
     "use_lifo": "whether the connection used last is given out first",
+    "server_statement_timeout": "seconds after which PostgreSQL itself ends a statement (0: never)",
 }
 """Every setting's meaning, for people."""

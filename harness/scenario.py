@@ -1,5 +1,6 @@
 """A scenario: one story, as values. Building one does no I/O and imports neither locust nor gevent."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -18,6 +19,7 @@ __all__ = [
     "RealTime",
     "Retry",
     "Scenario",
+    "Slow",
     "Suspend",
     "Variant",
     "Warm",
@@ -81,7 +83,18 @@ class Burst:
         )
 
 
-TimelinePhase: TypeAlias = Warm | Suspend | Idle | Burst
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """From now on every round trip to the database takes `round_trip_s` longer; 0 ends it."""
+
+    round_trip_s: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.round_trip_s < math.inf:
+            raise UserError(f"round_trip_s must be 0 or positive, got {self.round_trip_s:g}", where="slow")
+
+
+TimelinePhase: TypeAlias = Warm | Suspend | Idle | Slow | Burst
 
 
 def pool(short: str, **settings: float | bool) -> PoolConfiguration:

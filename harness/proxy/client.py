@@ -9,6 +9,7 @@ from harness.proxy.sleep import ComputeSettings
 from harness.wake import WakeProfile
 
 TIMEOUT_S = 10.0
+SLOW = "coldstart_slow"
 
 
 class ProxyClient:
@@ -40,6 +41,14 @@ class ProxyClient:
         state: str = (await self._ask("GET", f"/coldstart/proxies/{name}/compute"))["compute"]["state"]
         return state
 
+    async def slow(self, name: str, round_trip_s: float) -> None:
+        """Make every round trip through a proxy this much longer, or as long as it was."""
+        toxic = f"/proxies/{name}/toxics/{SLOW}"
+        if round_trip_s == 0:
+            await self._ask("DELETE", toxic)
+            return
+        await self._ask("POST", f"/proxies/{name}/toxics", slow_toxic(round_trip_s))
+
     async def remove(self, name: str) -> None:
         await self._ask("DELETE", f"/proxies/{name}")
 
@@ -51,6 +60,12 @@ class ProxyClient:
         if answer.is_error:
             raise StackError("toxiproxy", f"{method} {path}: {answer.status_code} {answer.text.strip()}")
         return answer.json() if answer.content else None
+
+
+def slow_toxic(round_trip_s: float) -> dict[str, Any]:
+    """A latency toxic, as Toxiproxy's API takes it."""
+    attributes = {"latency": round(round_trip_s * 1000), "jitter": 0}
+    return {"name": SLOW, "type": "latency", "stream": "upstream", "toxicity": 1.0, "attributes": attributes}
 
 
 def compute_of(wake: WakeProfile, *, wake_latencies_s: list[float], suspends_by_itself: bool) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from harness.arrivals import RequestMix, RequestName
 from harness.compute import ErrorResponse, OnSuspend, WhileWaking
 from harness.pool import PoolConfiguration
 from harness.retry import Retry
-from harness.scenario import VARYING, Burst, Idle, Scenario, Suspend, TimelinePhase, Variant, Warm
+from harness.scenario import VARYING, Burst, Idle, Scenario, Slow, Suspend, TimelinePhase, Variant, Warm
 from harness.trial import Trial
 from harness.wake import Constant, Empirical, LogNormal, WakeLatency, WakeProfile
 
-PHASES: dict[str, type[TimelinePhase]] = {"warm": Warm, "suspend": Suspend, "idle": Idle, "burst": Burst}
+PHASES: dict[str, type[TimelinePhase]] = {"warm": Warm, "suspend": Suspend, "idle": Idle, "slow": Slow, "burst": Burst}
 LATENCIES: dict[str, Any] = {"constant": Constant, "log_normal": LogNormal, "empirical": Empirical}
 
 

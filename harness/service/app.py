@@ -38,6 +38,14 @@ def create_app(database: Database) -> FastAPI:
     async def hold_connection(key: Key, hold_s: Annotated[float, Query(ge=0, le=3600)] = 1.0) -> Response:
         return answered(await database.perform(RequestName.HOLD_CONNECTION, key, hold_s=hold_s))
 
+    @app.get("/tracks/{key}/slow")
+    async def slow_query(key: Key, seconds: Annotated[float, Query(ge=0, le=3600)] = 1.0) -> Response:
+        return answered(await database.perform(RequestName.SLOW_QUERY, key, hold_s=seconds))
+
+    @app.post("/tracks/{key}/leak")
+    async def leak_connection(key: Key) -> Response:
+        return answered(await database.perform(RequestName.LEAK_CONNECTION, key))
+
     @app.get("/health")
     async def health() -> dict[str, str]:
         """Whether the process answers; asks the database nothing."""

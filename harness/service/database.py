@@ -25,6 +25,8 @@ def create_engine(url: str | URL, pool: PoolConfiguration, *, watch: PoolWatch) 
         "timeout": pool.connection_timeout_s or None,
         "connection_class": ObservedConnection,
     }
+    if pool.server_statement_timeout_s:
+        connect_args["server_settings"] = {"statement_timeout": f"{pool.server_statement_timeout_s * 1000:.0f}"}
     if address.host in LOOPBACK and "ssl" not in address.query and "sslmode" not in address.query:
         # asyncpg's default asks every server for TLS first, one round trip more.
         connect_args["ssl"] = False

@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from harness.arrivals import RequestName
 from harness.outcomes import Outcome, classify, driver_exception
 from harness.service.observation import PoolWatch
-from harness.service.statements import LIST_TRACKS, READ_TRACK, WRITE_PLAY, track_id
+from harness.service.statements import LIST_TRACKS, READ_TRACK, SLOW_QUERY_SQL, WRITE_PLAY, track_id
 from harness.service.trace import TRACE, RequestTrace
 
 READ = text(READ_TRACK.sql)
 LIST = text(LIST_TRACKS.sql)
 WRITE = text(WRITE_PLAY.sql)
+SLOW = text(SLOW_QUERY_SQL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +47,27 @@ class Database:
     def __init__(self, engine: AsyncEngine, watch: PoolWatch) -> None:
         self.engine = engine
         self.watch = watch
+        self.leaked: list[AsyncConnection] = []
+        """Connections that were checked out and forgotten; a reference keeps them from being collected."""
+
+    async def checked_out(self) -> AsyncConnection:
+        """A connection whose owner must close it."""
+        connection = self.engine.connect()
+        self.watch.checkout_began()
+        try:
+            return await connection.start()
+        finally:
+            self.watch.checkout_ended()
+
+    async def close_leaked(self) -> None:
+        """Give back what was leaked; a service ends with its process, a test or a simulation does not."""
+        while self.leaked:
+            await self.leaked.pop().close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """Check a connection out, and in again."""
-        connection = self.engine.connect()
-        self.watch.checkout_began()
-        try:
-            await connection.start()
-        finally:
-            self.watch.checkout_ended()
+        connection = await self.checked_out()
         try:
             yield connection
         finally:
@@ -128,9 +140,26 @@ async def hold_connection(database: Database, track: int, hold_s: float) -> Any:
     return dict(row)
 
 
+async def slow_query(database: Database, _track: int, seconds: float) -> Any:  # noqa: ANN401 - JSON
+    """A statement that takes `seconds` in the database."""
+    async with database.connection() as connection:
+        await connection.execute(SLOW, {"seconds": seconds})
+    return {"seconds": seconds}
+
+
+async def leak_connection(database: Database, track: int, _hold_s: float) -> Any:  # noqa: ANN401 - JSON
+    """What a missing `finally` does: the answer goes out, the connection never comes back."""
+    connection = await database.checked_out()
+    database.leaked.append(connection)
+    row = (await connection.execute(READ, {"id": track})).mappings().one()
+    return dict(row)
+
+
 REQUESTS: dict[RequestName, Callable[[Database, int, float], Awaitable[Any]]] = {
     RequestName.READ_TRACK: read_track,
     RequestName.LIST_TRACKS: list_tracks,
     RequestName.WRITE_PLAY: write_play,
     RequestName.HOLD_CONNECTION: hold_connection,
+    RequestName.SLOW_QUERY: slow_query,
+    RequestName.LEAK_CONNECTION: leak_connection,
 }

@@ -24,4 +24,6 @@ ROUTES: dict[RequestName, Route] = {
     RequestName.LIST_TRACKS: Route("GET", "/tracks?after={key}"),
     RequestName.WRITE_PLAY: Route("POST", "/tracks/{key}/plays"),
     RequestName.HOLD_CONNECTION: Route("POST", "/tracks/{key}/hold?hold_s={hold_s:g}"),
+    RequestName.SLOW_QUERY: Route("GET", "/tracks/{key}/slow?seconds={hold_s:g}"),
+    RequestName.LEAK_CONNECTION: Route("POST", "/tracks/{key}/leak"),
 }

@@ -67,5 +67,6 @@ LIST_TRACKS = Statement(
     lambda parameters: [_track_with_artist(number) for number in range(max(0, parameters[0] + 1), TRACKS)[:PAGE]],
 )
 WRITE_PLAY = Statement("INSERT INTO plays (track_id) VALUES (:track_id)", (), lambda _: [])
+SLOW_QUERY_SQL = "SELECT pg_sleep(:seconds)"
 
 STATEMENTS = (READ_TRACK, LIST_TRACKS, WRITE_PLAY)

@@ -63,7 +63,7 @@ class Request:
 
     def accept(self, server: asyncio.Protocol) -> End:
         """Accept it. The server's end, which `server` now speaks through."""
-        client_end, server_end = connected_pair(self._loop, self._network.draw_way_s, self.address)
+        client_end, server_end = connected_pair(self._loop, self._network.draw_data_way_s, self.address)
         server_end.set_protocol(server)
         server.connection_made(server_end)
         self._answer(lambda: self.answer.set_result(client_end))
@@ -118,10 +118,16 @@ class Network:
         self.loop = loop
         self.draw_way_s = draw_way_s
         self.retransmission = retransmission
+        self.slower_s = 0.0
+        """How much longer a round trip on a connection takes than `draw_way_s` says."""
         self._clients: list[End] = []
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._listeners: dict[tuple[str, int], Listener] = {}
         loop.network = self
+
+    def draw_data_way_s(self) -> float:
+        """How long data on a connection takes one way."""
+        return self.draw_way_s() + self.slower_s / 2
 
     def listen(self, host: str, port: int, listener: Listener, *, addresses: int = 1) -> None:
         """Let `host` have this many addresses, with `listener` behind the port of each."""

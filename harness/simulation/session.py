@@ -1,5 +1,6 @@
 """One session of the simulated backend: simple and extended query, transactions, cancel, channels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,7 @@ OWN = BEGIN | ENDS | CHANNELS | {""}
 """What the session understands itself, by its first word; nothing at all among it."""
 SLEEP = "SELECT pg_sleep($1)"
 QUERY_CANCELED = ("57014", "canceling statement due to user request")
+STATEMENT_TIMEOUT = ("57014", "canceling statement due to statement timeout")
 IN_FAILED_TRANSACTION = (
     "25P02", "current transaction is aborted, commands ignored until end of transaction block",
 )  # fmt: skip
@@ -160,7 +162,7 @@ class Session(Starting):
             self._fail_statement(error.sqlstate, error.words)
             return
         if seconds > 0:
-            self._after(seconds, lambda: self._finish_simple(portal, statements[1:]))
+            self._serve(seconds, lambda: self._finish_simple(portal, statements[1:]))
         else:
             self._finish_simple(portal, statements[1:])
 
@@ -225,9 +227,16 @@ class Session(Starting):
         self._check(portal.prepared)
         seconds = self._service_s(portal)
         if seconds > 0:
-            self._after(seconds, lambda: self._finish_execute(portal, limit))
+            self._serve(seconds, lambda: self._finish_execute(portal, limit))
         else:
             self._fetch(portal, limit)
+
+    def _serve(self, seconds: float, rest: Callable[[], None]) -> None:
+        """Spend a statement's time, or as much of it as the session's own limit allows."""
+        if 0 < self.statement_timeout_s < seconds:
+            self._after(self.statement_timeout_s, lambda: self._fail_statement(*STATEMENT_TIMEOUT))
+        else:
+            self._after(seconds, rest)
 
     def _finish_execute(self, portal: Portal, limit: int) -> None:
         try:

@@ -35,6 +35,8 @@ class Starting(asyncio.Protocol):
     admitted: bool = False
     authenticated: bool = False
     status: str = "I"
+    statement_timeout_s: float = 0.0
+    """0: none."""
     _messages: wire.ClientMessages = field(default_factory=wire.ClientMessages)
     _unheard: list[bytes] = field(default_factory=list)
     _queue: deque[Startup | Message] = field(default_factory=deque)
@@ -169,7 +171,14 @@ class Starting(asyncio.Protocol):
             self.terminate(self._failure)
         elif (refused := self.server.refusal(self)) is not None:
             self.terminate(refused)
-        elif self.server.password is None:
+        else:
+            limit_ms = packet.parameters().get("statement_timeout", "0")
+            self.statement_timeout_s = int(limit_ms) / 1000 if limit_ms.isdigit() else 0.0
+            self._identify()
+
+    def _identify(self) -> None:
+        """Ask who it is; where everybody is trusted, welcome it."""
+        if self.server.password is None:
             self._after(self.server.draw_connect_s(), self._welcome)
         else:
             self._out += wire.authentication(10, wire.text(MECHANISM) + b"\0")

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.arrivals import Arrival, RequestMix
 from harness.outcomes import Outcome
-from harness.scenario import Burst, Idle, Suspend, TimelinePhase, Warm
+from harness.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.service.database import create_engine
 from harness.service.observation import PoolSample, PoolWatch
 from harness.service.requests import Answer, Database
@@ -74,6 +74,7 @@ class _Story:
             sampling.cancel()
         self._released()
         self._move_to_the_burst()
+        await self._database.close_leaked()
         self._network.sever()
         await asyncio.sleep(0)
         return self._rows
@@ -110,6 +111,9 @@ class _Story:
                     await asyncio.sleep(0)
             case Idle(for_s):
                 await asyncio.sleep(for_s)
+            case Slow(round_trip_s):
+                self._network.slower_s = round_trip_s
+                self._event("slow", value_s=round_trip_s)
             case Burst():
                 await self._burst(phase)
 

@@ -18,6 +18,7 @@ from harness.compute import OnSuspend
 from harness.errors import StackError, UserError
 from harness.postgres import PostgresServer
 from harness.process import Child
+from harness.proxy.client import SLOW, slow_toxic
 from harness.proxy.sleep import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
@@ -149,7 +150,17 @@ class ComposeDatabases:
                 await stack.enter_async_context(beside(compute.watch()))
                 suspend = compute.suspend
             dsn = self._server.dsn_at(HOST, self._published[inside], driver="postgresql+asyncpg", database=database)
-            yield SleepingDatabase(dsn, name, suspend)
+            yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name))
+
+    async def _slow(self, proxy: str, round_trip_s: float) -> None:
+        if round_trip_s == 0:
+            await asyncio.to_thread(self._toxiproxy.remove_toxic, proxy, SLOW)
+            return
+        toxic = slow_toxic(round_trip_s)
+        kind, attributes = toxic["type"], toxic["attributes"]
+        await asyncio.to_thread(
+            self._toxiproxy.add_toxic, proxy, SLOW, type_=kind, stream=toxic["stream"], attributes=attributes
+        )
 
     def _said(self, proxy: str, event: str, **detail: float) -> None:
         self.events.take({"event": event, "proxy": proxy, **detail})

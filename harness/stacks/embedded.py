@@ -64,7 +64,7 @@ class EmbeddedDatabases:
         host, port = await self._proxy.create(name, upstream=upstream, compute=_compute(trial))
         try:
             dsn = self._server.dsn_at(host, port, driver="postgresql+asyncpg")
-            yield SleepingDatabase(dsn, name, partial(self._proxy.suspend, name))
+            yield SleepingDatabase(dsn, name, partial(self._proxy.suspend, name), partial(self._proxy.slow, name))
         finally:
             await self._proxy.remove(name)
 

@@ -37,6 +37,8 @@ class SleepingDatabase:
     proxy: str
     """The name by which events of its compute are told apart."""
     suspend: Callable[[], Awaitable[None]]
+    slow: Callable[[float], Awaitable[None]]
+    """Makes every round trip longer, by seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class RunningRealTime:
                     service=target.service,
                     load=load,
                     suspend=target.database.suspend,
+                    slow=target.database.slow,
                     rows=rows,
                     progress=progress,
                 )

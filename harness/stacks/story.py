@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import StackError
 from harness.process import Child
-from harness.scenario import Burst, Idle, Suspend, TimelinePhase, Warm
+from harness.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.stacks.base import Progress
 from harness.stacks.driving import order
 from harness.stacks.timebase import TrialRows
@@ -91,11 +91,12 @@ async def play(
     service: Child,
     load: Child,
     suspend: Callable[[], Awaitable[None]],
+    slow: Callable[[float], Awaitable[None]],
     rows: TrialRows,
     progress: Progress,
 ) -> None:
     """Play the timeline once. Raises `StackError` when the service or Locust dies meanwhile."""
-    story = _Story(trial, service, load, suspend, rows, progress)
+    story = _Story(trial, service, load, suspend, slow, rows, progress)
     async with asyncio.TaskGroup() as group:
         background = [
             group.create_task(story.read_service()),
@@ -119,6 +120,7 @@ class _Story:
         service: Child,
         load: Child,
         suspend: Callable[[], Awaitable[None]],
+        slow: Callable[[float], Awaitable[None]],
         rows: TrialRows,
         progress: Progress,
     ) -> None:
@@ -126,6 +128,7 @@ class _Story:
         self._service = service
         self._load = load
         self._suspend = suspend
+        self._slow = slow
         self._rows = rows
         self._progress = progress
         self._warmed = asyncio.Queue[dict[str, Any]]()
@@ -155,6 +158,9 @@ class _Story:
                 if not self._trial.is_control:
                     self._progress.phase(self._trial, "suspending")
                     await self._suspend()
+            case Slow(round_trip_s):
+                await self._slow(round_trip_s)
+                self._rows.event("slow", monotonic(), value_s=round_trip_s)
             case Idle(for_s):
                 self._progress.phase(self._trial, f"idle for {for_s:g} s")
                 await asyncio.sleep(for_s)

@@ -30,6 +30,7 @@ def test_defaults_are_those_of_the_reference_service() -> None:
         "DATABASE_POOL_RECYCLE": "7200",
         "DATABASE_POOL_PRE_PING": "true",
         "DATABASE_USE_LIFO": "true",
+        "DATABASE_SERVER_STATEMENT_TIMEOUT": "0",
     }
 
 

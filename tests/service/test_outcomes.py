@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -62,7 +63,7 @@ async def ask(database: Database, request: RequestName = RequestName.READ_TRACK,
     return await database.perform(request, 7, hold_s=hold_s)
 
 
-@pytest.mark.parametrize("request_name", list(RequestName))
+@pytest.mark.parametrize("request_name", [one for one in RequestName if one is not RequestName.LEAK_CONNECTION])
 async def test_every_request_is_ok_on_a_database_that_is_awake(
     postgres: PostgresServer, request_name: RequestName
 ) -> None:
@@ -75,6 +76,28 @@ async def test_every_request_is_ok_on_a_database_that_is_awake(
     assert first.connect_s > 0 == again.connect_s
     assert again.ping_s > 0 == first.ping_s
     assert again.query_s > 0
+
+
+async def test_a_leaked_connection_is_answered_for_and_never_comes_back(postgres: PostgresServer) -> None:
+    async with database(url(postgres)) as leaking:
+        first = await ask(leaking, RequestName.LEAK_CONNECTION)
+        second = await ask(leaking)
+        await leaking.close_leaked()
+        third = await ask(leaking)
+    assert [one.outcome for one in (first, second, third)] == [Outcome.OK, Outcome.POOL_TIMEOUT, Outcome.OK]
+
+
+@pytest.mark.parametrize(
+    ("client_s", "server_s", "error"), [(0.3, 0.0, "TimeoutError"), (5.0, 0.3, "QueryCanceledError")]
+)
+async def test_a_slow_query_ends_by_whichever_limit_is_shorter(
+    postgres: PostgresServer, client_s: float, server_s: float, error: str
+) -> None:
+    limits = replace(QUICK, statement_timeout_s=client_s, server_statement_timeout_s=server_s)
+    async with database(url(postgres), limits) as slow:
+        answer = await ask(slow, RequestName.SLOW_QUERY, hold_s=3.0)
+    assert (answer.outcome, answer.error) == (Outcome.STATEMENT_TIMEOUT, error)
+    assert 0.25 < answer.query_s < 1.5
 
 
 async def test_a_queue_that_runs_out_is_a_pool_timeout(postgres: PostgresServer) -> None:
