@@ -1,6 +1,7 @@
 """Starting the processes every trial in real time has: the service under test, and Locust, in one process or more."""
 
 import asyncio
+import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -18,6 +19,7 @@ LOOPBACK = "127.0.0.1"
 def running_service(dsn: str, pool: PoolConfiguration, *, log: Path) -> AbstractAsyncContextManager[Child]:
     """The service on a free port of loopback, its pool on the database at `dsn`. It says `ready` with its port."""
     environment = {"DATABASE_URL": dsn, **pool.to_environment()}
+    allow_open_files()
     return Child.running("service", [sys.executable, "-m", "harness.service"], log=log, environment=environment)
 
 
@@ -33,6 +35,7 @@ async def running_load(url: str, scenario: Scenario, *, log: Path, workers: int 
         "--only-summary",
     ]  # fmt: skip
     environment = {"COLDSTART_CLIENT_TIMEOUT_S": f"{scenario.client_timeout_s:g}"}
+    allow_open_files()
     if workers is None:
         async with Child.running("locust", [*argv, "--users", "1"], log=log, environment=environment) as only:
             yield only
@@ -71,3 +74,12 @@ async def running_load(url: str, scenario: Scenario, *, log: Path, workers: int 
 def order(burst: Burst, *, at_s: float, seed: int) -> dict[str, object]:
     """The command that makes Locust drive a burst."""
     return {"command": "start", "at_s": at_s, **Order(burst=burst, seed=seed).to_json()}
+
+
+def allow_open_files() -> None:
+    """Let this process and the children it starts open as many files as the system lets them.
+
+    A request that waits for the wake holds a socket in Locust and one in the service; the usual soft limit is 1,024.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

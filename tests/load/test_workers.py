@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -79,6 +80,17 @@ def _open_connections(worker: psutil.Process) -> int:
     return len([one for one in worker.net_connections("tcp") if one.status == psutil.CONN_ESTABLISHED]) - 1
 
 
+async def test_every_locust_may_hold_as_many_sockets_as_the_system_allows(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+    try:
+        async with driven(Server(delay_s=None), tmp_path, workers=1) as load:
+            started = [load.pid, *(worker.pid for worker in workers_of(os.getpid()))]
+            assert [resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in started] == [(hard, hard)] * 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @pytest.mark.parametrize("part", ["worker", "master"])
 async def test_a_part_that_is_killed_is_named_with_its_log(tmp_path: Path, part: str) -> None:
     before = set(psutil.Process().children(recursive=True))
@@ -149,14 +161,14 @@ def below_the_ephemeral_ports() -> int:
 class Distributed:
     """Locust's own command line over loopback: two workers, then their master."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, *mode: str) -> None:
         port = str(below_the_ephemeral_ports())
         scenario = folder / "small.py"
         scenario.write_text(SMALL)
         locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
         self.workers = [self._started([*locust, "--worker", "--master-port", port]) for _ in range(2)]
         self.master = self._started([
-            *locust, "--scenario", str(scenario), "--seed", "7", "--host", url, "--headless", "--only-summary",
+            *locust, "--scenario", str(scenario), "--seed", "7", "--host", url, *mode, "--only-summary",
             "--json", "--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port,
             "--expect-workers", "2",
         ])  # fmt: skip
@@ -182,10 +194,24 @@ class Distributed:
                 process.communicate()
 
 
-async def test_locusts_own_master_and_workers_drive_the_schedule_once(tmp_path: Path) -> None:
+# What the Locust operator for Kubernetes gives its master: docs/scaling.md.
+AS_THE_OPERATOR = (
+    "--autostart",
+    "--autoquit",
+    "1",
+    "--enable-rebalancing",
+    "--web-host",
+    "127.0.0.1",
+    "--web-port",
+    "0",
+)
+
+
+@pytest.mark.parametrize("mode", [("--headless",), AS_THE_OPERATOR], ids=["headless", "operator"])
+async def test_locusts_own_master_and_workers_drive_the_schedule_once(tmp_path: Path, mode: tuple[str, ...]) -> None:
     server = Server(delay_s=0.0)
     async with listening(server) as url:
-        with Distributed(url, tmp_path) as locust:
+        with Distributed(url, tmp_path, *mode) as locust:
             printed, log = await locust.ended()
             assert [process.returncode for process in (locust.master, *locust.workers)] == [0, 0, 0], log
     assert sorted(server.asked) == asked_by(Burst(requests=60, over_s=1), seed=7)
@@ -197,7 +223,7 @@ async def test_locusts_own_master_and_workers_drive_the_schedule_once(tmp_path: 
 async def test_a_worker_of_locusts_own_master_that_dies_ends_the_test_with_status_3(tmp_path: Path) -> None:
     server = Server(delay_s=None)
     async with listening(server) as url:
-        with Distributed(url, tmp_path) as locust:
+        with Distributed(url, tmp_path, "--headless") as locust:
             while len(server.asked) < 60:
                 await asyncio.sleep(0.05)
                 assert locust.master.poll() is None
