@@ -64,6 +64,7 @@ docs-check: $(VENV)/installed-dev ## Check that the documents agree with the cod
 bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the tables of docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.proxy_throughput
 	@$(BIN)/python -m benchmarks.load_lateness
+	@$(BIN)/python -m benchmarks.load_workers
 	@$(BIN)/python -m benchmarks.simulation_speed
 
 .PHONY: agreement agreement-versions theory

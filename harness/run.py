@@ -82,6 +82,7 @@ def execute(
         stack=chosen.name,
         versions=chosen.versions(),
         parallel=parallelism.trials,
+        workers=options.workers,
         notes=[why, parallelism.why],
         argv=list(argv),
     )

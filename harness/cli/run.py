@@ -37,6 +37,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to run.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What the arrivals and the wakes are drawn from.")
 @click.option("--parallel", type=click.IntRange(min=1), help="Trials at a time; left out, the stack decides.")
+@click.option("--workers", type=click.IntRange(min=1), help="Locust workers a trial; left out, one process drives all.")
 @click.option("--service-time", "service_time_s", type=float, metavar="SECONDS", help="Simulated only: a query's time.")
 @click.option("--connect-time", "connect_time_s", type=float, metavar="SECONDS", help="Simulated only: a connect.")
 @click.option("--calibration", type=CALIBRATION, help="Simulated only: times that coldstart calibrate measured.")
@@ -53,6 +54,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     trials = trials_of(scenario, seed=given["seed"], repeat=given["repeat"], control=given["control"])
     options = RunOptions(
         parallel=given["parallel"],
+        workers=given["workers"],
         service_time_s=given["service_time_s"],
         connect_time_s=given["connect_time_s"],
         calibration=given["calibration"],

@@ -1,27 +1,37 @@
 """Locust as a child of the harness: told what to drive on stdin, every request a record on stdout.
 
-Loaded by Locust itself, as a locustfile (`locust -f …/harness/load/child.py --headless`). The commands:
-`{"command": "start", "at_s": T, "requests": N, "over_s": S, "arrivals": "poisson", "mix": [[name, weight], …],
-"hold_s": S, "seed": N}` begins a burst at T of the monotonic clock; the end of stdin ends the process.
+Loaded by Locust itself, as a locustfile (`locust -f …/harness/load/child.py --headless`). The command:
+`{"command": "start", "at_s": T, …}` with an order (harness/order.py) begins a burst at T of the monotonic clock; the
+end of stdin ends the process. The records: `ready`, `request`, `finished`.
+
+With Locust's `--master` the same is said to this process, which says `listening` with its port first and passes
+everything on to and from its workers by Locust's own messages. A worker (`--worker`) says nothing on stdout, and is
+told nothing on stdin but to end.
 """
 
+import functools
 import json
 import os
-import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import gevent
 from gevent.fileobject import FileObject
 from gevent.queue import Queue
 from locust import events
+from locust.runners import MasterRunner, WorkerRunner
 
-from harness.arrivals import Arrival, Pattern, RequestMix, schedule
 from harness.child import emit
+from harness.load.distribution import Conductor
 from harness.load.records import row
 from harness.load.user import OpenLoopUser
+from harness.order import Order
 
 CLIENT_TIMEOUT_VARIABLE = "COLDSTART_CLIENT_TIMEOUT_S"
+ROWS = "coldstart_rows"
+BATCH_S = 0.1
+"""A worker sends its rows this often: one message a row would cost more than the request did."""
 
 _commands: "Queue[dict[str, Any]]" = Queue()
 
@@ -31,29 +41,48 @@ class ScheduledUser(OpenLoopUser):
 
     network_timeout = float(os.environ.get(CLIENT_TIMEOUT_VARIABLE, "120"))
     connection_timeout = network_timeout
-
-    def on_start(self) -> None:
-        emit({"record": "ready"})
-
-    def next_burst(self) -> tuple[float, tuple[Arrival, ...], float]:
-        command = _commands.get()
-        mix = RequestMix.of(dict(command["mix"]), hold_s=command["hold_s"])
-        arrivals = schedule(
-            requests=command["requests"],
-            over_s=command["over_s"],
-            pattern=Pattern(command["arrivals"]),
-            mix=mix,
-            seed=command["seed"],
-        )
-        return command["at_s"], arrivals, mix.hold_s
+    batches: "Batches | None" = None
+    """A worker's rows on their way to the master."""
 
     def burst_ended(self) -> None:
-        emit({"record": "finished", "at_s": time.monotonic()})
+        if self.batches is not None:
+            self.batches.send()
+        super().burst_ended()
 
 
-@events.init.add_listener
-def _listen_to_parent(**_: Any) -> None:  # noqa: ANN401 - Locust's own
-    gevent.spawn(_read_stdin)
+class Batches:
+    """A worker's rows, sent to the master several at a time."""
+
+    def __init__(self, runner: WorkerRunner) -> None:
+        self._runner = runner
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+
+    def send(self) -> None:
+        rows, self._rows = self._rows, []
+        if rows:
+            self._runner.send_message(ROWS, {"rows": rows})
+
+    def run(self) -> None:
+        while True:
+            gevent.sleep(BATCH_S)
+            self.send()
+
+
+def fatal(listener: Callable[..., None]) -> Callable[..., None]:
+    """What Locust would log, and go on without: here the parent must know, so the process ends."""
+
+    @functools.wraps(listener)
+    def guarded(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the listener's own
+        try:
+            listener(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - whatever it is, nothing may be lost silently
+            traceback.print_exc()
+            os._exit(1)
+
+    return guarded
 
 
 def _read_stdin() -> None:
@@ -63,27 +92,81 @@ def _read_stdin() -> None:
     os._exit(0)
 
 
-@events.request.add_listener
-def _record(**request: Any) -> None:  # noqa: ANN401 - Locust's own
-    try:
-        _emit_request(**request)
-    except Exception:  # noqa: BLE001 - whatever it is, nothing may be lost silently
-        # Locust would log it and go on without the request; the parent must know.
-        traceback.print_exc()
-        os._exit(1)
+# Before Locust connects to a master, which it would go on trying for minutes when the parent is gone.
+gevent.spawn(_read_stdin)
 
 
-def _emit_request(name: str, response: Any, exception: Any, context: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - Locust's own
-    answered = response is not None and bool(response.status_code)
-    record = row(
-        number=context["number"],
-        request=name,
-        arrival_s=context["arrival_s"],
-        start_s=context["start_s"],
-        end_s=context["end_s"],
-        status=response.status_code if answered else 0,
-        headers=response.headers if answered else {},
-        body=response.content or b"" if answered else b"",
-        exception=getattr(response, "error", None) or exception,
+@events.init.add_listener
+@fatal
+def _take_part(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
+    runner = environment.runner
+    if not isinstance(runner, MasterRunner):
+        OpenLoopUser.inbox.listen(runner, guard=fatal)
+    if isinstance(runner, WorkerRunner):
+        ScheduledUser.batches = batches = Batches(runner)
+        events.request.add_listener(fatal(functools.partial(_record, batches.add)))
+        gevent.spawn(fatal(batches.run))
+        return
+    events.request.add_listener(fatal(functools.partial(_record, _emit_row)))
+    runner.register_message(ROWS, fatal(_emit_rows))
+    expected = environment.parsed_options.expect_workers if isinstance(runner, MasterRunner) else 1
+
+    def ready_when_all_wait() -> None:
+        if len(conductor.waiting) == expected:
+            emit({"record": "ready"})
+
+    conductor = Conductor(
+        runner,
+        guard=fatal,
+        on_waiting=ready_when_all_wait,
+        on_finished=lambda at_s: emit({"record": "finished", "at_s": at_s}),
     )
-    emit({"record": "request", **record})
+    if isinstance(runner, MasterRunner):
+        emit({"record": "listening", "port": runner.server.port})
+    gevent.spawn(fatal(_follow_commands), conductor)
+
+
+@events.user_error.add_listener
+def _end(exception: BaseException, **_: Any) -> None:  # noqa: ANN401 - Locust's own
+    """A burst that broke off would never finish."""
+    traceback.print_exception(exception)
+    os._exit(1)
+
+
+def _follow_commands(conductor: Conductor) -> None:
+    for command in _commands:
+        conductor.begin(Order.from_json(command), at_s=command["at_s"])
+
+
+def _emit_row(row: dict[str, Any]) -> None:
+    emit({"record": "request", **row})
+
+
+def _emit_rows(msg: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
+    for one in msg.data["rows"]:
+        _emit_row(one)
+
+
+def _record(
+    deliver: Callable[[dict[str, Any]], None],
+    *,
+    name: str,
+    response: Any,  # noqa: ANN401 - Locust's own
+    exception: Any,  # noqa: ANN401 - Locust's own
+    context: dict[str, Any],
+    **_: Any,  # noqa: ANN401 - Locust's own
+) -> None:
+    answered = response is not None and bool(response.status_code)
+    deliver(
+        row(
+            number=context["number"],
+            request=name,
+            arrival_s=context["arrival_s"],
+            start_s=context["start_s"],
+            end_s=context["end_s"],
+            status=response.status_code if answered else 0,
+            headers=response.headers if answered else {},
+            body=response.content or b"" if answered else b"",
+            exception=getattr(response, "error", None) or exception,
+        )
+    )

@@ -2,37 +2,46 @@
 
 Without `--host` a whole embedded stack is brought up for it, and every start of a test is one cold start: the pool
 is warmed, the compute suspended, and the burst begins. With `--host` the burst goes to that service as it is.
+
+With `--master` the burst is shared among the workers that are connected; the options are the master's alone.
 """
 
 import json
+import logging
 import subprocess
 import sys
 import time
 from typing import Any
 
-from locust import events
-from locust.runners import MasterRunner
+import gevent
+from locust import LoadTestShape, events
+from locust.runners import WORKER_REPORT_INTERVAL, MasterRunner, WorkerRunner
 
-from harness.arrivals import Arrival
 from harness.library import load_scenario, scenario_names
+from harness.load.distribution import Conductor, connected
 from harness.load.user import OpenLoopUser
+from harness.order import Order, lead_s
 
-LEAD_S = 0.5
+NETWORK_LEAD_S = 0.4
+"""Beyond what drawing the schedule needs: an order to another host may take a while."""
+POLL_S = 0.05
+
+logger = logging.getLogger(__name__)
 
 
 class ScenarioUser(OpenLoopUser):
-    """Drives the first burst of the scenario once, then ends the test."""
+    """Drives its worker's share of the scenario's first burst."""
 
-    def next_burst(self) -> tuple[float, tuple[Arrival, ...], float]:
-        options = self.environment.parsed_options
-        burst = load_scenario(options.scenario).bursts[0]
-        start_s = _target.begin() if _target is not None else time.monotonic() + LEAD_S
-        return start_s, burst.schedule(options.seed), burst.mix.hold_s
 
-    def burst_ended(self) -> None:
-        runner = self.environment.runner
-        # From the web page a test can be started again; on the command line the burst was all there was to do.
-        runner.stop() if self.environment.web_ui else runner.quit()
+class OneUserAWorker(LoadTestShape):
+    """What Locust is to start: one user in every worker, until the burst has ended."""
+
+    def tick(self) -> tuple[int, float] | None:
+        if _burst is not None and _burst.ready():
+            return None
+        assert self.runner is not None
+        workers = len(connected(self.runner))
+        return workers, max(1, workers)
 
 
 class _Target:
@@ -68,6 +77,9 @@ class _Target:
 
 
 _target: _Target | None = None
+_conductor: Conductor | None = None
+_burst: gevent.Greenlet | None = None
+"""The burst of the test under way; one test at a time, as Locust has it."""
 
 
 @events.init_command_line_parser.add_listener
@@ -80,14 +92,61 @@ def _options(parser: Any) -> None:  # noqa: ANN401 - Locust's own
 
 
 @events.init.add_listener
-def _bring_up(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
-    global _target  # noqa: PLW0603 - one stack a process, from Locust's init to its quitting
-    options = environment.parsed_options
-    ScenarioUser.network_timeout = ScenarioUser.connection_timeout = load_scenario(options.scenario).client_timeout_s
-    if environment.host or isinstance(environment.runner, MasterRunner):
+def _take_part(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
+    global _target, _conductor  # noqa: PLW0603 - one stack a process, from Locust's init to its quitting
+    options, runner = environment.parsed_options, environment.runner
+    if not isinstance(runner, MasterRunner):
+        OpenLoopUser.inbox.listen(runner)
+    if isinstance(runner, WorkerRunner):
+        return
+    # Locust passes the master's own options to its workers as a test starts: a scenario's file is needed here only.
+    options.client_timeout_s = load_scenario(options.scenario).client_timeout_s
+    _conductor = Conductor(runner)
+    if environment.host:
         return
     _target = _Target([options.scenario, options.pool, options.wake, str(options.seed)])
     environment.host = _target.url
+
+
+@events.test_start.add_listener
+def _start(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
+    global _burst  # noqa: PLW0603 - one test at a time
+    ScenarioUser.network_timeout = ScenarioUser.connection_timeout = environment.parsed_options.client_timeout_s
+    OpenLoopUser.inbox.clear()
+    if _conductor is not None:
+        # Whoever waited did so for the test before.
+        _conductor.forget(_conductor.waiting)
+        _burst = gevent.spawn(_play, environment, _conductor)
+
+
+@events.test_stop.add_listener
+def _stop(**_: Any) -> None:  # noqa: ANN401 - Locust's own
+    global _burst  # noqa: PLW0603 - one test at a time
+    if _burst is not None:
+        _burst.kill()
+        _burst = None
+
+
+def _play(environment: Any, conductor: Conductor) -> None:  # noqa: ANN401 - Locust's own
+    """One burst, from when every worker waits for it until it is whole in Locust's statistics."""
+    options, runner = environment.parsed_options, environment.runner
+    burst = load_scenario(options.scenario).bursts[0]
+    expected = options.expect_workers if isinstance(runner, MasterRunner) else 1
+    while len(alive := connected(runner)) < expected or not alive <= conductor.waiting:
+        gevent.sleep(POLL_S)
+    conductor.forget(conductor.waiting - alive)
+    start_s = _target.begin() if _target is not None else time.monotonic() + NETWORK_LEAD_S + lead_s(burst)
+    conductor.begin(Order(burst=burst, seed=options.seed), delay_s=start_s - time.monotonic())
+    while conductor.driving:
+        if lost := conductor.driving - connected(runner):
+            logger.error("coldstart: %s went away with its share of the burst", ", ".join(sorted(lost)))
+            environment.process_exit_code = 3
+            return
+        gevent.sleep(POLL_S)
+    # Workers report now and then.
+    with gevent.Timeout(2 * WORKER_REPORT_INTERVAL, exception=False):
+        while environment.stats.total.num_requests < burst.requests:
+            gevent.sleep(POLL_S)
 
 
 @events.quit.add_listener

@@ -1,4 +1,4 @@
-"""The open-loop user: one Locust user that starts a greenlet for every scheduled arrival.
+"""The open-loop user: one Locust user a process that starts a greenlet for every scheduled arrival.
 
 Stock Locust users wait for an answer before they ask again, so a stalled database would stop the arrivals and hide
 its own failures (coordinated omission). Here the schedule alone decides when a request starts, and its latency
@@ -14,6 +14,7 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpUser
 
 from harness.arrivals import Arrival
+from harness.load.distribution import FINISHED, WAITING, Inbox
 from harness.load.records import outcome_of
 from harness.service.routes import ROUTES
 
@@ -22,28 +23,30 @@ SPIN_S = 0.0005
 
 
 class OpenLoopUser(FastHttpUser):
-    """Drives bursts: subclasses say where they come from, by `next_burst`."""
+    """Drives this process' shares of the bursts that the master begins."""
 
     abstract = True
-    fixed_count = 1
     # Never queue a request behind another one, never ask twice, never follow.
     concurrency = 1_000_000
     max_retries = 0
     max_redirects = 0
+    inbox = Inbox()
+    """One a process: whatever number of users Locust starts in it, each share is driven once."""
 
-    def next_burst(self) -> tuple[float, tuple[Arrival, ...], float]:
-        """Waits for the next burst: its start on the monotonic clock, its arrivals, and `hold_s`."""
-        raise NotImplementedError
+    def on_start(self) -> None:
+        self.environment.runner.send_message(WAITING)
 
     def burst_ended(self) -> None:
-        """Every request of the burst has ended."""
+        """Every request of the share has ended."""
+        self.environment.runner.send_message(FINISHED, {"at_s": time.monotonic()})
 
     @task
     def play(self) -> None:
-        """One burst, from its start to the end of its last request."""
-        start_s, arrivals, hold_s = self.next_burst()
+        """One share of a burst, from its start to the end of its last request."""
+        order, start_s = self.inbox.next_share()
+        hold_s = order.burst.mix.hold_s
         requests = Group()
-        for arrival in arrivals:
+        for arrival in order.arrivals():
             wait_until(start_s + arrival.at_s)
             requests.start(gevent.Greenlet(self._ask, arrival, start_s, hold_s))
         requests.join()

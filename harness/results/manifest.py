@@ -33,6 +33,8 @@ class Manifest:
     machine: dict[str, Any]
     git_commit: str | None
     started_at: str
+    workers: int | None = None
+    """Locust workers of each trial; null: one process drove the whole schedule."""
     ended_at: str | None = None
     pid: int = field(default_factory=os.getpid)
     expectations: list[dict[str, str]] = field(default_factory=list)

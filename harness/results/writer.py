@@ -32,7 +32,7 @@ class RunWriter:
         self._spools: dict[str, IO[str]] = {}
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913 - what the manifest says of a run
         cls,
         out: Path,
         *,
@@ -41,6 +41,7 @@ class RunWriter:
         stack: str,
         versions: Mapping[str, str],
         parallel: int,
+        workers: int | None = None,
         notes: Sequence[str] = (),
         argv: Sequence[str] = (),
     ) -> Self:
@@ -54,6 +55,7 @@ class RunWriter:
             scenario=scenario_to_json(scenario),
             trials=[trial_to_json(trial) for trial in trials],
             parallel=parallel,
+            workers=workers,
             notes=list(notes),
             argv=list(argv),
             versions={**_versions(ALWAYS_VERSIONED), **versions},

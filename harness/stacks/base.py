@@ -46,6 +46,8 @@ class RunOptions:
 
     parallel: int | None = None
     """Trials at a time; None: the stack decides, and says why."""
+    workers: int | None = None
+    """Locust workers of each trial, under a master; None: one Locust process drives the whole schedule."""
     service_time_s: float | None = None
     connect_time_s: float | None = None
     calibration: Path | None = None

@@ -1,41 +1,85 @@
-"""Starting the two processes every trial in real time has: the service under test, and Locust."""
+"""Starting the processes every trial in real time has: the service under test, and Locust, in one process or more."""
 
+import asyncio
+import resource
 import sys
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from harness.order import Order
 from harness.pool import PoolConfiguration
 from harness.process import Child
 from harness.scenario import Burst, Scenario
 
 LOAD = Path(__file__).parent.parent / "load" / "child.py"
+LOOPBACK = "127.0.0.1"
 
 
 def running_service(dsn: str, pool: PoolConfiguration, *, log: Path) -> AbstractAsyncContextManager[Child]:
     """The service on a free port of loopback, its pool on the database at `dsn`. It says `ready` with its port."""
     environment = {"DATABASE_URL": dsn, **pool.to_environment()}
+    allow_open_files()
     return Child.running("service", [sys.executable, "-m", "harness.service"], log=log, environment=environment)
 
 
-def running_load(url: str, scenario: Scenario, *, log: Path) -> AbstractAsyncContextManager[Child]:
-    """Locust, one process, aimed at `url` and waiting for its orders. It says `ready`."""
+@asynccontextmanager
+async def running_load(url: str, scenario: Scenario, *, log: Path, workers: int | None = None) -> AsyncIterator[Child]:
+    """Locust, aimed at `url` and waiting for its orders: one process, or a master with `workers`. It says `ready`.
+
+    With workers it is the master that is yielded, and that everything is said to. A worker that dies ends the body
+    with a `StackError` (in a group) that names it; the log of `…locust.log` is then `…locust.worker-0.log`.
+    """
     argv = [
-        sys.executable, "-m", "locust", "-f", str(LOAD), "--headless", "--users", "1", "--host", url,
-        "--skip-log-setup", "--only-summary",
+        sys.executable, "-m", "locust", "-f", str(LOAD), "--headless", "--host", url, "--skip-log-setup",
+        "--only-summary",
     ]  # fmt: skip
     environment = {"COLDSTART_CLIENT_TIMEOUT_S": f"{scenario.client_timeout_s:g}"}
-    return Child.running("locust", argv, log=log, environment=environment)
+    allow_open_files()
+    if workers is None:
+        async with Child.running("locust", [*argv, "--users", "1"], log=log, environment=environment) as only:
+            yield only
+        return
+    # Port 0: the kernel chooses one that is free, and the master says which. Its workers are started with it.
+    as_master = [
+        *argv, "--master", "--master-bind-host", LOOPBACK, "--master-bind-port", "0",
+        "--expect-workers", str(workers), "--users", str(workers), "--spawn-rate", str(workers),
+    ]  # fmt: skip
+    async with AsyncExitStack() as stack:
+        master = await stack.enter_async_context(
+            Child.running("locust master", as_master, log=log, environment=environment)
+        )
+        port = (await master.next_record("listening"))["port"]
+        as_worker = [*argv, "--worker", "--master-host", LOOPBACK, "--master-port", str(port)]
+        started = [
+            await stack.enter_async_context(
+                Child.running(
+                    f"locust worker {index}",
+                    as_worker,
+                    log=log.with_suffix(f".worker-{index}.log"),
+                    environment=environment,
+                )
+            )
+            for index in range(workers)
+        ]
+        async with asyncio.TaskGroup() as group:
+            watching = [group.create_task(worker.watch()) for worker in started]
+            try:
+                yield master
+            finally:
+                for task in watching:
+                    task.cancel()
 
 
 def order(burst: Burst, *, at_s: float, seed: int) -> dict[str, object]:
     """The command that makes Locust drive a burst."""
-    return {
-        "command": "start",
-        "at_s": at_s,
-        "requests": burst.requests,
-        "over_s": burst.over_s,
-        "arrivals": str(burst.arrivals),
-        "mix": [[name.value, weight] for name, weight in burst.mix.weights],
-        "hold_s": burst.mix.hold_s,
-        "seed": seed,
-    }
+    return {"command": "start", "at_s": at_s, **Order(burst=burst, seed=seed).to_json()}
+
+
+def allow_open_files() -> None:
+    """Let this process and the children it starts open as many files as the system lets them.
+
+    A request that waits for the wake holds a socket in Locust and one in the service; the usual soft limit is 1,024.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

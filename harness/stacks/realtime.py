@@ -23,7 +23,7 @@ from harness.trial import Trial
 
 RELEASE_BUDGET = 160
 """Requests that may be released at the same moment, a core: more, and the wake would show this machine's own queue."""
-TRIALS_A_CORE = 3
+LOCUSTS_A_CORE = 3
 RESERVED_CONNECTIONS = 20
 """For the catalogue, ghosts of trials that end, and PostgreSQL's own reserve."""
 
@@ -81,9 +81,11 @@ class RealTimeStack:
         cores = os.cpu_count() or 1
         released = max(1, *(_released_at_once(trial) for trial in trials))
         fitting = max(1, cores * RELEASE_BUDGET * 4 // released)
-        at_a_time = min(len(trials), fitting, cores * TRIALS_A_CORE)
+        locusts = 1 if options.workers is None else options.workers + 1
+        at_a_time = min(len(trials), fitting, max(1, cores * LOCUSTS_A_CORE // locusts))
+        each = "" if options.workers is None else f"each trial has {locusts} Locust processes, "
         why = (
-            f"{cores} cores, and a wake releases about {released} requests a trial; "
+            f"{cores} cores, {each}and a wake releases about {released} requests a trial; "
             f"trials begin one after the other, so that their wakes do not meet"
         )
         return Parallelism(at_a_time, why)
@@ -115,7 +117,9 @@ class RunningRealTime:
             async with self._starting:
                 target = await stack.enter_async_context(self.target(trial))
                 load = await stack.enter_async_context(
-                    running_load(target.url, trial.scenario, log=self._log(trial, "locust"))
+                    running_load(
+                        target.url, trial.scenario, log=self._log(trial, "locust"), workers=self._options.workers
+                    )
                 )
                 await load.next_record("ready")
             with self._databases.events.of(target.database.proxy, rows):

@@ -15,13 +15,13 @@ from typing import Any
 from harness.child import commands, emit
 from harness.errors import StackError, UserError
 from harness.library import load_scenario
+from harness.order import lead_s
 from harness.pool import PoolConfiguration
 from harness.process import Child
 from harness.scenario import Idle, Suspend, Warm
 from harness.stacks.base import RunOptions
 from harness.stacks.embedded import EmbeddedStack
 from harness.stacks.realtime import Target
-from harness.stacks.story import LEAD_S
 from harness.trial import Trial
 
 
@@ -37,7 +37,7 @@ async def serve(trial: Trial, logs: Path) -> None:
         async for command in commands():
             if command["command"] == "begin":
                 await _begin(trial, target, warmed)
-                emit({"record": "begin", "at_s": monotonic() + LEAD_S})
+                emit({"record": "begin", "at_s": monotonic() + lead_s(trial.scenario.bursts[0])})
         reading.cancel()
 
 

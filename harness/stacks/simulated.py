@@ -12,6 +12,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from multiprocessing import get_context
 
+from harness.errors import UserError
 from harness.simulation.calibration import Calibration
 from harness.simulation.times import Times, given
 from harness.simulation.trial import Simulated, simulate
@@ -30,6 +31,8 @@ class SimulatedStack:
 
     def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
         """Raises `UserError` for what the story can't mean."""
+        if options.workers is not None:
+            raise UserError("--workers belongs to the stacks in real time: here is no Locust", where="stack simulated")
         check_warm(trials)
         _times(options)
 

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 from harness.errors import StackError
+from harness.order import lead_s
 from harness.process import Child
 from harness.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.stacks.base import Progress
@@ -14,8 +15,6 @@ from harness.stacks.driving import order
 from harness.stacks.timebase import TrialRows
 from harness.trial import Trial
 
-LEAD_S = 0.1
-"""A burst starts this long after its order, so that the order is there in time."""
 SETTLE_S = 0.25
 """After the last answer: what the pool does with its connections is recorded too."""
 PATIENCE_S = 30.0
@@ -176,14 +175,14 @@ class _Story:
         self._rows.event("warmed", record["at_s"], connections=record["connections"])
 
     async def _burst(self, burst: Burst) -> None:
-        start_s = monotonic() + LEAD_S
+        start_s = monotonic() + lead_s(burst)
         seed = self._trial.burst_seed(self._bursts)
         self._bursts += 1
         await self._load.send(order(burst, at_s=start_s, seed=seed))
         self._rows.burst_starts(start_s)
         self._rows.event("burst_started", start_s)
         self._progress.phase(self._trial, "burst")
-        limit_s = LEAD_S + burst.over_s + self._trial.scenario.client_timeout_s + PATIENCE_S
+        limit_s = lead_s(burst) + burst.over_s + self._trial.scenario.client_timeout_s + PATIENCE_S
         with suppress(TimeoutError):
             ended = await asyncio.wait_for(self._finished.get(), limit_s)
             self._rows.event("burst_ended", ended["at_s"])

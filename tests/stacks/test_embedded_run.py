@@ -14,7 +14,11 @@ import psutil
 import pytest
 
 from harness.analysis import load
+from harness.library import load_scenario
 from harness.results import find_run
+from harness.stacks.base import RunOptions
+from harness.stacks.embedded import EmbeddedStack
+from harness.trial import trials_of
 
 RUN = [sys.executable, "-m", "harness", "run", "cold_burst", "--stack", "embedded", "--no-charts"]
 SMALL = ["--pool", "2+1", "--wake", "1.5", "--requests", "40", "--over", "2"]
@@ -67,6 +71,28 @@ def test_every_pool_meets_the_same_arrivals_in_every_run(tmp_path: Path) -> None
     assert all(one == arrivals[0] for one in arrivals)
 
 
+@pytest.mark.quiet
+def test_two_workers_meet_the_pool_with_the_arrivals_of_one_process(tmp_path: Path) -> None:
+    runs = [document(tmp_path, *SMALL, "--no-control", *more) for more in ([], ["--workers", "2"])]
+    alone, shared = [load(run["folder"]) for run in runs]
+    columns = ["number", "request", "arrival_s"]
+    of_alone, of_shared = (run.requests.sort_values("number")[columns].round(6) for run in (alone, shared))
+    assert of_alone.to_numpy().tolist() == of_shared.to_numpy().tolist()
+    assert [run["trials"][0]["outcomes"] for run in runs] == [{"ok": 40}, {"ok": 40}]
+    assert runs[1]["trials"][0]["kept_schedule"]
+    assert (alone.manifest.workers, shared.manifest.workers) == (None, 2)
+
+
+def test_fewer_trials_run_beside_each_other_when_each_has_workers() -> None:
+    trials = trials_of(load_scenario("cold_burst").asked_differently(requests=20), seed=1, repeat=3)
+    stack = EmbeddedStack()
+    alone, shared, many = (stack.parallelism(trials, RunOptions(workers=workers)) for workers in (None, 2, 500))
+    assert shared.trials == max(1, alone.trials // 3)
+    assert "each trial has 3 Locust processes" in shared.why
+    assert many.trials == 1
+    assert stack.parallelism(trials, RunOptions(workers=2, parallel=4)).trials == 4
+
+
 def test_a_connection_timeout_below_the_wake_loses_whoever_was_connecting(tmp_path: Path) -> None:
     (trial,) = document(tmp_path, *SMALL, "--no-control", "--set", "connection_timeout=0.5")["trials"]
     assert trial["outcomes"]["connect_timeout"] >= 3
@@ -108,9 +134,11 @@ def named(pid: int, word: str) -> list[psutil.Process]:
 
 
 @contextmanager
-def under_way(out: Path) -> Iterator[tuple["subprocess.Popen[str]", list[psutil.Process]]]:
+def under_way(out: Path, *more: str) -> Iterator[tuple["subprocess.Popen[str]", list[psutil.Process]]]:
     """A run in the middle of its burst, and all of its processes."""
-    run = subprocess.Popen([*RUN, *LONG, "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        [*RUN, *LONG, *more, "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         deadline = time.monotonic() + 60
         while not any("burst_started" in path.read_text() for path in out.glob("*/events.jsonl")):
@@ -136,11 +164,14 @@ def nothing_is_left(processes: list[psutil.Process]) -> None:
     assert not alive
 
 
-@pytest.mark.parametrize("part", ["harness.service", "locust", "harness.proxy", "bin/postgres", "postgres.supervisor"])
+@pytest.mark.parametrize(
+    "part",
+    ["harness.service", "locust", "harness.proxy", "bin/postgres", "postgres.supervisor", "--master ", "--worker"],
+)
 def test_a_part_that_is_killed_ends_the_run_with_status_3_and_keeps_what_was_measured(
     tmp_path: Path, part: str
 ) -> None:
-    with under_way(tmp_path) as (run, processes):
+    with under_way(tmp_path, *(["--workers", "2"] if part.startswith("--") else [])) as (run, processes):
         named(run.pid, part)[0].send_signal(signal.SIGKILL)
         _, stderr = run.communicate(timeout=30)
         assert run.returncode == 3
@@ -168,8 +199,9 @@ def test_a_run_that_is_stopped_keeps_what_was_measured_marked_aborted(tmp_path: 
     assert len(kept.pool) > 0
 
 
-def test_kill_9_of_the_run_leaves_no_process_and_loses_no_row(tmp_path: Path) -> None:
-    with under_way(tmp_path) as (run, processes):
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]], ids=["alone", "workers"])
+def test_kill_9_of_the_run_leaves_no_process_and_loses_no_row(tmp_path: Path, more: list[str]) -> None:
+    with under_way(tmp_path, *more) as (run, processes):
         run.send_signal(signal.SIGKILL)
         run.wait()
         nothing_is_left(processes)
