@@ -67,6 +67,12 @@ EVENT_NAMES: dict[str, str] = {
     "first_released": "The first held connection went on; value_s: how long after the planned wake",
     "last_released": "The last held connection went on; value_s: how long after the planned wake",
     "burst_ended": "The last request of a burst had ended",
+    "listener_connected": "The queue listener has its connection; value_s: how long that took",
+    "listener_connect_failed": "It could not connect; value_s: how long it tried; detail: the error, which attempt",
+    "listener_heartbeat_failed": "Its heartbeat failed; detail: the error",
+    "listener_disconnected": "It dropped its connection",
+    "listener_reconnecting": "It connects again; value_s: after how long a wait",
+    "listener_notified": "It heard a notification; detail: the payload",
     "process_died": "A process of the stack ended unasked; detail: which",
     "aborted": "The run was stopped before its end",
 }

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeAlias
 from harness.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule
 from harness.errors import UserError
 from harness.expectation import Statement, at_least, at_most, none
+from harness.listener import QueueListener
 from harness.pool import PoolConfiguration, after_change, before_change
 from harness.retry import Retry
 from harness.wake import WakeProfile
@@ -16,6 +17,7 @@ from harness.wake import WakeProfile
 __all__ = [
     "Burst",
     "Idle",
+    "QueueListener",
     "RealTime",
     "Retry",
     "Scenario",
@@ -145,6 +147,8 @@ class Scenario:
     expect: Mapping[PoolConfiguration | str, Statement | tuple[Statement, ...]] | None = None
     client_timeout_s: float = 120.0
     """How long a client waits for its answer before it gives up."""
+    listener: QueueListener | None = None
+    """Background work of the service, beside the pool."""
     retry: Retry | None = None
     """What clients do when an answer is a failure; None: nothing."""
     service_time_s: float | None = None
@@ -254,7 +258,7 @@ class Scenario:
 
 
 VARYING = frozenset({
-    "client_timeout_s", "connect_time_s", "retry", "service_time_s", "timeline",
+    "client_timeout_s", "connect_time_s", "listener", "retry", "service_time_s", "timeline",
 })  # fmt: skip
 """The fields that a variant may change: those of the story, not those that the pools or the wakes are."""
 

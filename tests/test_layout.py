@@ -10,8 +10,8 @@ import pytest
 HARNESS = Path(__file__).parent.parent / "harness"
 
 NOUNS = {
-    "arrivals", "columns", "compute", "errors", "expectation", "order", "outcomes", "pool", "protocol", "retry",
-    "scenario", "summary", "trial", "wake",
+    "arrivals", "columns", "compute", "errors", "expectation", "listener", "order", "outcomes", "pool", "protocol",
+    "retry", "scenario", "summary", "trial", "wake",
 }  # fmt: skip
 # Each place may import the nouns, itself, and the places named here.
 PLACES: dict[str, set[str]] = {

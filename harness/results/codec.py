@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.arrivals import RequestMix, RequestName
 from harness.compute import ErrorResponse, OnSuspend, WhileWaking
+from harness.listener import QueueListener
 from harness.pool import PoolConfiguration
 from harness.retry import Retry
 from harness.scenario import VARYING, Burst, Idle, Scenario, Slow, Suspend, TimelinePhase, Variant, Warm
@@ -26,6 +27,7 @@ def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
         "wakes": [wake_to_json(wake) for wake in scenario.wakes],
         "pools": [pool.to_json() for pool in scenario.pool_configurations],
         "timeline": [_named(PHASES, phase) for phase in scenario.timeline],
+        "listener": None if scenario.listener is None else asdict(scenario.listener),
         "retry": None if scenario.retry is None else asdict(scenario.retry),
         "service_time_s": scenario.service_time_s,
         "connect_time_s": scenario.connect_time_s,
@@ -45,6 +47,7 @@ def scenario_from_json(document: Mapping[str, Any]) -> Scenario:
         wake=tuple(wake_from_json(wake) for wake in document["wakes"]),
         pools=tuple(PoolConfiguration.from_json(pool) for pool in document["pools"]),
         timeline=tuple(_phase(phase) for phase in document["timeline"]),
+        listener=None if document["listener"] is None else QueueListener(**document["listener"]),
         retry=None if document["retry"] is None else Retry(**document["retry"]),
         service_time_s=document["service_time_s"],
         connect_time_s=document["connect_time_s"],

@@ -10,15 +10,18 @@ import gc
 import os
 import socket
 import sys
+from typing import Any
 
 import uvicorn
 
 from harness.child import commands, emit
 from harness.errors import UserError
+from harness.listener import QueueListener
 from harness.pool import PoolConfiguration
 from harness.service.app import create_app
 from harness.service.database import create_engine
 from harness.service.observation import PoolSample
+from harness.service.queue_listener import ListenerAtWork
 from harness.service.requests import Database
 from harness.service.sampling import Timeline
 
@@ -44,17 +47,29 @@ async def serve() -> None:
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 - serve() without its signal handlers
     sampling = asyncio.create_task(timeline.run())
+    listener = _listener()
     gc.freeze()
     emit({"record": "ready", "port": listening.getsockname()[1]})
     async for command in commands():
         if command["command"] == "warm":
             await _warm(database, command["connections"])
     # Nobody waits for the answers any more, and a pool full of hanging connections would take its time.
-    sampling.cancel()
-    serving.cancel()
-    for task in (sampling, serving):
+    for task in (sampling, serving, *([listener] if listener is not None else [])):
+        task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _listener() -> asyncio.Task[None] | None:
+    """The queue listener, where the environment asks for one; every event of it is a record."""
+    settings = QueueListener.from_environment(os.environ)
+    if settings is None:
+        return None
+
+    def said(event: str, **detail: Any) -> None:  # noqa: ANN401 - JSON
+        emit({"record": "listener", "event": event, **detail})
+
+    return asyncio.create_task(ListenerAtWork(os.environ["DATABASE_URL"], settings, said=said).run())
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -98,6 +98,8 @@ class Database:
 
     async def warm(self, connections: int) -> None:
         """Open `connections` connections at once, use each, and give all of them back."""
+        if not connections:
+            return
         together = asyncio.Barrier(connections)
 
         async def use_one() -> None:
@@ -105,10 +107,9 @@ class Database:
                 await connection.execute(text("SELECT 1"))
                 await together.wait()
 
-        if connections:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(connections):
-                    group.create_task(use_one())
+        async with asyncio.TaskGroup() as group:
+            for _ in range(connections):
+                group.create_task(use_one())
 
 
 async def read_track(database: Database, track: int, _hold_s: float) -> Any:  # noqa: ANN401 - JSON

@@ -5,6 +5,7 @@ is what production runs.
 """
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any
@@ -14,6 +15,7 @@ from harness.outcomes import Outcome
 from harness.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.service.database import create_engine
 from harness.service.observation import PoolSample, PoolWatch
+from harness.service.queue_listener import ListenerAtWork
 from harness.service.requests import Answer, Database
 from harness.service.sampling import Timeline
 from harness.simulation.backend import SimulatedPostgres
@@ -67,17 +69,32 @@ class _Story:
 
     async def play(self) -> Simulated:
         sampling = self._loop.create_task(self._samples.run()) if self._samples is not None else None
+        listening = await self._listener()
         for phase in self._trial.scenario.timeline:
             await self._play(phase)
         await asyncio.sleep(SETTLE_S)
-        if sampling is not None:
-            sampling.cancel()
+        for task in (sampling, listening):
+            if task is not None:
+                task.cancel()
         self._released()
         self._move_to_the_burst()
         await self._database.close_leaked()
         self._network.sever()
         await asyncio.sleep(0)
         return self._rows
+
+    async def _listener(self) -> asyncio.Task[None] | None:
+        """The queue listener, connected, where the story has one."""
+        settings = self._trial.scenario.listener
+        if settings is None:
+            return None
+        at_work = ListenerAtWork(URL, settings, said=self._listener_said)
+        running = self._loop.create_task(at_work.run())
+        await at_work.connected.wait()
+        return running
+
+    def _listener_said(self, event: str, *, at_s: float, value_s: float | None, **detail: Any) -> None:  # noqa: ANN401 - JSON
+        self._event(event, at_s=at_s, value_s=value_s, detail=json.dumps(detail, sort_keys=True) if detail else None)
 
     def _database_server(self, times: Times) -> SimulatedPostgres:
         trial = self._trial

@@ -8,17 +8,19 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from harness.order import Order
-from harness.pool import PoolConfiguration
 from harness.process import Child
 from harness.scenario import Burst, Scenario
+from harness.trial import Trial
 
 LOAD = Path(__file__).parent.parent / "load" / "child.py"
 LOOPBACK = "127.0.0.1"
 
 
-def running_service(dsn: str, pool: PoolConfiguration, *, log: Path) -> AbstractAsyncContextManager[Child]:
+def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContextManager[Child]:
     """The service on a free port of loopback, its pool on the database at `dsn`. It says `ready` with its port."""
-    environment = {"DATABASE_URL": dsn, **pool.to_environment()}
+    environment = {"DATABASE_URL": dsn, **trial.pool.to_environment()}
+    if trial.scenario.listener is not None:
+        environment |= trial.scenario.listener.to_environment()
     allow_open_files()
     return Child.running("service", [sys.executable, "-m", "harness.service"], log=log, environment=environment)
 

@@ -138,7 +138,7 @@ class RunningRealTime:
         """What a load generator is aimed at: a service whose pool reaches the database through the trial's compute."""
         async with (
             self._databases.database(trial) as database,
-            running_service(database.dsn, trial.pool, log=self._log(trial, "service")) as service,
+            running_service(database.dsn, trial, log=self._log(trial, "service")) as service,
         ):
             listening = (await service.next_record("ready"))["port"]
             yield Target(f"http://127.0.0.1:{listening}", service, database)

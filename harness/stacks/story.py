@@ -103,6 +103,7 @@ async def play(
             group.create_task(service.watch()),
             group.create_task(load.watch()),
         ]
+        await story.listener()
         for phase in trial.scenario.timeline:
             await story.phase(phase)
         await asyncio.sleep(SETTLE_S)
@@ -132,14 +133,33 @@ class _Story:
         self._progress = progress
         self._warmed = asyncio.Queue[dict[str, Any]]()
         self._finished = asyncio.Queue[dict[str, Any]]()
+        self._listening = asyncio.Queue[dict[str, Any]]()
         self._bursts = 0
 
     async def read_service(self) -> None:
         async for record in self._service.records():
             if record["record"] == "pool":
                 self._rows.pool(record)
+            elif record["record"] == "listener":
+                self._listener_said(record)
             else:
                 self._warmed.put_nowait(record)
+
+    def _listener_said(self, record: dict[str, Any]) -> None:
+        said = {name: value for name, value in record.items() if name != "record"}
+        self._rows.event(said.pop("event"), said.pop("at_s"), value_s=said.pop("value_s"), **said)
+        if record["event"] in ("listener_connected", "listener_connect_failed"):
+            self._listening.put_nowait(record)
+
+    async def listener(self) -> None:
+        """Wait for the queue listener, where the story has one."""
+        if self._trial.scenario.listener is None:
+            return
+        record = await self._listening.get()
+        if record["event"] != "listener_connected":
+            raise StackError(
+                "service", f"its queue listener could not connect: {record['error']}", log=self._service.log
+            )
 
     async def read_load(self) -> None:
         async for record in self._load.records():
