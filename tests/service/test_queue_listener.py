@@ -57,5 +57,5 @@ async def test_nobody_there_is_said_with_every_attempt() -> None:
             await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.wait([running])
-    assert waits[:3] == pytest.approx([0.05, 0.1, 0.2])
+    assert waits[:3] == pytest.approx([0.1, 0.2, 0.4])
     assert not at_work.connected.is_set()
