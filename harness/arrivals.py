@@ -4,7 +4,7 @@ Every pool configuration of a run meets the same arrivals, so their results can 
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -18,6 +18,8 @@ class Pattern(StrEnum):
     POISSON = "poisson"
     EVEN = "even"
     AT_ONCE = "at_once"
+    GIVEN = "given"
+    """At moments that the story names."""
 
 
 class RequestName(StrEnum):
@@ -71,18 +73,21 @@ BROWSING = RequestMix.of({"read_track": 6, "list_tracks": 3, "write_play": 1})
 """Light traffic of a music catalogue: mostly reads, each a few milliseconds of database time."""
 
 
-def schedule(*, requests: int, over_s: float, pattern: Pattern, mix: RequestMix, seed: int) -> tuple[Arrival, ...]:
+def schedule(
+    *, requests: int, over_s: float, pattern: Pattern, mix: RequestMix, seed: int, given_s: Sequence[float] = ()
+) -> tuple[Arrival, ...]:
     """The arrivals of one burst, in order of time.
 
     `poisson` places exactly `requests` arrivals as a Poisson process does given its count: independently and
     uniformly over `over_s` seconds. `even` spaces them equally, beginning at 0. `at_once` puts all of them at 0.
+    `given` takes the moments in `given_s`.
     The requests' names and keys come from a stream of their own, so they do not depend on the pattern.
     """
     if requests < 1:
         raise UserError(f"requests must be at least 1, got {requests}", where="burst")
-    if over_s < 0 or (over_s == 0 and pattern is not Pattern.AT_ONCE):
+    if over_s < 0 or (over_s == 0 and pattern not in (Pattern.AT_ONCE, Pattern.GIVEN)):
         raise UserError(f"over must be positive, got {over_s:g} s", where="burst")
-    times = _times(requests, over_s, pattern, random.Random(f"arrivals/{seed}"))
+    times = list(given_s) if pattern is Pattern.GIVEN else _times(requests, over_s, pattern, seed)
     draw = random.Random(f"requests/{seed}")
     names = [name for name, _ in mix.weights]
     cumulative = list(accumulate(weight for _, weight in mix.weights))
@@ -92,13 +97,14 @@ def schedule(*, requests: int, over_s: float, pattern: Pattern, mix: RequestMix,
     )
 
 
-def _times(requests: int, over_s: float, pattern: Pattern, draw: random.Random) -> list[float]:
+def _times(requests: int, over_s: float, pattern: Pattern, seed: int) -> list[float]:
+    draw = random.Random(f"arrivals/{seed}")
     match pattern:
         case Pattern.POISSON:
             return sorted(draw.random() * over_s for _ in range(requests))
         case Pattern.EVEN:
             return [over_s * number / requests for number in range(requests)]
-        case Pattern.AT_ONCE:
+        case _:
             return [0.0] * requests
 
 

@@ -36,6 +36,8 @@ REQUESTS: tuple[Column, ...] = (
     Column("connect_s", "float", "Time spent making a new connection", nullable=True),
     Column("ping_s", "float", "Time spent in the pre-ping", nullable=True),
     Column("query_s", "float", "Time spent in statements", nullable=True),
+    Column("idle_s", "float", "How long its connection had been idle in the pool; empty: a new one", nullable=True),
+    Column("attempts", "int", "How often the client asked; the row is its last try's", nullable=True),
 )
 
 POOL: tuple[Column, ...] = (

@@ -87,6 +87,29 @@ def latency_at_most(limit_s: float) -> Statement:
     return Statement(f"no request takes longer than {limit_s:g} s", lambda summary: summary.latency_s["max"] <= limit_s)
 
 
+def latency_p95_at_most(limit_s: float) -> Statement:
+    """Nineteen requests in twenty take no longer than this."""
+    return Statement(f"p95 at most {limit_s:g} s", lambda summary: summary.latency_s["p95"] <= limit_s)
+
+
+def hang(count: int, *, longer_than_s: float) -> Statement:
+    """At least this many requests take longer than this, whatever becomes of them."""
+    return Statement(
+        f"at least {count} requests take longer than {longer_than_s:g} s",
+        lambda summary: summary.longer_than(longer_than_s) >= count,
+    )
+
+
+def error(name: str, *, count: int = 1) -> Statement:
+    """At least this many requests fail with an exception of this name."""
+    return Statement(f"at least {count} {name}", lambda summary: summary.errors.get(name, 0) >= count)
+
+
+def that(text: str, holds: Callable[["TrialSummary"], bool]) -> Statement:
+    """Anything else that can be said of a trial's numbers, in words and as a check."""
+    return Statement(text, holds)
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """One statement about one pool configuration, and what the run made of it."""

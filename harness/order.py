@@ -1,10 +1,11 @@
 """What a load generator is told to drive: a burst, its seed, and which share of its arrivals is its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from harness.arrivals import Arrival, RequestMix, share
+from harness.retry import Retry
 from harness.scenario import Burst
 
 LEAD_S = 0.1
@@ -20,6 +21,12 @@ class Order:
     seed: int
     index: int = 0
     count: int = 1
+    retry: Retry | None = None
+    """What clients do about a failure."""
+
+    def waits_s(self, number: int) -> list[float]:
+        """The waits before each retry of a request; none: it is asked once."""
+        return [] if self.retry is None else self.retry.waits_s(self.seed, number)
 
     def arrivals(self) -> tuple[Arrival, ...]:
         """The arrivals to drive: those of the whole schedule whose number modulo `count` is `index`."""
@@ -36,17 +43,31 @@ class Order:
             "arrivals": str(self.burst.arrivals),
             "mix": [[name.value, weight] for name, weight in self.burst.mix.weights],
             "hold_s": self.burst.mix.hold_s,
+            "given_s": list(self.burst.given_s),
             "seed": self.seed,
             "index": self.index,
             "count": self.count,
+            "retry": None if self.retry is None else asdict(self.retry),
         }
 
     @classmethod
     def from_json(cls, order: Mapping[str, Any]) -> Self:
         """Reads what `to_json` wrote, and ignores what else is there."""
         mix = RequestMix.of(dict(order["mix"]), hold_s=order["hold_s"])
-        burst = Burst(requests=order["requests"], over_s=order["over_s"], arrivals=order["arrivals"], mix=mix)
-        return cls(burst=burst, seed=order["seed"], index=order["index"], count=order["count"])
+        burst = Burst(
+            requests=order["requests"],
+            over_s=order["over_s"],
+            arrivals=order["arrivals"],
+            mix=mix,
+            given_s=tuple(order["given_s"]),
+        )
+        return cls(
+            burst=burst,
+            seed=order["seed"],
+            index=order["index"],
+            count=order["count"],
+            retry=None if order["retry"] is None else Retry(**order["retry"]),
+        )
 
 
 def lead_s(burst: Burst) -> float:

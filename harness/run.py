@@ -58,7 +58,7 @@ def execute(
     scenario: Scenario,
     trials: Sequence[Trial],
     *,
-    stack: str,
+    stack: "str | tuple[Stack, str]",
     options: RunOptions,
     progress: Progress,
     out: Path | None = None,
@@ -67,10 +67,11 @@ def execute(
 ) -> FinishedRun:
     """Run the trials on a stack and record them under `out`; Ctrl-C keeps what was measured, as `aborted`.
 
-    Raises `UserError` before anything starts when the stack can't do what is asked, and `StackError` when a part of
-    it dies; what was measured until then is kept in the run's folder, with the status `failed`.
+    `stack` is a name, or what `choose` answered for one. Raises `UserError` before anything starts when the stack
+    can't do what is asked, and `StackError` when a part of it dies; what was measured until then is kept in the run's
+    folder, with the status `failed`.
     """
-    chosen, why = choose(stack)
+    chosen, why = choose(stack) if isinstance(stack, str) else stack
     chosen.check(trials, options)
     parallelism = chosen.parallelism(trials, options)
     progress.say(why)

@@ -8,7 +8,17 @@ from typing import Any, Self, TypeAlias
 
 from harness.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule
 from harness.errors import UserError
-from harness.expectation import Statement, at_least, at_most, none
+from harness.expectation import (
+    Statement,
+    at_least,
+    at_most,
+    error,
+    hang,
+    latency_at_most,
+    latency_p95_at_most,
+    none,
+    that,
+)
 from harness.listener import QueueListener
 from harness.pool import PoolConfiguration, after_change, before_change
 from harness.retry import Retry
@@ -29,8 +39,13 @@ __all__ = [
     "at_least",
     "at_most",
     "before_change",
+    "error",
+    "hang",
+    "latency_at_most",
+    "latency_p95_at_most",
     "none",
     "pool",
+    "that",
 ]
 
 
@@ -69,19 +84,35 @@ class Burst:
     over_s: float
     arrivals: str = Pattern.POISSON
     mix: RequestMix = BROWSING
+    given_s: tuple[float, ...] = ()
+    """With the pattern `given`: when each request arrives, in seconds from the burst's start, in order."""
+
+    @classmethod
+    def at(cls, *given_s: float, mix: RequestMix = BROWSING) -> Self:
+        """Requests at these moments."""
+        return cls(len(given_s), max(given_s, default=0.0), Pattern.GIVEN, mix, tuple(float(one) for one in given_s))
 
     def __post_init__(self) -> None:
+        if (self.arrivals == Pattern.GIVEN) != bool(self.given_s) or list(self.given_s) != sorted(self.given_s):
+            raise UserError("the pattern `given` needs its moments, in order", where="burst")
+        if self.given_s and (len(self.given_s) != self.requests or self.given_s[0] < 0):
+            raise UserError(f"{self.requests} requests need as many moments, 0 or later", where="burst")
         if self.arrivals not in set(Pattern):
             raise UserError(f"no arrival pattern {self.arrivals!r}", where="burst", allowed=", ".join(Pattern))
         if self.requests < 1:
             raise UserError(f"requests must be at least 1, got {self.requests}", where="burst")
-        if self.over_s < 0 or (self.over_s == 0 and self.arrivals != Pattern.AT_ONCE):
+        if self.over_s < 0 or (self.over_s == 0 and self.arrivals not in (Pattern.AT_ONCE, Pattern.GIVEN)):
             raise UserError(f"over must be positive, got {self.over_s:g} s", where="burst")
 
     def schedule(self, seed: int) -> tuple[Arrival, ...]:
         """The arrivals of this burst, from the seed alone."""
         return schedule(
-            requests=self.requests, over_s=self.over_s, pattern=Pattern(self.arrivals), mix=self.mix, seed=seed
+            requests=self.requests,
+            over_s=self.over_s,
+            pattern=Pattern(self.arrivals),
+            mix=self.mix,
+            seed=seed,
+            given_s=self.given_s,
         )
 
 
@@ -95,6 +126,8 @@ class Slow:
         if not 0 <= self.round_trip_s < math.inf:
             raise UserError(f"round_trip_s must be 0 or positive, got {self.round_trip_s:g}", where="slow")
 
+
+ALERT_SUSTAINED_S = 1.0
 
 TimelinePhase: TypeAlias = Warm | Suspend | Idle | Slow | Burst
 
@@ -151,6 +184,10 @@ class Scenario:
     """Background work of the service, beside the pool."""
     retry: Retry | None = None
     """What clients do when an answer is a failure; None: nothing."""
+    control: bool = True
+    """Whether the same arrivals are also played with the compute awake."""
+    alert_sustained_s: float = ALERT_SUSTAINED_S
+    """How long checked_out / pool_size must be above 80 % for an alert."""
     service_time_s: float | None = None
     """What a statement takes in the simulated database, unless it is given or calibrated."""
     connect_time_s: float | None = None
@@ -248,6 +285,9 @@ class Scenario:
 
         def changed_phase(phase: TimelinePhase) -> TimelinePhase:
             if isinstance(phase, Burst):
+                if changes and phase.given_s:
+                    # Other numbers have no moments: they come as a Poisson process does.
+                    phase = replace(phase, given_s=(), arrivals=Pattern.POISSON)
                 return replace(phase, **changes)  # type: ignore[arg-type]  # names and types are Burst's own
             return Warm(warm) if isinstance(phase, Warm) and warm is not None else phase
 

@@ -1,5 +1,6 @@
 """What one trial came to: the numbers of `--json`, of summary.csv and of every table and expectation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,21 @@ class TrialSummary:
     wall_s: float
     complete: bool = True
     """Whether every scheduled request ended."""
+    errors: dict[str, int] = field(default_factory=dict)
+    """The failures by the name of what was raised."""
+    latencies_s: Sequence[float] = field(default=(), repr=False)
+    """Every request's, in the order of their numbers."""
+    attempts: int = 0
+    """What the service was asked in all, retries included."""
+    wakes: int = 0
+    awake_s: float | None = None
+    """How long the compute was awake between the trial's first and last event: what it is paid for."""
+    live_after: int | None = None
+    """Connections the pool holds at the end."""
+    idle_p95_s: float | None = None
+    """Of the connections that were given out: how long they had been idle, 95th percentile."""
+    listener: Sequence[tuple[str, float, float | None]] = field(default=(), repr=False)
+    """The queue listener's events: what, when, and the duration that goes with it."""
     late_start_s: dict[str, float] = field(default_factory=dict)
     """p99, max of how late the load generator started requests."""
     kept_schedule: bool = True
@@ -47,6 +63,17 @@ class TrialSummary:
     def rate(self, outcome: Outcome) -> float:
         """The outcome's share of all requests; 0 without any request."""
         return self.count(outcome) / self.requests if self.requests else 0.0
+
+    @property
+    def alert_lead_s(self) -> float | None:
+        """How long before the first failure the alert came; negative: after it. None: one of them never came."""
+        if self.utilization_alert_s is None or self.first_failure_s is None:
+            return None
+        return self.first_failure_s - self.utilization_alert_s
+
+    def longer_than(self, seconds: float) -> int:
+        """How many requests took longer than this."""
+        return sum(1 for one in self.latencies_s if one > seconds)
 
     @property
     def exhaustion(self) -> float:
@@ -70,6 +97,13 @@ class TrialSummary:
             "recovered_after_s": self.recovered_after_s,
             "utilization_alert_s": self.utilization_alert_s,
             "first_failure_s": self.first_failure_s,
+            "alert_lead_s": self.alert_lead_s,
+            "errors": self.errors,
+            "attempts": self.attempts,
+            "wakes": self.wakes,
+            "awake_s": self.awake_s,
+            "live_after": self.live_after,
+            "idle_p95_s": self.idle_p95_s,
             "wall_s": self.wall_s,
             "complete": self.complete,
             "late_start_s": self.late_start_s,
@@ -99,6 +133,12 @@ class TrialSummary:
             "recovered_after_s": self.recovered_after_s,
             "utilization_alert_s": self.utilization_alert_s,
             "first_failure_s": self.first_failure_s,
+            "alert_lead_s": self.alert_lead_s,
+            "attempts": self.attempts,
+            "wakes": self.wakes,
+            "awake_s": self.awake_s,
+            "live_after": self.live_after,
+            "idle_p95_s": self.idle_p95_s,
             "late_start_p99_s": self.late_start_s.get("p99"),
             "late_start_max_s": self.late_start_s.get("max"),
             "kept_schedule": self.kept_schedule,

@@ -79,7 +79,7 @@ def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1, control: bool =
         for one_seed in seeds
         for pool in dict.fromkeys(scenario.pool_configurations)
         for story in scenario.stories
-        for wake in (*scenario.wakes, *([None] if control and scenario.can_sleep else []))
+        for wake in (*scenario.wakes, *([None] if control and scenario.control and scenario.can_sleep else []))
     ]
     return [
         Trial(number=number, scenario=story, pool=pool, wake=wake, seed=one_seed)

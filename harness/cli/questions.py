@@ -11,9 +11,13 @@ from harness.scenario import Scenario
 from harness.wake import read_wake
 
 
-def asked(given: Mapping[str, Any]) -> Scenario:
-    """The scenario with the options (`pools`, `wakes`, `over_s`, …) applied; an option left out is the file's."""
+def asked(given: Mapping[str, Any], *, real_time: bool = False) -> Scenario:
+    """The scenario with the options (`pools`, `wakes`, `over_s`, …) applied; an option left out is the file's.
+
+    In real time it is the story as its file shortens it for that, if it does.
+    """
     scenario = load_scenario(given["scenario"])
+    scenario = scenario.in_real_time() if real_time else scenario
     pools: tuple[PoolConfiguration | str, ...] = tuple(read_pool(text) for text in given["pools"]) or scenario.pools
     settings = read_settings(given["settings"])
     if settings:

@@ -1,6 +1,6 @@
 """What a finished run says on the terminal: the comparison, what it means, the verdicts, where everything is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +9,7 @@ from rich.text import Text
 from harness.analysis.findings import findings
 from harness.expectation import Judgement, Verdict
 from harness.outcomes import Outcome
+from harness.pool import PoolConfiguration
 from harness.run import FinishedRun
 from harness.summary import TrialSummary
 
@@ -22,6 +23,8 @@ def print_run(done: FinishedRun, console: Console | None = None) -> None:
     console.print(_headline(done), style="bold")
     if done.status != "complete":
         console.print(f"The run was {done.status}: what follows is what was measured until then.", style="yellow")
+    if common := in_common([one.trial.pool for one in done.summaries]):
+        console.print(f"every pool: {', '.join(common)}")
     console.print(comparison(done.summaries))
     for sentence in findings(done.summaries):
         console.print(Text("• ") + Text(sentence))
@@ -36,13 +39,15 @@ def print_run(done: FinishedRun, console: Console | None = None) -> None:
 
 def comparison(summaries: Sequence[TrialSummary]) -> Table:
     """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
+    common = in_common([one.trial.pool for one in summaries])
     lost = [
         outcome
         for outcome in Outcome
         if outcome is not Outcome.OK and any(outcome in one.outcomes for one in summaries)
     ]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("pool", no_wrap=True)
+    # The one column that may wrap: of a label with many settings there are lines.
+    table.add_column("pool")
     # A column for each way to fail that occurred; its name is two words, one above the other.
     for name in ("ok", *(outcome.value.replace("_", "\n") for outcome in lost), "p50", "p95", "max", "most\nwaiting"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -52,8 +57,21 @@ def comparison(summaries: Sequence[TrialSummary]) -> Table:
         table.add_row(Text("awake (control)" if wake == "awake" else wake, "bold"))
         for one in summaries:
             if one.trial.wake_label == wake:
-                table.add_row(*_line(one, lost, many_seeds=len({one.trial.seed for one in summaries}) > 1))
+                table.add_row(*_line(one, lost, common, many_seeds=len({one.trial.seed for one in summaries}) > 1))
     return table
+
+
+def in_common(pools: Sequence[PoolConfiguration]) -> list[str]:
+    """What every pool's label says beyond its size: said once, it need not be said in every line."""
+    labels = [pool.label.split()[1:] for pool in dict.fromkeys(pools)]
+    return [setting for setting in labels[0] if all(setting in label for label in labels)] if len(labels) > 1 else []
+
+
+def without(label: str, settings: Collection[str]) -> str:
+    """A label without these settings."""
+    for setting in settings:
+        label = label.replace(f" {setting}", "", 1)
+    return label
 
 
 def verdicts(judgements: Sequence[Judgement]) -> Table:
@@ -74,8 +92,9 @@ def _headline(done: FinishedRun) -> str:
     return f"{done.scenario.name} on {done.stack}: {bursts}{shortened}"
 
 
-def _line(one: TrialSummary, lost: Sequence[Outcome], *, many_seeds: bool) -> list[Text]:
-    label = f"{one.trial.configuration}, seed {one.trial.seed}" if many_seeds else one.trial.configuration
+def _line(one: TrialSummary, lost: Sequence[Outcome], common: Collection[str], *, many_seeds: bool) -> list[Text]:
+    label = without(one.trial.configuration, common)
+    label = f"{label}, seed {one.trial.seed}" if many_seeds else label
     doubt = "" if one.kept_schedule and one.complete else " (!)"
     return [
         Text(f"  {label}{doubt}"),

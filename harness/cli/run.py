@@ -11,7 +11,7 @@ from harness.arrivals import Pattern
 from harness.cli.questions import asked
 from harness.compute import OnSuspend, WhileWaking
 from harness.stacks.base import RunOptions
-from harness.stacks.choose import STACKS
+from harness.stacks.choose import STACKS, choose, plays_in_real_time
 from harness.trial import trials_of
 
 CALIBRATION = click.Path(dir_okay=False, path_type=Path)
@@ -50,7 +50,8 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     from harness.cli.progress import watching
     from harness.run import execute
 
-    scenario = asked(given)
+    chosen = choose(given["stack"])
+    scenario = asked(given, real_time=plays_in_real_time(chosen[0]))
     trials = trials_of(scenario, seed=given["seed"], repeat=given["repeat"], control=given["control"])
     options = RunOptions(
         parallel=given["parallel"],
@@ -63,7 +64,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
         done = execute(
             scenario,
             trials,
-            stack=given["stack"],
+            stack=chosen,
             options=options,
             out=given["out"],
             progress=progress,

@@ -156,6 +156,9 @@ def _record(
     context: dict[str, Any],
     **_: Any,  # noqa: ANN401 - Locust's own
 ) -> None:
+    if not context["last"]:
+        # It is asked again: the last try makes the row.
+        return
     answered = response is not None and bool(response.status_code)
     deliver(
         row(
@@ -164,6 +167,7 @@ def _record(
             arrival_s=context["arrival_s"],
             start_s=context["start_s"],
             end_s=context["end_s"],
+            attempts=context["attempts"],
             status=response.status_code if answered else 0,
             headers=response.headers if answered else {},
             body=response.content or b"" if answered else b"",

@@ -44,6 +44,7 @@ def row(  # noqa: PLR0913 - one argument a column
     arrival_s: float,
     start_s: float,
     end_s: float,
+    attempts: int,
     status: int,
     headers: Mapping[str, str],
     body: bytes,
@@ -60,5 +61,6 @@ def row(  # noqa: PLR0913 - one argument a column
         "outcome": outcome,
         "error": error,
         "status": status or None,
+        "attempts": attempts,
         **server_timing(headers.get("server-timing")),
     }

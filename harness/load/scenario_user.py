@@ -136,7 +136,10 @@ def _play(environment: Any, conductor: Conductor) -> None:  # noqa: ANN401 - Loc
         gevent.sleep(POLL_S)
     conductor.forget(conductor.waiting - alive)
     start_s = _target.begin() if _target is not None else time.monotonic() + NETWORK_LEAD_S + lead_s(burst)
-    conductor.begin(Order(burst=burst, seed=options.seed), delay_s=start_s - time.monotonic())
+    conductor.begin(
+        Order(burst=burst, seed=options.seed, retry=load_scenario(options.scenario).retry),
+        delay_s=start_s - time.monotonic(),
+    )
     while conductor.driving:
         if lost := conductor.driving - connected(runner):
             logger.error("coldstart: %s went away with its share of the burst", ", ".join(sorted(lost)))

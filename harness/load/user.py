@@ -16,6 +16,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from harness.arrivals import Arrival
 from harness.load.distribution import FINISHED, WAITING, Inbox
 from harness.load.records import outcome_of
+from harness.order import Order
 from harness.service.routes import ROUTES
 
 SPIN_S = 0.0005
@@ -44,18 +45,28 @@ class OpenLoopUser(FastHttpUser):
     def play(self) -> None:
         """One share of a burst, from its start to the end of its last request."""
         order, start_s = self.inbox.next_share()
-        hold_s = order.burst.mix.hold_s
         requests = Group()
         for arrival in order.arrivals():
             wait_until(start_s + arrival.at_s)
-            requests.start(gevent.Greenlet(self._ask, arrival, start_s, hold_s))
+            requests.start(gevent.Greenlet(self._ask, arrival, start_s, order))
         requests.join()
         self.burst_ended()
 
-    def _ask(self, arrival: Arrival, start_s: float, hold_s: float) -> None:
+    def _ask(self, arrival: Arrival, start_s: float, order: Order) -> None:
+        """One request, until an answer is good or its client has no retry left."""
+        context: dict[str, Any] = {
+            "number": arrival.number, "arrival_s": start_s + arrival.at_s, "start_s": time.monotonic()
+        }  # fmt: skip
+        waits_s = order.waits_s(arrival.number)
+        for attempt, wait_s in enumerate([*waits_s, None], start=1):
+            if self._try(arrival, order.burst.mix.hold_s, {**context, "attempts": attempt, "last": wait_s is None}):
+                return
+            gevent.sleep(wait_s or 0.0)
+
+    def _try(self, arrival: Arrival, hold_s: float, context: dict[str, Any]) -> bool:
+        """Ask once; whether the answer was good. What Locust is told is the last try's when its context says so."""
         route = ROUTES[arrival.request]
-        arrival_s = start_s + arrival.at_s
-        context: dict[str, Any] = {"number": arrival.number, "arrival_s": arrival_s, "start_s": time.monotonic()}
+        began_s = time.monotonic()
         with self.client.request(
             route.method,
             route.url(arrival.key, hold_s=hold_s),
@@ -64,16 +75,20 @@ class OpenLoopUser(FastHttpUser):
             context=context,
         ) as answer:
             end_s = time.monotonic()
-            # Locust has made a copy of the context; its own statistics count from the intended start too.
-            answer.request_meta["context"]["end_s"] = end_s
-            answer.request_meta["response_time"] = (end_s - arrival_s) * 1000
             outcome, _ = outcome_of(
                 answer.status_code or 0, answer.headers or {}, answer.content or b"", answer.request_meta["exception"]
             )
+            # Locust has made a copy of the context; its own statistics count from the intended start too.
+            told = answer.request_meta["context"]
+            told["end_s"] = end_s
+            told["last"] = told["last"] or outcome == "ok"
+            since_s = told["arrival_s"] if told["attempts"] == 1 else began_s
+            answer.request_meta["response_time"] = (end_s - since_s) * 1000
             if outcome == "ok":
                 answer.success()
             else:
                 answer.failure(outcome)
+        return outcome == "ok"
 
 
 def wait_until(at_s: float) -> None:

@@ -29,6 +29,8 @@ def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
         "timeline": [_named(PHASES, phase) for phase in scenario.timeline],
         "listener": None if scenario.listener is None else asdict(scenario.listener),
         "retry": None if scenario.retry is None else asdict(scenario.retry),
+        "control": scenario.control,
+        "alert_sustained_s": scenario.alert_sustained_s,
         "service_time_s": scenario.service_time_s,
         "connect_time_s": scenario.connect_time_s,
         "variant": scenario.variant,
@@ -49,6 +51,8 @@ def scenario_from_json(document: Mapping[str, Any]) -> Scenario:
         timeline=tuple(_phase(phase) for phase in document["timeline"]),
         listener=None if document["listener"] is None else QueueListener(**document["listener"]),
         retry=None if document["retry"] is None else Retry(**document["retry"]),
+        control=document["control"],
+        alert_sustained_s=document["alert_sustained_s"],
         service_time_s=document["service_time_s"],
         connect_time_s=document["connect_time_s"],
         variant=document["variant"],
@@ -121,6 +125,7 @@ def _phase(document: Mapping[str, Any]) -> TimelinePhase:
     if "mix" in rest:
         weights = tuple((RequestName(name), weight) for name, weight in rest["mix"]["weights"])
         rest["mix"] = RequestMix(weights, rest["mix"]["hold_s"])
+        rest["given_s"] = tuple(rest["given_s"])
     return PHASES[kind](**rest)
 
 

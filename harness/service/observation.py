@@ -18,6 +18,7 @@ from harness.outcomes import Phase
 from harness.service.trace import TRACE
 
 HELD = "coldstart_held"
+IDLE_SINCE = "coldstart_idle_since_s"
 
 
 if TYPE_CHECKING:
@@ -150,10 +151,14 @@ class PoolWatch:
         self._held += 1
         if (trace := TRACE.get()) is not None:
             trace.checked_out()
+            idle_since_s = record.info.get(IDLE_SINCE)
+            trace.idle_s = None if idle_since_s is None else trace.now_s() - idle_since_s
         self._changed()
 
     def _checked_in(self, _connection: Any, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
         # A connection whose ping failed comes back without ever having been checked out.
         if record.record_info.pop(HELD, False):
             self._held -= 1
+        # `info` is the connection's own and goes with it; `record_info` stays when it is replaced.
+        record.info[IDLE_SINCE] = asyncio.get_running_loop().time()
         self._changed()

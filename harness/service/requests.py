@@ -32,12 +32,16 @@ class Answer:
     connect_s: float
     ping_s: float
     query_s: float
+    idle_s: float | None = None
+    """How long its connection had been idle in the pool; None: a new one, or none at all."""
     body: Any = None
 
     @property
     def server_timing(self) -> str:
         """The Server-Timing header, in ms (W3C Server Timing)."""
         parts = {"checkout": self.checkout_s, "connect": self.connect_s, "ping": self.ping_s, "query": self.query_s}
+        if self.idle_s is not None:
+            parts["idle"] = self.idle_s
         return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in parts.items())
 
 
@@ -93,6 +97,7 @@ class Database:
             connect_s=trace.connect_s,
             ping_s=trace.ping_s,
             query_s=trace.query_s,
+            idle_s=trace.idle_s,
             body=body,
         )
 

@@ -1,4 +1,7 @@
-"""The pool's timeline: a sample every 50 ms and at every event, at most one a millisecond."""
+"""The pool's timeline: a sample every 50 ms and at every event, at most one a millisecond.
+
+A long story in virtual time leaves the 50 ms out: between two events nothing changes there.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -12,17 +15,18 @@ AT_MOST_EVERY_S = 0.001
 class Timeline:
     """Samples a watched pool as long as `run` runs."""
 
-    def __init__(self, take: Callable[[PoolSample], None]) -> None:
+    def __init__(self, take: Callable[[PoolSample], None], *, every_s: float = EVERY_S) -> None:
         self._take = take
+        self._every_s = every_s
         self._due: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.watch = PoolWatch(self._changed)
 
     async def run(self) -> None:
-        """Sample every 50 ms until cancelled."""
+        """Sample until cancelled."""
         while True:
             self._take(self.watch.sample())
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(self._every_s)
 
     def _changed(self) -> None:
         # Events come in bursts that belong together: one sample a millisecond shows where they led.

@@ -24,6 +24,8 @@ class RequestTrace:
     connect_s: float = 0.0
     ping_s: float = 0.0
     query_s: float = 0.0
+    idle_s: float | None = None
+    """How long its connection had been idle in the pool; None: it has none yet, or a new one."""
     # Found once: finding the running loop costs a system call.
     now_s: Callable[[], float] = field(default_factory=_clock)
     started_at_s: float = field(init=False)

@@ -6,7 +6,9 @@ is what production runs.
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
@@ -17,7 +19,7 @@ from harness.service.database import create_engine
 from harness.service.observation import PoolSample, PoolWatch
 from harness.service.queue_listener import ListenerAtWork
 from harness.service.requests import Answer, Database
-from harness.service.sampling import Timeline
+from harness.service.sampling import EVERY_S, Timeline
 from harness.simulation.backend import SimulatedPostgres
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import Network
@@ -25,7 +27,10 @@ from harness.simulation.times import Times, drawing
 from harness.trial import Trial
 
 HOST, PORT = "localhost", 5432
-URL = f"postgresql+asyncpg://coldstart@{HOST}:{PORT}/catalogue"
+PASSWORD = "simulated"  # noqa: S105 - of nothing
+URL = f"postgresql+asyncpg://coldstart:{PASSWORD}@{HOST}:{PORT}/catalogue"
+LONG_S = 600.0
+"""A story with longer bursts is sampled at its events, and this often."""
 SETTLE_S = 0.25
 """After the last answer: what the pool does with its connections is recorded too."""
 EVENTS_KEPT = frozenset({"suspended", "first_attempt", "woken"})
@@ -63,7 +68,8 @@ class _Story:
         self._late: list[tuple[float, float]] = []
         """When each held connection went on, and how late."""
         self._server = self._database_server(times)
-        self._samples = Timeline(self._rows_of_pool) if sampled else None
+        every_s = EVERY_S if sum(burst.over_s for burst in trial.scenario.bursts) <= LONG_S else LONG_S
+        self._samples = Timeline(self._rows_of_pool, every_s=every_s) if sampled else None
         watch = self._samples.watch if self._samples is not None else PoolWatch()
         self._database = Database(create_engine(URL, trial.pool, watch=watch), watch)
 
@@ -98,6 +104,8 @@ class _Story:
 
     def _database_server(self, times: Times) -> SimulatedPostgres:
         trial = self._trial
+        # Where round trips take long, those of the authentication count too.
+        slow = any(isinstance(phase, Slow) for phase in trial.scenario.timeline)
         self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed))
         options: dict[str, Any] = {}
         if trial.wake is not None:
@@ -109,6 +117,7 @@ class _Story:
             draw_service_s=drawing(times.service, f"service/{trial.seed}"),
             draw_connect_s=drawing(times.connect, f"connect/{trial.seed}"),
             said=self._heard,
+            password=PASSWORD if slow else None,
             seed=trial.seed,
             **options,
         )
@@ -140,11 +149,13 @@ class _Story:
             self._origin_s = start_s
         self._event("burst_started")
         arrivals = burst.schedule(self._trial.burst_seed(self._bursts))
+        retry = self._trial.scenario.retry
+        waits_s = partial(retry.waits_s, self._trial.burst_seed(self._bursts)) if retry is not None else no_waits
         self._bursts += 1
         requests = []
         for arrival in arrivals:
             await self._until(start_s + arrival.at_s)
-            requests.append(self._ask(arrival, start_s + arrival.at_s, burst.mix))
+            requests.append(self._ask(arrival, start_s + arrival.at_s, burst.mix, waits_s(arrival.number)))
         for request in requests:
             await request
         self._event("burst_ended")
@@ -155,29 +166,41 @@ class _Story:
             self._loop.call_at(at_s, reached.set_result, None)
             await reached
 
-    def _ask(self, arrival: Arrival, arrival_s: float, mix: RequestMix) -> asyncio.Future[None]:
-        """Start a request; done when it is answered, or its client has given up."""
-        work = self._loop.create_task(self._database.perform(arrival.request, arrival.key, hold_s=mix.hold_s))
+    def _ask(
+        self, arrival: Arrival, arrival_s: float, mix: RequestMix, waits_s: Sequence[float]
+    ) -> asyncio.Future[None]:
+        """Start a request; done when its client has a good answer, or has given up for good."""
         ended = self._loop.create_future()
+        over: set[int] = set()
+        """The tries that were answered, or whose client gave up."""
 
-        def end(answer: Answer | None) -> None:
-            if ended.done():
+        def attempt(number: int) -> None:
+            work = self._loop.create_task(self._database.perform(arrival.request, arrival.key, hold_s=mix.hold_s))
+            # The service goes on with a request whose client has given up: see harness/service/app.py.
+            patience = self._loop.call_later(self._trial.scenario.client_timeout_s, end, number, None)
+            work.add_done_callback(partial(answered, number, patience))
+
+        def answered(number: int, patience: asyncio.TimerHandle, work: asyncio.Task[Answer]) -> None:
+            patience.cancel()
+            if not work.cancelled():
+                end(number, work.result())
+
+        def end(number: int, answer: Answer | None) -> None:
+            if number in over:
+                return
+            over.add(number)
+            if number <= len(waits_s) and (answer is None or answer.outcome is not Outcome.OK):
+                self._loop.call_later(waits_s[number - 1], attempt, number + 1)
                 return
             end_s = self._loop.time()
             self._rows.requests.append({
                 "number": arrival.number, "request": arrival.request.value, "arrival_s": arrival_s,
-                "start_s": arrival_s, "end_s": end_s, "latency_s": end_s - arrival_s, **_answered(answer),
+                "start_s": arrival_s, "end_s": end_s, "latency_s": end_s - arrival_s, "attempts": number,
+                **_answered(answer),
             })  # fmt: skip
             ended.set_result(None)
 
-        def answered(work: asyncio.Task[Answer]) -> None:
-            patience.cancel()
-            if not work.cancelled():
-                end(work.result())
-
-        # The service goes on with a request whose client has given up: see harness/service/app.py.
-        patience = self._loop.call_later(self._trial.scenario.client_timeout_s, end, None)
-        work.add_done_callback(answered)
+        attempt(1)
         return ended
 
     # What is heard:
@@ -225,4 +248,10 @@ def _answered(answer: Answer | None) -> Row:
         "connect_s": answer.connect_s,
         "ping_s": answer.ping_s,
         "query_s": answer.query_s,
+        "idle_s": answer.idle_s,
     }
+
+
+def no_waits(_number: int) -> Sequence[float]:
+    """Of clients that ask once."""
+    return ()

@@ -15,6 +15,11 @@ STACKS: dict[str, str] = {
 }
 
 
+def plays_in_real_time(stack: "Stack") -> bool:
+    """Whether its clock is real: there a story may be shortened."""
+    return stack.name != "simulated"
+
+
 def choose(name: str) -> tuple["Stack", str]:
     """The stack of that name, and in one line why it was chosen. Raises `UserError` when its extra is missing."""
     if name == "auto":

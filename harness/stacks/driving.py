@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.order import Order
 from harness.process import Child
+from harness.retry import Retry
 from harness.scenario import Burst, Scenario
 from harness.trial import Trial
 
@@ -73,9 +74,9 @@ async def running_load(url: str, scenario: Scenario, *, log: Path, workers: int 
                     task.cancel()
 
 
-def order(burst: Burst, *, at_s: float, seed: int) -> dict[str, object]:
+def order(burst: Burst, *, at_s: float, seed: int, retry: Retry | None = None) -> dict[str, object]:
     """The command that makes Locust drive a burst."""
-    return {"command": "start", "at_s": at_s, **Order(burst=burst, seed=seed).to_json()}
+    return {"command": "start", "at_s": at_s, **Order(burst=burst, seed=seed, retry=retry).to_json()}
 
 
 def allow_open_files() -> None:

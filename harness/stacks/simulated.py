@@ -13,6 +13,7 @@ from importlib.metadata import version
 from multiprocessing import get_context
 
 from harness.errors import UserError
+from harness.scenario import Scenario
 from harness.simulation.calibration import Calibration
 from harness.simulation.times import Times, given
 from harness.simulation.trial import Simulated, simulate
@@ -57,7 +58,7 @@ class SimulatedStack:
         else:
             executor = ProcessPoolExecutor(at_a_time, get_context("spawn"), initializer=_become_worker)
         try:
-            yield RunningSimulated(executor, _times(options))
+            yield RunningSimulated(executor, options)
         finally:
             executor.shutdown(cancel_futures=True)
 
@@ -65,9 +66,10 @@ class SimulatedStack:
 class RunningSimulated:
     """Ready to simulate."""
 
-    def __init__(self, executor: Executor, times: Times) -> None:
+    def __init__(self, executor: Executor, options: RunOptions) -> None:
         self._executor = executor
-        self._times = times
+        self._options = options
+        self._times = _times(options)
 
     def versions(self) -> dict[str, str]:
         """There are no servers."""
@@ -78,7 +80,8 @@ class RunningSimulated:
         # Expectations are code and stay here.
         story = replace(trial, scenario=replace(trial.scenario, expect=None))
         loop = asyncio.get_running_loop()
-        rows: Simulated = await loop.run_in_executor(self._executor, simulate, story, self._times)
+        times = of_the_story(self._times, trial.scenario, self._options)
+        rows: Simulated = await loop.run_in_executor(self._executor, simulate, story, times)
         recorder.add_requests(trial.number, rows.requests)
         recorder.add_pool(trial.number, rows.pool)
         recorder.add_events(trial.number, rows.events)
@@ -94,6 +97,17 @@ def _times(options: RunOptions) -> Times:
         service=measured.service if service is None else given(service, "--service-time"),
         connect=measured.connect if connect is None else given(connect, "--connect-time"),
     )
+
+
+def of_the_story(times: Times, scenario: Scenario, options: RunOptions) -> Times:
+    """These times, with the scenario's own where nobody gave or measured others."""
+    if options.calibration is not None:
+        return times
+    own = {"service": (scenario.service_time_s, options.service_time_s),
+           "connect": (scenario.connect_time_s, options.connect_time_s)}  # fmt: skip
+    return replace(times, **{
+        name: given(told_s, name) for name, (told_s, asked_s) in own.items() if told_s is not None and asked_s is None
+    })  # fmt: skip
 
 
 def _become_worker() -> None:

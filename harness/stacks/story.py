@@ -198,7 +198,7 @@ class _Story:
         start_s = monotonic() + lead_s(burst)
         seed = self._trial.burst_seed(self._bursts)
         self._bursts += 1
-        await self._load.send(order(burst, at_s=start_s, seed=seed))
+        await self._load.send(order(burst, at_s=start_s, seed=seed, retry=self._trial.scenario.retry))
         self._rows.burst_starts(start_s)
         self._rows.event("burst_started", start_s)
         self._progress.phase(self._trial, "burst")

@@ -45,7 +45,16 @@ def test_a_heartbeat_on_a_dead_connection_fails_after_its_limit_and_the_connecti
 def test_attempts_end_with_their_timeout_and_the_waits_double_up_to_the_longest() -> None:
     said = events(QueueListener(), wake_s=390.0, while_waking="drop")
     assert [value_s for name, _, value_s in said if name == "connect_failed"] == [15.0] * 7
-    assert [value_s for name, _, value_s in said if name == "reconnecting"] == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0]
+    assert [value_s for name, _, value_s in said if name == "reconnecting"] == [
+        5.0,
+        10.0,
+        20.0,
+        40.0,
+        60.0,
+        60.0,
+        60.0,
+        60.0,
+    ]
 
 
 def test_without_a_timeout_one_attempt_hangs_until_the_wake() -> None:
