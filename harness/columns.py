@@ -49,6 +49,7 @@ POOL: tuple[Column, ...] = (
     Column("overflow", "int", "Connections beyond pool_size; never negative"),
     Column("connecting", "int", "Slots whose connection is being made"),
     Column("waiting", "int", "Requests in the pool's queue (db.client.connection.pending_requests)"),
+    Column("instance", "int", "Whose pool it is: the service's instance, from 0", nullable=True),
 )
 
 EVENTS: tuple[Column, ...] = (

@@ -24,6 +24,8 @@ class Statement:
 
     text: str
     holds: Callable[["TrialSummary"], bool]
+    shows: Callable[["TrialSummary"], str] | None = None
+    """The numbers it was checked by, for people; None: the outcomes."""
     wake_latency_s: float | None = None
     """Only speaks of trials with this wake latency; None: of every wake, but not of controls."""
     variant: str | None = None
@@ -105,9 +107,11 @@ def error(name: str, *, count: int = 1) -> Statement:
     return Statement(f"at least {count} {name}", lambda summary: summary.errors.get(name, 0) >= count)
 
 
-def that(text: str, holds: Callable[["TrialSummary"], bool]) -> Statement:
-    """Anything else that can be said of a trial's numbers, in words and as a check."""
-    return Statement(text, holds)
+def that(
+    text: str, holds: Callable[["TrialSummary"], bool], *, shows: Callable[["TrialSummary"], str] | None = None
+) -> Statement:
+    """Anything else that can be said of a trial's numbers: in words, as a check, and what people are shown of it."""
+    return Statement(text, holds, shows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ class Judgement:
     statement: str
     verdict: Verdict
     why: str = ""
+    shown: bool = False
+    """Whether why is worth reading when the statement came true."""
 
     def to_json(self) -> dict[str, str]:
         return {"pool": self.pool, "statement": self.statement, "verdict": self.verdict.value, "why": self.why}

@@ -180,6 +180,10 @@ class Scenario:
     expect: Mapping[PoolConfiguration | str, Statement | tuple[Statement, ...]] | None = None
     client_timeout_s: float = 120.0
     """How long a client waits for its answer before it gives up."""
+    instances: int = 1
+    """How many instances of the service there are, each with a pool; requests go to them in turn."""
+    max_connections: int | None = None
+    """How many connections the database gives them all together; None: as many as they ask for."""
     listener: QueueListener | None = None
     """Background work of the service, beside the pool."""
     retry: Retry | None = None
@@ -208,6 +212,9 @@ class Scenario:
             raise UserError("needs at least one pool configuration", where=f"scenario {self.name}")
         if not any(isinstance(phase, Burst) for phase in self.timeline):
             raise UserError("its timeline needs a burst", where=f"scenario {self.name}")
+        for name in ("instances", "max_connections"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UserError(f"{name} must be at least 1, got {value}", where=f"scenario {self.name}")
         if not self.client_timeout_s > 0:
             raise UserError(f"client_timeout_s must be positive, got {self.client_timeout_s:g}", where=self.name)
 
@@ -298,7 +305,8 @@ class Scenario:
 
 
 VARYING = frozenset({
-    "client_timeout_s", "connect_time_s", "listener", "retry", "service_time_s", "timeline",
+    "client_timeout_s", "connect_time_s", "instances", "listener", "max_connections", "retry",
+    "service_time_s", "timeline",
 })  # fmt: skip
 """The fields that a variant may change: those of the story, not those that the pools or the wakes are."""
 

@@ -29,11 +29,15 @@ def _judged(
     elif any(not one.kept_schedule for one in spoken_of):
         verdict, why = Verdict.UNKNOWN, "the load generator did not keep its schedule"
     elif failing:
-        verdict, why = Verdict.NOT_REPRODUCED, "; ".join(_what_happened(one) for one in failing)
+        verdict, why = Verdict.NOT_REPRODUCED, "; ".join(_what_happened(one, statement) for one in failing)
     else:
-        verdict, why = Verdict.REPRODUCED, "; ".join(_what_happened(one) for one in spoken_of)
-    return Judgement(pool=pool.label, statement=str(statement), verdict=verdict, why=why)
+        verdict, why = Verdict.REPRODUCED, "; ".join(_what_happened(one, statement) for one in spoken_of)
+    return Judgement(
+        pool=pool.label, statement=str(statement), verdict=verdict, why=why, shown=statement.shows is not None
+    )
 
 
-def _what_happened(summary: TrialSummary) -> str:
+def _what_happened(summary: TrialSummary, statement: Statement) -> str:
+    if statement.shows is not None:
+        return statement.shows(summary)
     return ", ".join(f"{outcome} {count}" for outcome, count in summary.outcomes.items())

@@ -31,6 +31,7 @@ def summarise(
     late = _quantiles([row["start_s"] - row["arrival_s"] for row in requests], p99=99, max=100)
     scheduled = sum(burst.requests for burst in trial.scenario.bursts)
     woke_after_s = _first(events, "woken")
+    pools = _by_instance(pool)
     return TrialSummary(
         trial=trial,
         requests=len(requests),
@@ -42,16 +43,26 @@ def summarise(
         peak_checked_out=max((row["checked_out"] for row in pool), default=0),
         peak_waiting=max((row["waiting"] for row in pool), default=0),
         woke_after_s=woke_after_s,
-        recovered_after_s=recovered_after_s(pool, woke_after_s),
-        utilization_alert_s=utilization_alert_s(
-            pool, trial.pool.pool_size, sustained_s=trial.scenario.alert_sustained_s
+        recovered_after_s=_last([recovered_after_s(rows, woke_after_s) for rows in pools]),
+        utilization_alert_s=min(
+            (
+                at_s
+                for rows in pools
+                if (
+                    at_s := utilization_alert_s(
+                        rows, trial.pool.pool_size, sustained_s=trial.scenario.alert_sustained_s
+                    )
+                )
+                is not None
+            ),
+            default=None,
         ),
         errors=dict(Counter(row["error"] for row in requests if row["outcome"] != Outcome.OK)),
         latencies_s=[row["latency_s"] for row in sorted(requests, key=itemgetter("number"))],
         attempts=sum(row.get("attempts") or 1 for row in requests),
         wakes=sum(1 for row in events if row["event"] == "woken"),
         awake_s=awake_s([*requests, *pool], events) if trial.wake is not None else None,
-        live_after=pool[-1]["size"] if pool else None,
+        live_after=sum(rows[-1]["size"] for rows in pools) if pools else None,
         idle_p95_s=_quantiles([row["idle_s"] for row in requests if row.get("idle_s") is not None], p95=95).get("p95"),
         listener=[
             (row["event"], row["at_s"], row["value_s"]) for row in events if row["event"].startswith("listener_")
@@ -129,6 +140,20 @@ def _wake_late_s(events: Rows) -> dict[str, float]:
             name = names[row["event"]]
             late[name] = max(late.get(name, 0.0), row["value_s"])
     return late
+
+
+def _by_instance(pool: Rows) -> list[list[Mapping[str, Any]]]:
+    """The samples of each instance's pool."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for row in pool:
+        found.setdefault(row.get("instance") or 0, []).append(row)
+    return list(found.values())
+
+
+def _last(moments: Sequence[float | None]) -> float | None:
+    """The last of them; None where one never came."""
+    came = [one for one in moments if one is not None]
+    return max(came) if came and len(came) == len(moments) else None
 
 
 def _first(events: Rows, name: str) -> float | None:

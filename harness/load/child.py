@@ -29,6 +29,7 @@ from harness.load.user import OpenLoopUser
 from harness.order import Order
 
 CLIENT_TIMEOUT_VARIABLE = "COLDSTART_CLIENT_TIMEOUT_S"
+URLS_VARIABLE = "COLDSTART_URLS"
 ROWS = "coldstart_rows"
 BATCH_S = 0.1
 """A worker sends its rows this often: one message a row would cost more than the request did."""
@@ -41,6 +42,7 @@ class ScheduledUser(OpenLoopUser):
 
     network_timeout = float(os.environ.get(CLIENT_TIMEOUT_VARIABLE, "120"))
     connection_timeout = network_timeout
+    urls = tuple(os.environ.get(URLS_VARIABLE, "").split())
     batches: "Batches | None" = None
     """A worker's rows on their way to the master."""
 

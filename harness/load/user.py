@@ -31,6 +31,8 @@ class OpenLoopUser(FastHttpUser):
     concurrency = 1_000_000
     max_retries = 0
     max_redirects = 0
+    urls: tuple[str, ...] = ()
+    """The service's instances, which the requests go to in turn; none: Locust's own host."""
     inbox = Inbox()
     """One a process: whatever number of users Locust starts in it, each share is driven once."""
 
@@ -63,13 +65,16 @@ class OpenLoopUser(FastHttpUser):
                 return
             gevent.sleep(wait_s or 0.0)
 
+    def _instance(self, number: int) -> str:
+        return self.urls[number % len(self.urls)] if self.urls else ""
+
     def _try(self, arrival: Arrival, hold_s: float, context: dict[str, Any]) -> bool:
         """Ask once; whether the answer was good. What Locust is told is the last try's when its context says so."""
         route = ROUTES[arrival.request]
         began_s = time.monotonic()
         with self.client.request(
             route.method,
-            route.url(arrival.key, hold_s=hold_s),
+            self._instance(arrival.number) + route.url(arrival.key, hold_s=hold_s),
             name=arrival.request.value,
             catch_response=True,
             context=context,

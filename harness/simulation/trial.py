@@ -31,6 +31,8 @@ PASSWORD = "simulated"  # noqa: S105 - of nothing
 URL = f"postgresql+asyncpg://coldstart:{PASSWORD}@{HOST}:{PORT}/catalogue"
 LONG_S = 600.0
 """A story with longer bursts is sampled at its events, and this often."""
+UNLIMITED = 1_000_000
+"""Connections of a database that gives as many as are asked for."""
 SETTLE_S = 0.25
 """After the last answer: what the pool does with its connections is recorded too."""
 EVENTS_KEPT = frozenset({"suspended", "first_attempt", "woken"})
@@ -69,35 +71,37 @@ class _Story:
         """When each held connection went on, and how late."""
         self._server = self._database_server(times)
         every_s = EVERY_S if sum(burst.over_s for burst in trial.scenario.bursts) <= LONG_S else LONG_S
-        self._samples = Timeline(self._rows_of_pool, every_s=every_s) if sampled else None
-        watch = self._samples.watch if self._samples is not None else PoolWatch()
-        self._database = Database(create_engine(URL, trial.pool, watch=watch), watch)
+        instances = range(trial.scenario.instances)
+        self._samples = [Timeline(partial(self._row_of_pool, one), every_s=every_s) for one in instances if sampled]
+        watches = [samples.watch for samples in self._samples] or [PoolWatch() for _ in instances]
+        self._instances = [Database(create_engine(URL, trial.pool, watch=watch), watch) for watch in watches]
 
     async def play(self) -> Simulated:
-        sampling = self._loop.create_task(self._samples.run()) if self._samples is not None else None
-        listening = await self._listener()
+        background = [self._loop.create_task(samples.run()) for samples in self._samples]
+        for _ in self._instances:
+            background += await self._listener()
         for phase in self._trial.scenario.timeline:
             await self._play(phase)
         await asyncio.sleep(SETTLE_S)
-        for task in (sampling, listening):
-            if task is not None:
-                task.cancel()
+        for task in background:
+            task.cancel()
         self._released()
         self._move_to_the_burst()
-        await self._database.close_leaked()
+        for instance in self._instances:
+            await instance.close_leaked()
         self._network.sever()
         await asyncio.sleep(0)
         return self._rows
 
-    async def _listener(self) -> asyncio.Task[None] | None:
-        """The queue listener, connected, where the story has one."""
+    async def _listener(self) -> list[asyncio.Task[None]]:
+        """An instance's queue listener, connected, where the story has one."""
         settings = self._trial.scenario.listener
         if settings is None:
-            return None
+            return []
         at_work = ListenerAtWork(URL, settings, said=self._listener_said)
         running = self._loop.create_task(at_work.run())
         await at_work.connected.wait()
-        return running
+        return [running]
 
     def _listener_said(self, event: str, *, at_s: float, value_s: float | None, **detail: Any) -> None:  # noqa: ANN401 - JSON
         self._event(event, at_s=at_s, value_s=value_s, detail=json.dumps(detail, sort_keys=True) if detail else None)
@@ -118,6 +122,7 @@ class _Story:
             draw_connect_s=drawing(times.connect, f"connect/{trial.seed}"),
             said=self._heard,
             password=PASSWORD if slow else None,
+            max_connections=trial.scenario.max_connections or UNLIMITED,
             seed=trial.seed,
             **options,
         )
@@ -128,8 +133,9 @@ class _Story:
         match phase:
             case Warm(connections):
                 wanted = self._trial.pool.pool_size if connections is None else connections
-                await self._database.warm(wanted)
-                self._event("warmed", detail=f'{{"connections": {wanted}}}')
+                for instance in self._instances:
+                    await instance.warm(wanted)
+                self._event("warmed", detail=f'{{"connections": {wanted * len(self._instances)}}}')
             case Suspend():
                 if not self._trial.is_control:
                     self._server.suspend()
@@ -175,7 +181,8 @@ class _Story:
         """The tries that were answered, or whose client gave up."""
 
         def attempt(number: int) -> None:
-            work = self._loop.create_task(self._database.perform(arrival.request, arrival.key, hold_s=mix.hold_s))
+            instance = self._instances[arrival.number % len(self._instances)]
+            work = self._loop.create_task(instance.perform(arrival.request, arrival.key, hold_s=mix.hold_s))
             # The service goes on with a request whose client has given up: see harness/service/app.py.
             patience = self._loop.call_later(self._trial.scenario.client_timeout_s, end, number, None)
             work.add_done_callback(partial(answered, number, patience))
@@ -226,8 +233,8 @@ class _Story:
         at_s = self._loop.time() if at_s is None else at_s
         self._rows.events.append({"at_s": at_s, "event": name, "value_s": value_s, "detail": detail})
 
-    def _rows_of_pool(self, sample: PoolSample) -> None:
-        self._rows.pool.append(sample.to_record())
+    def _row_of_pool(self, instance: int, sample: PoolSample) -> None:
+        self._rows.pool.append({**sample.to_record(), "instance": instance})
 
     def _move_to_the_burst(self) -> None:
         origin_s = self._origin_s or 0.0

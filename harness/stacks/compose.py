@@ -24,7 +24,8 @@ from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
 from harness.service.catalogue import create_catalogue
 from harness.stacks.base import RunOptions
-from harness.stacks.realtime import RealTimeStack, RunningRealTime, SleepingDatabase, beside, connections_needed
+from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, beside, connections_needed
+from harness.stacks.stage import SleepingDatabase
 from harness.stacks.story import ProxyEvents
 from harness.trial import Trial
 
@@ -149,7 +150,8 @@ class ComposeDatabases:
                 stack.callback(self._computes.pop, name)
                 await stack.enter_async_context(beside(compute.watch()))
                 suspend = compute.suspend
-            dsn = self._server.dsn_at(HOST, self._published[inside], driver="postgresql+asyncpg", database=database)
+            server = await as_limited(self._server, trial, database=database)
+            dsn = server.dsn_at(HOST, self._published[inside], driver="postgresql+asyncpg", database=database)
             yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name))
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:

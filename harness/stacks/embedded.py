@@ -12,7 +12,8 @@ from harness.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
 from harness.stacks.base import RunOptions
-from harness.stacks.realtime import RealTimeStack, RunningRealTime, SleepingDatabase, beside, connections_needed
+from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, beside, connections_needed
+from harness.stacks.stage import SleepingDatabase
 from harness.stacks.story import ProxyEvents
 from harness.trial import Trial
 
@@ -63,7 +64,8 @@ class EmbeddedDatabases:
         upstream = f"{self._server.host}:{self._server.port}"
         host, port = await self._proxy.create(name, upstream=upstream, compute=_compute(trial))
         try:
-            dsn = self._server.dsn_at(host, port, driver="postgresql+asyncpg")
+            server = await as_limited(self._server, trial)
+            dsn = server.dsn_at(host, port, driver="postgresql+asyncpg")
             yield SleepingDatabase(dsn, name, partial(self._proxy.suspend, name), partial(self._proxy.slow, name))
         finally:
             await self._proxy.remove(name)

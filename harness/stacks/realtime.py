@@ -6,17 +6,19 @@ one a trial      one a trial            one a trial             one a run
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
 from harness.errors import UserError
-from harness.process import Child
+from harness.postgres import PostgresServer
+from harness.service.catalogue import create_role
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.driving import running_load, running_service
+from harness.stacks.stage import SleepingDatabase, Target
 from harness.stacks.story import ProxyEvents, play
 from harness.stacks.timebase import TrialRows
 from harness.trial import Trial
@@ -26,28 +28,6 @@ RELEASE_BUDGET = 160
 LOCUSTS_A_CORE = 3
 RESERVED_CONNECTIONS = 20
 """For the catalogue, ghosts of trials that end, and PostgreSQL's own reserve."""
-
-
-@dataclass(frozen=True, slots=True)
-class SleepingDatabase:
-    """A database as one trial's service reaches it, and its compute."""
-
-    dsn: str
-    """For SQLAlchemy."""
-    proxy: str
-    """The name by which events of its compute are told apart."""
-    suspend: Callable[[], Awaitable[None]]
-    slow: Callable[[float], Awaitable[None]]
-    """Makes every round trip longer, by seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A service under test, ready for requests."""
-
-    url: str
-    service: Child
-    database: SleepingDatabase
 
 
 class Databases(Protocol):
@@ -118,38 +98,48 @@ class RunningRealTime:
                 target = await stack.enter_async_context(self.target(trial))
                 load = await stack.enter_async_context(
                     running_load(
-                        target.url, trial.scenario, log=self._log(trial, "locust"), workers=self._options.workers
+                        target.urls, trial.scenario, log=self._log(trial, "locust"), workers=self._options.workers
                     )
                 )
                 await load.next_record("ready")
             with self._databases.events.of(target.database.proxy, rows):
-                await play(
-                    trial,
-                    service=target.service,
-                    load=load,
-                    suspend=target.database.suspend,
-                    slow=target.database.slow,
-                    rows=rows,
-                    progress=progress,
-                )
+                await play(trial, target=target, load=load, rows=rows, progress=progress)
 
     @asynccontextmanager
     async def target(self, trial: Trial) -> AsyncIterator[Target]:
         """What a load generator is aimed at: a service whose pool reaches the database through the trial's compute."""
-        async with (
-            self._databases.database(trial) as database,
-            running_service(database.dsn, trial, log=self._log(trial, "service")) as service,
-        ):
-            listening = (await service.next_record("ready"))["port"]
-            yield Target(f"http://127.0.0.1:{listening}", service, database)
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(self._databases.database(trial))
+            services = [
+                await stack.enter_async_context(
+                    running_service(database.dsn, trial, log=self._log(trial, _named("service", instance)))
+                )
+                for instance in range(trial.scenario.instances)
+            ]
+            ports = [(await service.next_record("ready"))["port"] for service in services]
+            yield Target(tuple(f"http://127.0.0.1:{port}" for port in ports), tuple(services), database)
 
     def _log(self, trial: Trial, part: str) -> Path:
         return self._options.logs / f"trial-{trial.number}.{part}.log"
 
 
+def _named(part: str, instance: int) -> str:
+    return part if instance == 0 else f"{part}-{instance}"
+
+
 def connections_needed(trials: Sequence[Trial]) -> int:
     """What `max_connections` must be so that no trial meets it."""
-    return sum(trial.pool.capacity for trial in trials) + RESERVED_CONNECTIONS
+    return sum(trial.pool.capacity * trial.scenario.instances for trial in trials) + RESERVED_CONNECTIONS
+
+
+async def as_limited(server: PostgresServer, trial: Trial, *, database: str | None = None) -> PostgresServer:
+    """The server as a trial's service logs in: as a role of its own where the story limits its connections."""
+    limit = trial.scenario.max_connections
+    if limit is None:
+        return server
+    role = f"trial_{trial.number}"
+    dsn = server.dsn_at(server.host, server.port, database=database)
+    return replace(server, user=role, password=await create_role(dsn, role, connections=limit))
 
 
 @asynccontextmanager

@@ -8,20 +8,20 @@ start; ends with its stdin.
 import asyncio
 import sys
 import tempfile
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from harness.child import commands, emit
 from harness.errors import StackError, UserError
 from harness.library import load_scenario
 from harness.order import lead_s
 from harness.pool import PoolConfiguration
-from harness.process import Child
-from harness.scenario import Idle, Suspend, Warm
+from harness.scenario import Burst
 from harness.stacks.base import RunOptions
 from harness.stacks.embedded import EmbeddedStack
-from harness.stacks.realtime import Target
+from harness.stacks.stage import Stage
 from harness.trial import Trial
 
 
@@ -31,41 +31,23 @@ async def serve(trial: Trial, logs: Path) -> None:
     stack = EmbeddedStack()
     stack.check([trial], options)
     async with stack.running([trial], options) as running, running.target(trial) as target:
-        emit({"record": "ready", "url": target.url})
-        warmed = asyncio.Queue[dict[str, Any]]()
-        reading = asyncio.create_task(_read(target.service, warmed))
+        emit({"record": "ready", "url": target.urls[0]})
+        stage = Stage(trial, target, rows=None)
+        reading = asyncio.create_task(stage.read(0))
+        await stage.listeners()
         async for command in commands():
             if command["command"] == "begin":
-                await _begin(trial, target, warmed)
+                for phase in takewhile(lambda phase: not isinstance(phase, Burst), trial.scenario.timeline):
+                    await stage.phase(phase)
                 emit({"record": "begin", "at_s": monotonic() + lead_s(trial.scenario.bursts[0])})
         reading.cancel()
-
-
-async def _read(service: Child, warmed: asyncio.Queue[dict[str, Any]]) -> None:
-    """The pool's samples are nobody's here; read, they do not pile up."""
-    async for record in service.records():
-        if record["record"] != "pool":
-            warmed.put_nowait(record)
-
-
-async def _begin(trial: Trial, target: Target, warmed: asyncio.Queue[dict[str, Any]]) -> None:
-    for phase in trial.scenario.timeline:
-        match phase:
-            case Warm(connections):
-                wanted = trial.pool.pool_size if connections is None else connections
-                await target.service.send({"command": "warm", "connections": wanted})
-                if (record := await warmed.get())["record"] != "warmed":
-                    raise StackError("service", f"could not warm its pool: {record['error']}", log=target.service.log)
-            case Suspend():
-                await target.database.suspend()
-            case Idle(for_s):
-                await asyncio.sleep(for_s)
 
 
 def asked(arguments: list[str]) -> Trial:
     """The trial that the arguments name; one left out is the scenario's first."""
     name, pool, wake, seed = [*arguments, "", "", "", ""][:4]
-    scenario = load_scenario(name)
+    scenario = load_scenario(name).in_real_time()
+    scenario = replace(scenario.stories[0], instances=1)
     chosen = PoolConfiguration.from_short(pool) if pool else scenario.pool_configurations[0]
     profile = scenario.wakes[0].but(latency_s=float(wake)) if wake else scenario.wakes[0]
     return Trial(number=0, scenario=scenario, pool=chosen, wake=profile, seed=int(seed or 1))

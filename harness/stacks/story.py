@@ -1,7 +1,7 @@
 """Playing a trial's timeline in real time: warm, suspend, idle, burst, with what everybody says meanwhile recorded."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
@@ -12,6 +12,7 @@ from harness.process import Child
 from harness.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.stacks.base import Progress
 from harness.stacks.driving import order
+from harness.stacks.stage import Stage, Target
 from harness.stacks.timebase import TrialRows
 from harness.trial import Trial
 
@@ -84,26 +85,19 @@ class _WakeEvents:
             self._last_released = None
 
 
-async def play(
-    trial: Trial,
-    *,
-    service: Child,
-    load: Child,
-    suspend: Callable[[], Awaitable[None]],
-    slow: Callable[[float], Awaitable[None]],
-    rows: TrialRows,
-    progress: Progress,
-) -> None:
+async def play(trial: Trial, *, target: Target, load: Child, rows: TrialRows, progress: Progress) -> None:
     """Play the timeline once. Raises `StackError` when the service or Locust dies meanwhile."""
-    story = _Story(trial, service, load, suspend, slow, rows, progress)
+    stage = Stage(trial, target, rows)
+    story = _Story(trial, stage, load, rows, progress)
     async with asyncio.TaskGroup() as group:
+        instances = range(len(target.services))
         background = [
-            group.create_task(story.read_service()),
+            *(group.create_task(stage.read(instance)) for instance in instances),
+            *(group.create_task(stage.watch(instance)) for instance in instances),
             group.create_task(story.read_load()),
-            group.create_task(service.watch()),
             group.create_task(load.watch()),
         ]
-        await story.listener()
+        await stage.listeners()
         for phase in trial.scenario.timeline:
             await story.phase(phase)
         await asyncio.sleep(SETTLE_S)
@@ -114,52 +108,14 @@ async def play(
 class _Story:
     """One trial under way."""
 
-    def __init__(
-        self,
-        trial: Trial,
-        service: Child,
-        load: Child,
-        suspend: Callable[[], Awaitable[None]],
-        slow: Callable[[float], Awaitable[None]],
-        rows: TrialRows,
-        progress: Progress,
-    ) -> None:
+    def __init__(self, trial: Trial, stage: Stage, load: Child, rows: TrialRows, progress: Progress) -> None:
         self._trial = trial
-        self._service = service
+        self._stage = stage
         self._load = load
-        self._suspend = suspend
-        self._slow = slow
         self._rows = rows
         self._progress = progress
-        self._warmed = asyncio.Queue[dict[str, Any]]()
         self._finished = asyncio.Queue[dict[str, Any]]()
-        self._listening = asyncio.Queue[dict[str, Any]]()
         self._bursts = 0
-
-    async def read_service(self) -> None:
-        async for record in self._service.records():
-            if record["record"] == "pool":
-                self._rows.pool(record)
-            elif record["record"] == "listener":
-                self._listener_said(record)
-            else:
-                self._warmed.put_nowait(record)
-
-    def _listener_said(self, record: dict[str, Any]) -> None:
-        said = {name: value for name, value in record.items() if name != "record"}
-        self._rows.event(said.pop("event"), said.pop("at_s"), value_s=said.pop("value_s"), **said)
-        if record["event"] in ("listener_connected", "listener_connect_failed"):
-            self._listening.put_nowait(record)
-
-    async def listener(self) -> None:
-        """Wait for the queue listener, where the story has one."""
-        if self._trial.scenario.listener is None:
-            return
-        record = await self._listening.get()
-        if record["event"] != "listener_connected":
-            raise StackError(
-                "service", f"its queue listener could not connect: {record['error']}", log=self._service.log
-            )
 
     async def read_load(self) -> None:
         async for record in self._load.records():
@@ -170,29 +126,11 @@ class _Story:
                 self._finished.put_nowait(record)
 
     async def phase(self, phase: TimelinePhase) -> None:
-        match phase:
-            case Warm(connections):
-                await self._warm(self._trial.pool.pool_size if connections is None else connections)
-            case Suspend():
-                if not self._trial.is_control:
-                    self._progress.phase(self._trial, "suspending")
-                    await self._suspend()
-            case Slow(round_trip_s):
-                await self._slow(round_trip_s)
-                self._rows.event("slow", monotonic(), value_s=round_trip_s)
-            case Idle(for_s):
-                self._progress.phase(self._trial, f"idle for {for_s:g} s")
-                await asyncio.sleep(for_s)
-            case Burst():
-                await self._burst(phase)
-
-    async def _warm(self, connections: int) -> None:
-        self._progress.phase(self._trial, "warming")
-        await self._service.send({"command": "warm", "connections": connections})
-        record = await self._warmed.get()
-        if record["record"] != "warmed":
-            raise StackError("service", f"could not warm its pool: {record.get('error')}", log=self._service.log)
-        self._rows.event("warmed", record["at_s"], connections=record["connections"])
+        if isinstance(phase, Burst):
+            await self._burst(phase)
+        else:
+            self._progress.phase(self._trial, _UNDER_WAY[type(phase)])
+            await self._stage.phase(phase)
 
     async def _burst(self, burst: Burst) -> None:
         start_s = monotonic() + lead_s(burst)
@@ -202,9 +140,21 @@ class _Story:
         self._rows.burst_starts(start_s)
         self._rows.event("burst_started", start_s)
         self._progress.phase(self._trial, "burst")
-        limit_s = lead_s(burst) + burst.over_s + self._trial.scenario.client_timeout_s + PATIENCE_S
+        limit_s = lead_s(burst) + burst.over_s + self._patience_s() + PATIENCE_S
         with suppress(TimeoutError):
             ended = await asyncio.wait_for(self._finished.get(), limit_s)
             self._rows.event("burst_ended", ended["at_s"])
             return
         raise StackError("locust", f"had not finished its burst after {limit_s:g} s", log=self._load.log)
+
+    def _patience_s(self) -> float:
+        """The longest that a client goes on, retries included."""
+        scenario = self._trial.scenario
+        if scenario.retry is None:
+            return scenario.client_timeout_s
+        longest = scenario.retry.retries * (scenario.client_timeout_s + scenario.retry.max_wait_s)
+        return scenario.client_timeout_s + longest
+
+
+_UNDER_WAY = {Warm: "warming", Suspend: "suspending", Slow: "slowing", Idle: "idle"}
+"""What a phase is called while it is played."""

@@ -27,6 +27,9 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     figure, panels = stacked_panels(len(met), title=title, panel_in=0.95)
     for panel, one in zip(panels, met, strict=True):
         rows = run.of(one.trial, "pool")
+        if one.trial.scenario.instances > 1:
+            # One stands for all: requests go to them in turn.
+            rows = rows[rows["instance"] == 0]
         rows = changes(rows[rows["at_s"] >= -LEAD_S])
         in_use = (rows["checked_out"] - rows["connecting"]).clip(lower=0)
         layers = (in_use, rows["connecting"], rows["waiting"])

@@ -1,0 +1,101 @@
+"""A trial's service and database, and everything of a story but its bursts: warm, suspend, slow, idle."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from harness.errors import StackError
+from harness.process import Child
+from harness.scenario import Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.stacks.timebase import TrialRows
+from harness.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class SleepingDatabase:
+    """A database as one trial's service reaches it, and its compute."""
+
+    dsn: str
+    """For SQLAlchemy."""
+    proxy: str
+    """The name by which events of its compute are told apart."""
+    suspend: Callable[[], Awaitable[None]]
+    slow: Callable[[float], Awaitable[None]]
+    """Makes every round trip longer, by seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A service under test, ready for requests: one process an instance."""
+
+    urls: tuple[str, ...]
+    services: tuple[Child, ...]
+    database: SleepingDatabase
+
+
+class Stage:
+    """One trial's target, while its story is played. Without `rows` nothing is kept."""
+
+    def __init__(self, trial: Trial, target: Target, rows: TrialRows | None) -> None:
+        self._trial = trial
+        self._services = target.services
+        self._database = target.database
+        self._rows = rows
+        self._warmed = asyncio.Queue[dict[str, Any]]()
+        self._listening = asyncio.Queue[dict[str, Any]]()
+
+    async def read(self, instance: int) -> None:
+        """What an instance says, until it ends."""
+        async for record in self._services[instance].records():
+            match record.pop("record"):
+                case "pool":
+                    if self._rows is not None:
+                        self._rows.pool({**record, "instance": instance})
+                case "listener":
+                    self._listener_said(record)
+                case said:
+                    self._warmed.put_nowait({"record": said, **record})
+
+    async def watch(self, instance: int) -> None:
+        """Runs as long as an instance does; raises `StackError` when it dies."""
+        await self._services[instance].watch()
+
+    async def listeners(self) -> None:
+        """Wait for every instance's queue listener, where the story has one. Raises `StackError`."""
+        for service in self._services if self._trial.scenario.listener is not None else ():
+            said = await self._listening.get()
+            if said["event"] != "listener_connected":
+                raise StackError("service", f"its queue listener could not connect: {said['error']}", log=service.log)
+
+    async def phase(self, phase: TimelinePhase) -> None:
+        """Play a phase that is not a burst."""
+        match phase:
+            case Warm(connections):
+                await self._warm(self._trial.pool.pool_size if connections is None else connections)
+            case Suspend() if not self._trial.is_control:
+                await self._database.suspend()
+            case Slow(round_trip_s):
+                await self._database.slow(round_trip_s)
+                self._event("slow", monotonic(), value_s=round_trip_s)
+            case Idle(for_s):
+                await asyncio.sleep(for_s)
+
+    async def _warm(self, connections: int) -> None:
+        for service in self._services:
+            await service.send({"command": "warm", "connections": connections})
+        for service in self._services:
+            said = await self._warmed.get()
+            if said["record"] != "warmed":
+                raise StackError("service", f"could not warm its pool: {said.get('error')}", log=service.log)
+        self._event("warmed", said["at_s"], connections=connections * len(self._services))
+
+    def _listener_said(self, said: dict[str, Any]) -> None:
+        if said["event"] in ("listener_connected", "listener_connect_failed"):
+            self._listening.put_nowait(dict(said))
+        self._event(said.pop("event"), said.pop("at_s"), **said)
+
+    def _event(self, name: str, at_s: float, *, value_s: float | None = None, **detail: Any) -> None:  # noqa: ANN401 - JSON
+        if self._rows is not None:
+            self._rows.event(name, at_s, value_s=value_s, **detail)
