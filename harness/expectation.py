@@ -9,6 +9,7 @@ from harness.outcomes import Outcome
 
 if TYPE_CHECKING:
     from harness.summary import TrialSummary
+    from harness.trial import Trial
 
 
 class Verdict(StrEnum):
@@ -45,8 +46,7 @@ class Statement:
         """The same statement, about one fate of open connections only."""
         return replace(self, suspend=suspend)
 
-    def speaks_of(self, summary: "TrialSummary") -> bool:
-        trial = summary.trial
+    def speaks_of(self, trial: "Trial") -> bool:
         if trial.wake is None:
             return False
         return (

@@ -12,7 +12,7 @@ def judge(scenario: Scenario, summaries: Sequence[TrialSummary]) -> list[Judgeme
     """One judgement a statement; a statement about pools and wakes that did not run is left out."""
     found = []
     for pool, statement in scenario.expectations():
-        spoken_of = [one for one in summaries if one.trial.pool == pool and statement.speaks_of(one)]
+        spoken_of = [one for one in summaries if one.trial.pool == pool and statement.speaks_of(one.trial)]
         if spoken_of:
             found.append(_judged(scenario, pool, statement, spoken_of))
     return found

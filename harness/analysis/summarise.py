@@ -118,7 +118,7 @@ def utilization_alert_s(pool: Rows, pool_size: int, *, sustained_s: float = ALER
     above_since_s: float | None = None
     for row in pool:
         # What a sample says holds until the next one.
-        if above_since_s is not None and row["at_s"] - above_since_s >= sustained_s:
+        if above_since_s is not None and row["at_s"] - above_since_s > sustained_s:
             return above_since_s + sustained_s
         if row["checked_out"] / pool_size <= ALERT_SHARE:
             above_since_s = None

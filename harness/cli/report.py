@@ -1,6 +1,7 @@
 """What a finished run says on the terminal: the comparison, what it means, the verdicts, where everything is."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +15,24 @@ from harness.run import FinishedRun
 from harness.summary import TrialSummary
 
 VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red", Verdict.UNKNOWN: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """A column that only some stories have."""
+
+    name: str
+    worth_telling: Callable[[TrialSummary], bool]
+    value: Callable[[TrialSummary], str]
+
+
+MORE = (
+    More("asked", lambda one: one.attempts > one.requests, lambda one: str(one.attempts)),
+    More("wakes", lambda one: one.wakes > 1, lambda one: str(one.wakes)),
+    More("awake", lambda one: one.wakes > 1, lambda one: _duration(one.awake_s)),
+    More("idle\np95", lambda one: not one.trial.pool.use_lifo, lambda one: _seconds(one.idle_p95_s)),
+    More("live\nafter", lambda one: not one.trial.pool.use_lifo, lambda one: str(one.live_after)),
+)
 
 
 def print_run(done: FinishedRun, console: Console | None = None) -> None:
@@ -49,15 +68,18 @@ def comparison(summaries: Sequence[TrialSummary]) -> Table:
     # The one column that may wrap: of a label with many settings there are lines.
     table.add_column("pool")
     # A column for each way to fail that occurred; its name is two words, one above the other.
-    for name in ("ok", *(outcome.value.replace("_", "\n") for outcome in lost), "p50", "p95", "max", "most\nwaiting"):
+    names = ["ok", *(outcome.value.replace("_", "\n") for outcome in lost), "p50", "p95", "max", "most\nwaiting"]
+    told = [column for column in MORE if any(column.worth_telling(one) for one in summaries)]
+    for name in (*names, *(column.name for column in told), "recovered\nafter"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("recovered\nafter", justify="right", no_wrap=True)
     ordered = sorted(summaries, key=lambda one: (one.trial.is_control, one.trial.wake_latency_s or 0.0))
     for wake in dict.fromkeys(one.trial.wake_label for one in ordered):
         table.add_row(Text("awake (control)" if wake == "awake" else wake, "bold"))
         for one in summaries:
             if one.trial.wake_label == wake:
-                table.add_row(*_line(one, lost, common, many_seeds=len({one.trial.seed for one in summaries}) > 1))
+                table.add_row(
+                    *_line(one, lost, told, common, many_seeds=len({one.trial.seed for one in summaries}) > 1)
+                )
     return table
 
 
@@ -80,7 +102,7 @@ def verdicts(judgements: Sequence[Judgement]) -> Table:
     table.title_style = "bold"
     table.show_header = False
     for one in judgements:
-        why = "" if one.verdict is Verdict.REPRODUCED else f": {one.why}"
+        why = f": {one.why}" if one.shown or one.verdict is not Verdict.REPRODUCED else ""
         verdict = Text(one.verdict.value, VERDICT_STYLES[one.verdict]) + Text(why)
         table.add_row(f"  {one.pool}", one.statement, verdict)
     return table
@@ -92,7 +114,9 @@ def _headline(done: FinishedRun) -> str:
     return f"{done.scenario.name} on {done.stack}: {bursts}{shortened}"
 
 
-def _line(one: TrialSummary, lost: Sequence[Outcome], common: Collection[str], *, many_seeds: bool) -> list[Text]:
+def _line(
+    one: TrialSummary, lost: Sequence[Outcome], told: Sequence[More], common: Collection[str], *, many_seeds: bool
+) -> list[Text]:
     label = without(one.trial.configuration, common)
     label = f"{label}, seed {one.trial.seed}" if many_seeds else label
     doubt = "" if one.kept_schedule and one.complete else " (!)"
@@ -102,8 +126,14 @@ def _line(one: TrialSummary, lost: Sequence[Outcome], common: Collection[str], *
         *(Text(str(one.count(outcome)), "bold red" if one.count(outcome) else "dim") for outcome in lost),
         *(Text(_seconds(one.latency_s.get(name))) for name in ("p50", "p95", "max")),
         Text(str(one.peak_waiting)),
+        *(Text(column.value(one)) for column in told),
         Text(_seconds(one.recovered_after_s)),
     ]
+
+
+def _duration(seconds: float | None) -> str:
+    """Seconds, or hours where there are many of them."""
+    return f"{seconds / 3600:.1f} h" if seconds is not None and seconds >= 3600 else _seconds(seconds)
 
 
 def _seconds(value: float | None) -> str:
