@@ -75,6 +75,10 @@ agreement-versions: $(VENV)/installed-dev ## Compare SQLAlchemy 2.0 and 2.1 with
 theory: $(VENV)/installed-dev ## Compare the simulated stack with closed forms (docs/simulation.md)
 	@$(BIN)/python -m benchmarks.theory
 
+.PHONY: scenarios
+scenarios: $(VENV)/installed-dev ## Play every scenario on both stacks and write the table (STACKS="simulated embedded")
+	@$(BIN)/python -m benchmarks.scenarios $(or $(STACKS),simulated embedded)
+
 .PHONY: toxiproxy
 toxiproxy: $(TOOLS)/toxiproxy-server ## Build the real Toxiproxy (needs Go), for the tests that compare with it
 $(TOOLS)/toxiproxy-server:

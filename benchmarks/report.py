@@ -13,6 +13,7 @@ from harness.postgres.binaries import binaries
 DOCS = Path(__file__).parent.parent / "docs"
 BENCHMARKS_PAGE = DOCS / "benchmarks.md"
 SIMULATION_PAGE = DOCS / "simulation.md"
+FINDINGS_PAGE = DOCS / "findings.md"
 STACKS_PAGE = DOCS / "stacks.md"
 
 

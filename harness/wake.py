@@ -4,9 +4,11 @@ Figures without a source are marked: `unsourced` names the fields that are guess
 Facts read 2026-11 from the sources named in each profile.
 """
 
+import csv
 import math
 import random
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from harness.compute import COULD_NOT_CONNECT, Behaviour, ErrorResponse, OnSuspend, WhileWaking
@@ -72,6 +74,20 @@ class Empirical:
         if not self.latencies_s or any(not (math.isfinite(value) and value >= 0) for value in self.latencies_s):
             raise UserError("needs at least one latency, each 0 or positive", where="wake")
 
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """One's own measurements: a CSV file whose first column is seconds, below a header or not. `UserError`."""
+        try:
+            with path.open(newline="") as file:
+                cells = [row[0].strip() for row in csv.reader(file) if row and row[0].strip()]
+        except OSError as error:
+            raise UserError(f"can't be read: {error.strerror}", where=str(path)) from None
+        values = [_number(cell) for cell in cells]
+        if len(values) < 1 or any(value is None for value in values[1:]) or values == [None]:
+            line = next((number for number, value in enumerate(values, 1) if value is None and number > 1), 1)
+            raise UserError(f"line {line} has no number of seconds", where=str(path), allowed="a latency a line")
+        return cls(tuple(value for value in values if value is not None))
+
     def draw(self, random_: random.Random) -> float:
         return random_.choice(self.latencies_s)
 
@@ -132,6 +148,13 @@ class WakeProfile:
         if while_waking is not None:
             changes["while_waking"] = _word(WhileWaking, while_waking, "while_waking")
         return replace(self, **changes)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _word(words: type[OnSuspend] | type[WhileWaking], text: str, where: str) -> OnSuspend | WhileWaking:
@@ -279,11 +302,17 @@ PROFILES: dict[str, WakeProfile] = {
 
 
 def read_wake(text: str, *, otherwise: WakeProfile, where: str = "wake") -> WakeProfile:
-    """`8` (seconds, in all else as `otherwise`), `neon` (a profile), or `neon:8` (both). Raises `UserError`."""
+    """`8` (seconds, in all else as `otherwise`), `neon` (a profile), `neon:8` (both), or a file of measurements.
+
+    Instead of the seconds, or of all, a path that ends in `.csv`. Raises `UserError`.
+    """
     name, colon, seconds = text.partition(":")
-    chosen = profile(name) if colon or name in PROFILES else otherwise
     if not colon and name in PROFILES:
-        return chosen
+        return profile(name)
+    chosen = profile(name) if colon and name in PROFILES else otherwise
+    if (measured := seconds if colon and name in PROFILES else text).endswith(".csv"):
+        return replace(chosen, latency=Empirical.read(Path(measured)))
+    chosen = profile(name) if colon else otherwise
     try:
         return chosen.but(latency_s=float(seconds if colon else text))
     except ValueError:

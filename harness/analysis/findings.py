@@ -1,5 +1,6 @@
 """What a comparison says in words, every number in it from the trials: which pool survives what, and why."""
 
+import math
 from collections.abc import Sequence
 
 from harness.outcomes import Outcome
@@ -18,7 +19,25 @@ def findings(summaries: Sequence[TrialSummary]) -> list[str]:
         sleeps = trial.wake is not None and trial.wake.can_sleep
         found.append(f"{f'At a {trial.wake_words}' if sleeps else 'With the database awake'} {_who_survives(met)}")
         found += _why(trial.wake_latency_s or 0.0, met)
-    return found + _doubts(summaries)
+    return found + _alerts(summaries) + _doubts(summaries)
+
+
+def _alerts(summaries: Sequence[TrialSummary]) -> list[str]:
+    """Whether watching the pool's utilization would have told anybody before the first failure."""
+    failing = [one for one in summaries if one.first_failure_s is not None and not one.trial.is_control]
+    if not failing:
+        return []
+    silent = [one for one in failing if one.utilization_alert_s is None]
+    leads_s = sorted(one.alert_lead_s for one in failing if one.alert_lead_s is not None)
+    said = []
+    if leads_s:
+        first, last = leads_s[0], leads_s[-1]
+        span = f"{first:.1f} s" if last - first < 0.1 else f"{first:.1f} to {last:.1f} s"
+        late = " (below 0: after it)" if first < 0 else ""
+        said.append(f"An alert on 80 % of the pool in use comes {span} before the first failure{late}.")
+    if silent:
+        said.append(f"That alert never comes with {_names(silent)}.")
+    return said
 
 
 def _who_survives(met: Sequence[TrialSummary]) -> str:
@@ -58,6 +77,9 @@ def _reason(outcome: Outcome, one: TrialSummary, latency_s: float) -> str:
             )
         case Outcome.CONNECT_TIMEOUT:
             return f", because connecting took longer than connection_timeout, {pool.connection_timeout_s:g} s"
+        case Outcome.STATEMENT_TIMEOUT if 0 < pool.server_statement_timeout_s < (pool.statement_timeout_s or math.inf):
+            limit = pool.server_statement_timeout_s
+            return f", because PostgreSQL ends a statement that takes longer than its statement_timeout, {limit:g} s"
         case Outcome.STATEMENT_TIMEOUT:
             return f", because a statement took longer than statement_timeout, {pool.statement_timeout_s:g} s"
         case Outcome.CONNECTION_LOST if not pool.pool_pre_ping:

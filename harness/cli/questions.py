@@ -34,6 +34,10 @@ def asked(given: Mapping[str, Any], *, real_time: bool = False) -> Scenario:
         wake=tuple(dict.fromkeys(wake.but(**behaviour) for wake in wakes)),
         changed=(*scenario.changed, *changed),
     )
+    if (sustained_s := given["alert_sustained_s"]) is not None:
+        if not sustained_s >= 0:
+            raise UserError(f"must be 0 or positive, got {sustained_s:g}", where="--alert-after")
+        scenario = replace(scenario, alert_sustained_s=sustained_s)
     return scenario.asked_differently(
         requests=given["requests"], over_s=given["over_s"], arrivals=given["arrivals"], warm=given["warm"]
     )

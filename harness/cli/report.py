@@ -66,7 +66,7 @@ def comparison(summaries: Sequence[TrialSummary]) -> Table:
     ]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     # The one column that may wrap: of a label with many settings there are lines.
-    table.add_column("pool")
+    table.add_column("pool", overflow="fold")
     # A column for each way to fail that occurred; its name is two words, one above the other.
     names = ["ok", *(outcome.value.replace("_", "\n") for outcome in lost), "p50", "p95", "max", "most\nwaiting"]
     told = [column for column in MORE if any(column.worth_telling(one) for one in summaries)]

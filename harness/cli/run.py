@@ -22,7 +22,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.argument("scenario")
 @click.option("--stack", type=click.Choice(["auto", *STACKS]), default="auto", show_default=True, help="Where to run.")
 @click.option("--pool", "pools", multiple=True, metavar="POOL", help="10+5, or 10+5,pool_timeout=30; repeatable.")
-@click.option("--wake", "wakes", multiple=True, metavar="WAKE", help="8 (seconds), neon (a profile), or neon:8.")
+@click.option(
+    "--wake", "wakes", multiple=True, metavar="WAKE", help="8 (seconds), neon (a profile), neon:8, or measured.csv."
+)
 @click.option("--requests", type=int, help="Requests of the burst.")
 @click.option("--over", "over_s", type=float, metavar="SECONDS", help="How long the burst is.")
 @click.option("--arrivals", type=click.Choice([one.value for one in Pattern]), help="How the arrivals lie in time.")
@@ -32,6 +34,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option(
     "--while-waking", type=click.Choice([one.value for one in WhileWaking]), help="What a new connection meets."
+)
+@click.option(
+    "--alert-after", "alert_sustained_s", type=float, metavar="SECONDS", help="How long a pool must be over 80%."
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of every pool; repeatable.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to run.")

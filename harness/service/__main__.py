@@ -24,6 +24,7 @@ from harness.service.observation import PoolSample
 from harness.service.queue_listener import ListenerAtWork
 from harness.service.requests import Database
 from harness.service.sampling import Timeline
+from harness.service.telemetry import telemetry
 
 HOST = "127.0.0.1"
 
@@ -33,7 +34,8 @@ async def serve() -> None:
     pool = PoolConfiguration.from_environment(os.environ)
     timeline = Timeline(_emit_sample)
     engine = create_engine(os.environ["DATABASE_URL"], pool, watch=timeline.watch)
-    database = Database(engine, timeline.watch)
+    told = telemetry(os.environ, pool, timeline.watch)
+    database = Database(engine, timeline.watch, told)
     listening = _listen(os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0")))
     config = uvicorn.Config(
         create_app(database),
@@ -58,6 +60,8 @@ async def serve() -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+    if told is not None:
+        told.shutdown()
 
 
 def _listener() -> asyncio.Task[None] | None:

@@ -46,6 +46,15 @@ def create_app(database: Database) -> FastAPI:
     async def leak_connection(key: Key) -> Response:
         return answered(await database.perform(RequestName.LEAK_CONNECTION, key))
 
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """For Prometheus, where OTEL_METRICS_EXPORTER asks for it."""
+        if database.telemetry is None:
+            return Response("set OTEL_METRICS_EXPORTER=prometheus\n", HTTPStatus.NOT_FOUND, media_type="text/plain")
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
     @app.get("/health")
     async def health() -> dict[str, str]:
         """Whether the process answers; asks the database nothing."""

@@ -96,15 +96,15 @@ class PoolWatch:
         for name in ("invalidate", "close", "close_detached"):
             event.listen(pool, name, lambda *_: self._changed())
 
-    def sample(self) -> PoolSample:
-        """The pool now."""
+    def sample(self, *, at_s: float | None = None) -> PoolSample:
+        """The pool now; in another thread than the loop's, `at_s` must be given."""
         assert self._pool is not None
         checked_out = self._pool.checkedout()
         idle = self._pool.checkedin()
         # Whoever is checking out and has no slot yet is waiting for one.
         waiting = max(0, self._checking_out - max(0, checked_out - self._held))
         return PoolSample(
-            at_s=asyncio.get_running_loop().time(),
+            at_s=asyncio.get_running_loop().time() if at_s is None else at_s,
             size=checked_out + idle,
             idle=idle,
             checked_out=checked_out,

@@ -13,6 +13,7 @@ from harness.arrivals import RequestName
 from harness.outcomes import Outcome, classify, driver_exception
 from harness.service.observation import PoolWatch
 from harness.service.statements import LIST_TRACKS, READ_TRACK, SLOW_QUERY_SQL, WRITE_PLAY, track_id
+from harness.service.telemetry import Telemetry
 from harness.service.trace import TRACE, RequestTrace
 
 READ = text(READ_TRACK.sql)
@@ -48,8 +49,9 @@ class Answer:
 class Database:
     """An engine and its watch: all that a request needs."""
 
-    def __init__(self, engine: AsyncEngine, watch: PoolWatch) -> None:
+    def __init__(self, engine: AsyncEngine, watch: PoolWatch, telemetry: Telemetry | None = None) -> None:
         self.engine = engine
+        self.telemetry = telemetry
         self.watch = watch
         self.leaked: list[AsyncConnection] = []
         """Connections that were checked out and forgotten; a reference keeps them from being collected."""
@@ -90,7 +92,7 @@ class Database:
         finally:
             trace.ended()
             TRACE.reset(token)
-        return Answer(
+        answer = Answer(
             outcome=outcome,
             error=error,
             checkout_s=trace.checkout_s,
@@ -100,6 +102,9 @@ class Database:
             idle_s=trace.idle_s,
             body=body,
         )
+        if self.telemetry is not None:
+            self.telemetry.ended(request.value, answer)
+        return answer
 
     async def warm(self, connections: int) -> None:
         """Open `connections` connections at once, use each, and give all of them back."""

@@ -18,6 +18,7 @@ from harness.service.catalogue import create_catalogue
 from harness.service.database import create_engine
 from harness.service.observation import PoolWatch
 from harness.service.requests import Database
+from harness.service.telemetry import telemetry
 
 
 async def serve() -> None:
@@ -25,8 +26,9 @@ async def serve() -> None:
     url = make_url(os.environ["DATABASE_URL"])
     plain = url.set(drivername="postgresql", query={})
     await create_catalogue(plain.render_as_string(hide_password=False))
-    watch = PoolWatch()
-    database = Database(create_engine(url, PoolConfiguration.from_environment(os.environ), watch=watch), watch)
+    watch, pool = PoolWatch(), PoolConfiguration.from_environment(os.environ)
+    told = telemetry(os.environ, pool, watch)
+    database = Database(create_engine(url, pool, watch=watch), watch, told)
     config = uvicorn.Config(
         create_app(database),
         host=os.environ.get("HOST", "127.0.0.1"),
@@ -36,6 +38,8 @@ async def serve() -> None:
         timeout_graceful_shutdown=1,
     )
     await uvicorn.Server(config).serve()
+    if told is not None:
+        told.shutdown()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from harness.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule, share
 from harness.errors import UserError
+from harness.scenario import Burst
 
-patterns = st.sampled_from(list(Pattern))
+DRAWN = [pattern for pattern in Pattern if pattern is not Pattern.GIVEN]
+patterns = st.sampled_from(DRAWN)
 
 
 def made(
@@ -42,7 +44,7 @@ def test_the_shares_of_the_workers_are_the_schedule(requests: int, workers: int,
 
 
 def test_what_is_asked_does_not_depend_on_when() -> None:
-    asked = [[(arrival.request, arrival.key) for arrival in made(pattern=pattern)] for pattern in Pattern]
+    asked = [[(arrival.request, arrival.key) for arrival in made(pattern=pattern)] for pattern in DRAWN]
     assert asked[0] == asked[1] == asked[2]
 
 
@@ -81,3 +83,17 @@ def test_an_impossible_burst_is_refused(requests: int, over_s: float) -> None:
 def test_an_unknown_request_is_refused_with_those_that_exist() -> None:
     with pytest.raises(UserError, match="read_track"):
         RequestMix.of({"read_everything": 1})
+
+
+def test_given_moments_are_the_arrivals() -> None:
+    burst = Burst.at(0.0, 2.5, 2.5, mix=RequestMix.of({"write_play": 1}))
+    assert [(one.number, one.at_s, one.request.value) for one in burst.schedule(1)] == [
+        (0, 0.0, "write_play"), (1, 2.5, "write_play"), (2, 2.5, "write_play"),
+    ]  # fmt: skip
+    assert burst.over_s == 2.5
+
+
+@pytest.mark.parametrize("moments", [(2.0, 1.0), (-1.0, 1.0)])
+def test_given_moments_are_in_order_and_not_before_the_burst(moments: tuple[float, ...]) -> None:
+    with pytest.raises(UserError, match="moments"):
+        Burst.at(*moments)
