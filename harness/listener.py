@@ -1,65 +1,91 @@
-"""The queue listener's settings: background work of the service, on a connection of its own outside the pool."""
+"""The queue listener's settings: background work of the service, on one connection of its own outside the pool.
+
+The names and defaults are those of the reference service after its incidents. In code every duration carries its
+unit; in the environment a setting has its own name (`LISTENER_CONNECT_TIMEOUT`), always in seconds.
+"""
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from harness.errors import UserError
 
 ENVIRONMENT_PREFIX = "LISTENER_"
+CHANNEL = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
+CHANNEL_ALLOWED = "up to 63 of a-z, 0-9 and _, not a digit first"
+NO_LISTENER = {f"{ENVIRONMENT_PREFIX}CHANNEL": ""}
+"""The variables that say there is none, whatever the rest of the environment says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueListener:
-    """LISTEN on a channel, a heartbeat, and reconnecting when that fails. Durations in seconds.
+    """LISTEN on `channel`, a heartbeat, and reconnecting when that fails. Durations in seconds.
 
-    The defaults are the reference service's since 2025-11-17. A heartbeat is a statement: it counts as activity, so
-    a compute that suspends for want of it stays awake.
+    Raises `UserError` on construction when a value is out of range.
+
+    What a listener means for a compute that sleeps: to `harness.compute` whatever a client sends is activity, so a
+    compute with an idle time longer than `heartbeat_every_s` never suspends by itself while its listener is
+    connected. Neon counts a `SELECT 1` every few seconds as activity too, and yet its compute suspended under the
+    reference service's heartbeat on 2025-12-02: for such a story command it with `Suspend()`. After that the
+    listener is the one who starts the wake, before any visitor does, because its heartbeat fails and it reconnects:
+    within `heartbeat_every_s` on a connection that was closed, `heartbeat_limit_s` later on one that was frozen. On
+    a connection that was kept the heartbeat itself starts the wake.
     """
 
-    channel: str = "queue"
     heartbeat_every_s: float = 5.0
+    """From the end of one heartbeat (`SELECT 1`) to the next."""
     heartbeat_limit_s: float = 5.0
+    """How long a heartbeat may take before the connection is dropped."""
     connect_timeout_s: float = 15.0
-    """0: none at all."""
+    """For one attempt, LISTEN included; 0: none at all, as before the incident of 2025-11-17."""
     backoff_first_s: float = 5.0
-    """The wait before the first reconnect; it doubles with every attempt that fails."""
+    """Between the first failed attempt and the second; doubled after each."""
     backoff_max_s: float = 60.0
+    channel: str = "queue"
 
     def __post_init__(self) -> None:
-        if not self.channel.isidentifier():
-            raise UserError(f"{self.channel!r} is not a channel", where="listener", allowed="letters, digits and _")
-        for name, least in (
-            ("heartbeat_every_s", 0.001), ("heartbeat_limit_s", 0.001), ("connect_timeout_s", 0.0),
-            ("backoff_first_s", 0.0), ("backoff_max_s", 0.0),
-        ):  # fmt: skip
+        for name in ("heartbeat_every_s", "heartbeat_limit_s", "backoff_first_s", "backoff_max_s"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= least):
-                raise UserError(f"{name.removesuffix('_s')} must be {least:g} or more, got {value:g}", where="listener")
+            if not (math.isfinite(value) and value > 0):
+                raise UserError(f"{name} must be positive, got {value:g}", where="listener")
+        if not (math.isfinite(self.connect_timeout_s) and self.connect_timeout_s >= 0):
+            what = f"connect_timeout_s must be 0 (none) or positive, got {self.connect_timeout_s:g}"
+            raise UserError(what, where="listener")
+        if self.backoff_max_s < self.backoff_first_s:
+            what = f"backoff_max_s must be backoff_first_s, {self.backoff_first_s:g}, or more"
+            raise UserError(f"{what}, got {self.backoff_max_s:g}", where="listener")
+        if not CHANNEL.fullmatch(self.channel):
+            raise UserError(f"{self.channel!r} is not a channel", where="listener", allowed=CHANNEL_ALLOWED)
 
-    def backoff_s(self, failures: int) -> float:
-        """The wait before the attempt that follows `failures` failed ones, from 0."""
-        # 2**64 seconds is for ever, and a float.
-        return min(self.backoff_max_s, self.backoff_first_s * 2.0 ** min(failures, 64))
+    def backoffs_s(self) -> Iterator[float]:
+        """The waits after one failed attempt after the other: doubling up to the longest, then that one for ever."""
+        backoff_s = self.backoff_first_s
+        while True:
+            yield backoff_s
+            backoff_s = min(2 * backoff_s, self.backoff_max_s)
 
     def to_environment(self) -> dict[str, str]:
         """The settings as the `LISTENER_*` variables that the service reads."""
-        return {_variable(name): str(getattr(self, name)) for name in self.__slots__}
+        return {_variable(field.name): str(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self | None:
-        """Read the `LISTENER_*` variables; without any of them there is no listener."""
+        """Read the `LISTENER_*` variables; without a channel there is no listener."""
+        if not environment.get(_variable("channel")):
+            return None
         given: dict[str, Any] = {}
         for field in fields(cls):
-            if (text := environment.get(_variable(field.name))) is None:
-                continue
-            try:
-                given[field.name] = text if field.name == "channel" else float(text)
-            except ValueError:
-                raise UserError(f"{text!r} is not a number of seconds", where=_variable(field.name)) from None
-        return cls(**given) if given else None
+            variable = _variable(field.name)
+            if variable in environment:
+                try:
+                    given[field.name] = environment[variable] if field.type is str else float(environment[variable])
+                except ValueError:
+                    what = f"{variable}={environment[variable]!r} is not a number of seconds"
+                    raise UserError(what, where="environment") from None
+        return cls(**given)
 
 
-def _variable(name: str) -> str:
-    return ENVIRONMENT_PREFIX + name.removesuffix("_s").upper()
+def _variable(field_name: str) -> str:
+    return ENVIRONMENT_PREFIX + field_name.removesuffix("_s").upper()

@@ -53,7 +53,8 @@ def scenario_from_json(document: Mapping[str, Any]) -> Scenario:
         timeline=tuple(_phase(phase) for phase in document["timeline"]),
         instances=document["instances"],
         max_connections=document["max_connections"],
-        listener=None if document["listener"] is None else QueueListener(**document["listener"]),
+        # A manifest from before there were listeners has none.
+        listener=None if (listener := document.get("listener")) is None else QueueListener(**listener),
         retry=None if document["retry"] is None else Retry(**document["retry"]),
         control=document["control"],
         alert_sustained_s=document["alert_sustained_s"],

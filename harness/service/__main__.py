@@ -10,7 +10,6 @@ import gc
 import os
 import socket
 import sys
-from typing import Any
 
 import uvicorn
 
@@ -20,8 +19,8 @@ from harness.listener import QueueListener
 from harness.pool import PoolConfiguration
 from harness.service.app import create_app
 from harness.service.database import create_engine
+from harness.service.listener import ListenerEvent, listening
 from harness.service.observation import PoolSample
-from harness.service.queue_listener import ListenerAtWork
 from harness.service.requests import Database
 from harness.service.sampling import Timeline
 from harness.service.telemetry import telemetry
@@ -32,11 +31,13 @@ HOST = "127.0.0.1"
 async def serve() -> None:
     """Serve until stdin ends."""
     pool = PoolConfiguration.from_environment(os.environ)
+    listener = QueueListener.from_environment(os.environ)
     timeline = Timeline(_emit_sample)
-    engine = create_engine(os.environ["DATABASE_URL"], pool, watch=timeline.watch)
+    url = os.environ["DATABASE_URL"]
+    engine = create_engine(url, pool, watch=timeline.watch)
     told = telemetry(os.environ, pool, timeline.watch)
     database = Database(engine, timeline.watch, told)
-    listening = _listen(os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0")))
+    listening_socket = _listen(os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0")))
     config = uvicorn.Config(
         create_app(database),
         log_level="warning",
@@ -47,33 +48,21 @@ async def serve() -> None:
         timeout_graceful_shutdown=0,
     )
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 - serve() without its signal handlers
+    serving = asyncio.create_task(server._serve([listening_socket]))  # noqa: SLF001 - serve() without its signal handlers
     sampling = asyncio.create_task(timeline.run())
-    listener = _listener()
     gc.freeze()
-    emit({"record": "ready", "port": listening.getsockname()[1]})
-    async for command in commands():
-        if command["command"] == "warm":
-            await _warm(database, command["connections"])
+    emit({"record": "ready", "port": listening_socket.getsockname()[1]})
+    async with listening(listener, url, _emit_listener_event):
+        async for command in commands():
+            if command["command"] == "warm":
+                await _warm(database, command["connections"])
     # Nobody waits for the answers any more, and a pool full of hanging connections would take its time.
-    for task in (sampling, serving, *([listener] if listener is not None else [])):
+    for task in (sampling, serving):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
     if told is not None:
         told.shutdown()
-
-
-def _listener() -> asyncio.Task[None] | None:
-    """The queue listener, where the environment asks for one; every event of it is a record."""
-    settings = QueueListener.from_environment(os.environ)
-    if settings is None:
-        return None
-
-    def said(event: str, **detail: Any) -> None:  # noqa: ANN401 - JSON
-        emit({"record": "listener", "event": event, **detail})
-
-    return asyncio.create_task(ListenerAtWork(os.environ["DATABASE_URL"], settings, said=said).run())
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -97,6 +86,10 @@ async def _warm(database: Database, connections: int) -> None:
 
 def _emit_sample(sample: PoolSample) -> None:
     emit({"record": "pool", **sample.to_record()})
+
+
+def _emit_listener_event(event: ListenerEvent) -> None:
+    emit({"record": "listener", **event.to_record()})
 
 
 if __name__ == "__main__":

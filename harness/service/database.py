@@ -1,6 +1,7 @@
 """The one place that builds an engine, by the reference service's settings; every default that matters is given."""
 
 import uuid
+from typing import Any
 
 from sqlalchemy import URL, AsyncAdaptedQueuePool, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -15,7 +16,7 @@ NEVER_RECYCLE = -1
 def create_engine(url: str | URL, pool: PoolConfiguration, *, watch: PoolWatch) -> AsyncEngine:
     """An engine on `postgresql+asyncpg://…` with this pool, watched by `watch`."""
     address = make_url(url)
-    connect_args = {
+    connect_args: dict[str, Any] = {
         # The reference's own: unique names and no caches, so that no prepared statement can conflict.
         "prepared_statement_name_func": lambda: f"__asyncpg_{uuid.uuid4()}__",
         "statement_cache_size": 0,
@@ -24,12 +25,10 @@ def create_engine(url: str | URL, pool: PoolConfiguration, *, watch: PoolWatch) 
         "command_timeout": pool.statement_timeout_s or None,
         "timeout": pool.connection_timeout_s or None,
         "connection_class": ObservedConnection,
+        **_tls(address),
     }
     if pool.server_statement_timeout_s:
         connect_args["server_settings"] = {"statement_timeout": f"{pool.server_statement_timeout_s * 1000:.0f}"}
-    if address.host in LOOPBACK and "ssl" not in address.query and "sslmode" not in address.query:
-        # asyncpg's default asks every server for TLS first, one round trip more.
-        connect_args["ssl"] = False
     engine = create_async_engine(
         address,
         poolclass=AsyncAdaptedQueuePool,
@@ -44,3 +43,15 @@ def create_engine(url: str | URL, pool: PoolConfiguration, *, watch: PoolWatch) 
     )
     watch.attach(engine)
     return engine
+
+
+def connect_arguments(url: str | URL) -> dict[str, Any]:
+    """Where `postgresql+asyncpg://…` leads, as asyncpg's own arguments: for a connection outside the pool."""
+    address = make_url(url)
+    return {**address.translate_connect_args(username="user"), **address.query, **_tls(address)}
+
+
+def _tls(address: URL) -> dict[str, Any]:
+    # asyncpg's default asks every server for TLS first, one round trip more.
+    plain = address.host in LOOPBACK and "ssl" not in address.query and "sslmode" not in address.query
+    return {"ssl": False} if plain else {}

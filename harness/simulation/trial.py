@@ -7,17 +7,19 @@ is what production runs.
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
 from harness.arrivals import Arrival, RequestMix
+from harness.errors import UserError
 from harness.outcomes import Outcome
 from harness.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.service.database import create_engine
+from harness.service.listener import CONNECTED, ListenerEvent, listening
 from harness.service.observation import PoolSample, PoolWatch
-from harness.service.queue_listener import ListenerAtWork
 from harness.service.requests import Answer, Database
 from harness.service.sampling import EVERY_S, Timeline
 from harness.simulation.backend import SimulatedPostgres
@@ -53,7 +55,8 @@ def simulate(trial: Trial, times: Times | None = None, *, sampled: bool = True) 
     """Play one trial in virtual time. `sampled` False leaves the pool's timeline out.
 
     The same trial and times give the same rows, in any process on any day.
-    Raises `harness.simulation.loop.StalledError` when the story can't go on.
+    Raises `harness.simulation.loop.StalledError` when the story can't go on, and `UserError` when the scenario's
+    listener can't connect even to a compute that is awake.
     """
     return run(lambda loop: _Story(loop, trial, times or Times(), sampled=sampled).play())
 
@@ -77,13 +80,14 @@ class _Story:
         self._instances = [Database(create_engine(URL, trial.pool, watch=watch), watch) for watch in watches]
 
     async def play(self) -> Simulated:
-        background = [self._loop.create_task(samples.run()) for samples in self._samples]
-        for _ in self._instances:
-            background += await self._listener()
-        for phase in self._trial.scenario.timeline:
-            await self._play(phase)
-        await asyncio.sleep(SETTLE_S)
-        for task in background:
+        sampling = [self._loop.create_task(samples.run()) for samples in self._samples]
+        async with AsyncExitStack() as stack:
+            for _ in self._instances:
+                await self._listen(stack)
+            for phase in self._trial.scenario.timeline:
+                await self._play(phase)
+            await asyncio.sleep(SETTLE_S)
+        for task in sampling:
             task.cancel()
         self._released()
         self._move_to_the_burst()
@@ -93,18 +97,24 @@ class _Story:
         await asyncio.sleep(0)
         return self._rows
 
-    async def _listener(self) -> list[asyncio.Task[None]]:
+    async def _listen(self, stack: AsyncExitStack) -> None:
         """An instance's queue listener, connected, where the story has one."""
-        settings = self._trial.scenario.listener
-        if settings is None:
-            return []
-        at_work = ListenerAtWork(URL, settings, said=self._listener_said)
-        running = self._loop.create_task(at_work.run())
-        await at_work.connected.wait()
-        return [running]
+        listener = self._trial.scenario.listener
+        if listener is None:
+            return
+        first_word: asyncio.Future[ListenerEvent] = self._loop.create_future()
 
-    def _listener_said(self, event: str, *, at_s: float, value_s: float | None, **detail: Any) -> None:  # noqa: ANN401 - JSON
-        self._event(event, at_s=at_s, value_s=value_s, detail=json.dumps(detail, sort_keys=True) if detail else None)
+        def heard(event: ListenerEvent) -> None:
+            detail = json.dumps(dict(event.detail), sort_keys=True) if event.detail else None
+            self._event(event.event, at_s=event.at_s, value_s=event.value_s, detail=detail)
+            if not first_word.done():
+                first_word.set_result(event)
+
+        await stack.enter_async_context(listening(listener, URL, heard))
+        first = await first_word
+        if first.event != CONNECTED:
+            what = f"its first attempt to connect failed: {first.detail['error']} after {first.value_s:g} s"
+            raise UserError(what, where="listener", allowed="a connect_timeout_s longer than connecting takes")
 
     def _database_server(self, times: Times) -> SimulatedPostgres:
         trial = self._trial

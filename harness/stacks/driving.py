@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from harness.listener import NO_LISTENER
 from harness.order import Order
 from harness.process import Child
 from harness.retry import Retry
@@ -19,9 +20,12 @@ LOOPBACK = "127.0.0.1"
 
 def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContextManager[Child]:
     """The service on a free port of loopback, its pool on the database at `dsn`. It says `ready` with its port."""
-    environment = {"DATABASE_URL": dsn, **trial.pool.to_environment()}
-    if trial.scenario.listener is not None:
-        environment |= trial.scenario.listener.to_environment()
+    listener = trial.scenario.listener
+    environment = {
+        "DATABASE_URL": dsn,
+        **trial.pool.to_environment(),
+        **(NO_LISTENER if listener is None else listener.to_environment()),
+    }
     allow_open_files()
     return Child.running("service", [sys.executable, "-m", "harness.service"], log=log, environment=environment)
 

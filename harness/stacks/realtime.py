@@ -129,7 +129,8 @@ def _named(part: str, instance: int) -> str:
 
 def connections_needed(trials: Sequence[Trial]) -> int:
     """What `max_connections` must be so that no trial meets it."""
-    return sum(trial.pool.capacity * trial.scenario.instances for trial in trials) + RESERVED_CONNECTIONS
+    each = [trial.pool.capacity + (trial.scenario.listener is not None) for trial in trials]
+    return sum(own * trial.scenario.instances for own, trial in zip(each, trials, strict=True)) + RESERVED_CONNECTIONS
 
 
 async def as_limited(server: PostgresServer, trial: Trial, *, database: str | None = None) -> PostgresServer:

@@ -9,8 +9,12 @@ from typing import Any
 from harness.errors import StackError
 from harness.process import Child
 from harness.scenario import Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.service.listener import CONNECTED
 from harness.stacks.timebase import TrialRows
 from harness.trial import Trial
+
+LISTENER_PATIENCE_S = 60.0
+"""For a listener's first connection, to a database that is awake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,15 @@ class Stage:
     async def listeners(self) -> None:
         """Wait for every instance's queue listener, where the story has one. Raises `StackError`."""
         for service in self._services if self._trial.scenario.listener is not None else ():
-            said = await self._listening.get()
-            if said["event"] != "listener_connected":
-                raise StackError("service", f"its queue listener could not connect: {said['error']}", log=service.log)
+            try:
+                said = await asyncio.wait_for(self._listening.get(), LISTENER_PATIENCE_S)
+            except TimeoutError:
+                why = f"had not connected after {LISTENER_PATIENCE_S:g} s"
+            else:
+                if said["event"] == CONNECTED:
+                    continue
+                why = f"could not connect: {said['detail']['error']} after {said['value_s']:.3g} s"
+            raise StackError("service", f"its queue listener {why}", log=service.log)
 
     async def phase(self, phase: TimelinePhase) -> None:
         """Play a phase that is not a burst."""
@@ -92,9 +102,9 @@ class Stage:
         self._event("warmed", said["at_s"], connections=connections * len(self._services))
 
     def _listener_said(self, said: dict[str, Any]) -> None:
-        if said["event"] in ("listener_connected", "listener_connect_failed"):
-            self._listening.put_nowait(dict(said))
-        self._event(said.pop("event"), said.pop("at_s"), **said)
+        if said["event"] in (CONNECTED, "listener_connect_failed"):
+            self._listening.put_nowait(said)
+        self._event(said["event"], said["at_s"], value_s=said["value_s"], **said["detail"])
 
     def _event(self, name: str, at_s: float, *, value_s: float | None = None, **detail: Any) -> None:  # noqa: ANN401 - JSON
         if self._rows is not None:

@@ -158,7 +158,7 @@ def test_prometheus_reads_it_from_the_services_own_port(postgres: PostgresServer
 def test_without_the_variables_there_is_nothing_of_it(postgres: PostgresServer) -> None:
     with service(postgres) as (address, _):
         assert httpx.get(f"{address}/metrics").status_code == 404
-    code = "import sys, harness.service.app, harness.service.__main__; sys.exit('opentelemetry' in sys.modules)"
+    code = "import sys, harness.service.app, harness.service.__main__; sys.exit('opentelemetry.sdk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
