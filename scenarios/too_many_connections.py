@@ -14,6 +14,8 @@ SCENARIO = Scenario(
     timeline=(Warm(), Suspend(), Burst(150, over_s=3)),
     instances=3,
     max_connections=30,
+    connect_time_s=0.02,
+    service_time_s=0.01,
     control=False,
     expect={
         "5+0": none("failure"),

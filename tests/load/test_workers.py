@@ -126,7 +126,7 @@ from pathlib import Path
 from harness.library import load_scenario
 from harness.stacks.driving import running_load
 async def main():
-    async with running_load("http://127.0.0.1:9", load_scenario("cold_burst"), log=Path({str(tmp_path / "log")!r}),
+    async with running_load(["http://127.0.0.1:9"], load_scenario("cold_burst"), log=Path({str(tmp_path / "log")!r}),
                             workers=2) as load:
         if {when == "ready"}:
             await load.next_record("ready")
