@@ -1,6 +1,7 @@
 """`coldstart list`: scenarios, pool configurations, settings and wake profiles."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -9,11 +10,21 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.library import load_scenario, scenario_names
+from harness.listener import QueueListener
 from harness.pool import ENVIRONMENT_PREFIX, MEANINGS, PoolConfiguration
 from harness.wake import PROFILES
 
 GUESSED = "~"
-TOPICS = ("scenarios", "settings", "profiles")
+LISTENER_MEANINGS = {
+    "channel": "what it listens to",
+    "heartbeat_every": "seconds between heartbeats; each one keeps a compute awake",
+    "heartbeat_limit": "seconds a heartbeat may take before its connection is dropped",
+    "connect_timeout": "seconds for one attempt to connect (0: none)",
+    "backoff_first": "seconds between the first failed attempt and the second; doubled after each",
+    "backoff_max": "the longest of these waits",
+}
+NAME_WIDTH = 22
+TOPICS = ("scenarios", "settings", "listener", "profiles")
 
 
 @click.command("list")
@@ -21,7 +32,7 @@ TOPICS = ("scenarios", "settings", "profiles")
 def list_(topic: str | None) -> None:
     """Show what can be run: scenarios and their pools, settings, wake profiles."""
     console = Console(highlight=False)
-    topics = {"scenarios": _scenarios, "settings": _settings, "profiles": _profiles}
+    topics = {"scenarios": _scenarios, "settings": _settings, "listener": _listener, "profiles": _profiles}
     console.print(Group(*(part for name in ([topic] if topic else TOPICS) for part in (*topics[name](), ""))))
 
 
@@ -36,6 +47,8 @@ def _scenarios() -> Iterator[RenderableType]:
     yield Text("Scenarios", "bold")
     for name in scenario_names():
         about = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+        about.add_column(width=NAME_WIDTH, no_wrap=True)
+        about.add_column()
         try:
             scenario = load_scenario(name)
         except UserError as error:
@@ -43,6 +56,8 @@ def _scenarios() -> Iterator[RenderableType]:
         else:
             about.add_row(f"  {name}", scenario.story.partition("\n")[0])
             about.add_row("", "pools: " + ", ".join(pool.label for pool in scenario.pool_configurations))
+            if scenario.variants:
+                about.add_row("", "variants: " + ", ".join(variant.name for variant in scenario.variants))
             about.add_row("", "wakes: " + ", ".join(f"{wake.name} {wake.latency}" for wake in scenario.wakes))
         yield about
 
@@ -54,6 +69,17 @@ def _settings() -> Iterator[RenderableType]:
     for name, value in PoolConfiguration().to_json().items():
         default = f"{value:g}" if isinstance(value, float) else str(value).lower()
         table.add_row(f"  {name}", default, MEANINGS[name])
+    yield table
+
+
+def _listener() -> Iterator[RenderableType]:
+    yield Text("Queue listener", "bold")
+    yield "  QueueListener(…) in a scenario; in the service's environment LISTENER_ and the name in capitals"
+    table = _table("  name", "default", "meaning")
+    for field in fields(QueueListener):
+        name = field.name.removesuffix("_s")
+        default = field.default if isinstance(field.default, str) else f"{field.default:g}"
+        table.add_row(f"  {name}", default, LISTENER_MEANINGS[name])
     yield table
 
 

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.findings import findings
+from harness.analysis.labels import in_common, without
 from harness.expectation import Judgement, Verdict
 from harness.outcomes import Outcome
-from harness.pool import PoolConfiguration
 from harness.run import FinishedRun
 from harness.summary import TrialSummary
 
@@ -81,19 +81,6 @@ def comparison(summaries: Sequence[TrialSummary]) -> Table:
                     *_line(one, lost, told, common, many_seeds=len({one.trial.seed for one in summaries}) > 1)
                 )
     return table
-
-
-def in_common(pools: Sequence[PoolConfiguration]) -> list[str]:
-    """What every pool's label says beyond its size: said once, it need not be said in every line."""
-    labels = [pool.label.split()[1:] for pool in dict.fromkeys(pools)]
-    return [setting for setting in labels[0] if all(setting in label for label in labels)] if len(labels) > 1 else []
-
-
-def without(label: str, settings: Collection[str]) -> str:
-    """A label without these settings."""
-    for setting in settings:
-        label = label.replace(f" {setting}", "", 1)
-    return label
 
 
 def verdicts(judgements: Sequence[Judgement]) -> Table:

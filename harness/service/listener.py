@@ -23,8 +23,11 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 CONNECTED = "listener_connected"
 HEARTBEAT = "SELECT 1"
-FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a network, a server and a closed connection raise, timeouts included; anything else is a bug."""
+FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a network, a server and a closed connection raise, timeouts included; anything else is a bug.
+
+The last one is asyncpg's where the server has ended the session and the end of the connection is still on its way.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from harness.analysis.charts.latency import latency_chart
 from harness.analysis.charts.outcomes import outcomes_chart
+from harness.analysis.charts.paper import notes, set_note
 from harness.analysis.charts.pool import pool_chart
 from harness.analysis.charts.requests import requests_chart
 from harness.analysis.load import Run
@@ -22,6 +23,8 @@ def draw_charts(run: Run, folder: Path) -> list[Path]:
     written = []
     with matplotlib.style.context(STYLE):
         for name, figure in _charts(run):
+            if said := notes(run):
+                set_note(figure, " ".join(said))
             folder.mkdir(parents=True, exist_ok=True)
             for form, metadata in METADATA.items():
                 path = folder / f"{name}.{form}"
@@ -34,7 +37,7 @@ def _charts(run: Run) -> Iterator[tuple[str, Figure]]:
     woken = [one for one in run.summaries if not one.trial.is_control]
     if not woken:
         return
-    yield "outcomes", outcomes_chart(woken)
+    yield "outcomes", outcomes_chart(run, woken)
     yield "latency", latency_chart(run)
     seed = min(one.trial.seed for one in woken)
     for wake in dict.fromkeys(one.trial.wake_label for one in woken if one.trial.seed == seed):

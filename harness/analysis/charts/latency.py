@@ -3,10 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import MARK_COLOUR, POOL_COLOURS, POOL_LINES, stacked_panels
+from harness.analysis.charts.paper import MARK_COLOUR, POOL_COLOURS, POOL_LINES, named, stacked_panels
 from harness.analysis.load import Run
 from harness.outcomes import Outcome
 
+LINE_IN = 0.13
 LEAST_S = 0.001
 """A panel is at least this wide: in virtual time answers may take no time at all."""
 
@@ -15,7 +16,12 @@ def latency_chart(run: Run) -> Figure:
     """Successful answers by their latency since the arrival; a line that ends below 100 % lost the rest."""
     wakes = list(dict.fromkeys((trial.wake_label, trial.is_control) for trial in run.trials))
     pools = list(dict.fromkeys(trial.configuration for trial in run.trials))
-    figure, panels = stacked_panels(len(wakes), title=_title(run), panel_in=1.35, share_x=False)
+    names = [named(run, pool, width=30) for pool in pools]
+    # The legend has two columns; two of its lines are in the figure's height already.
+    lines = max(0, sum(1 + name.count("\n") for name in names) / 2 - 2)
+    figure, panels = stacked_panels(
+        len(wakes), title=_title(run), panel_in=1.35, share_x=False, foot_in=LINE_IN * lines
+    )
     for panel, (wake, control) in zip(panels, wakes, strict=True):
         for number, pool in enumerate(pools):
             trials = {t.number for t in run.trials if t.wake_label == wake and t.configuration == pool}
@@ -25,7 +31,7 @@ def latency_chart(run: Run) -> Figure:
             panel.step(
                 np.append(answered * (1000 if control else 1), _end(run, wake)),
                 np.append(share, share[-1:] if len(share) else 0.0),
-                where="post", label=pool,
+                where="post", label=names[number],
                 color=POOL_COLOURS[number % len(POOL_COLOURS)], linestyle=POOL_LINES[number % len(POOL_LINES)],
             )  # fmt: skip
         panel.set_xlim(0, _end(run, wake))
@@ -50,5 +56,6 @@ def _title(run: Run) -> str:
     woken = [one for one in run.summaries if not one.trial.is_control and one.latency_s]
     control = [one.latency_s["p95"] for one in run.summaries if one.trial.is_control and one.latency_s]
     worst = max(one.latency_s["p95"] for one in woken)
-    said = f"Waking, 95 % of the requests end within {worst:.1f} s at worst"
+    sleeps = any(one.trial.wake is not None and one.trial.wake.can_sleep for one in woken)
+    said = f"{'Waking, ' if sleeps else ''}95 % of the requests end within {worst:.1f} s at worst"
     return f"{said}; awake, within {max(control) * 1000:.0f} ms" if control else said

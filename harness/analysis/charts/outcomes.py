@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import OUTCOME_COLOURS, outcome_legend, stacked_panels
+from harness.analysis.charts.paper import OUTCOME_COLOURS, named, outcome_legend, stacked_panels
+from harness.analysis.load import Run
 from harness.outcomes import Outcome
 from harness.summary import TrialSummary
 
@@ -13,11 +14,13 @@ TOO_NARROW = 0.04
 DARK = frozenset({Outcome.POOL_TIMEOUT, Outcome.ERROR, Outcome.CONNECTION_LOST})
 
 
-def outcomes_chart(woken: Sequence[TrialSummary]) -> Figure:
+def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
     """The outcomes of all trials with a wake; several seeds of one pool and wake are added up."""
     wakes = list(dict.fromkeys(_wake(one) for one in woken))
     pools = list(dict.fromkeys(one.trial.configuration for one in woken))
-    figure, panels = stacked_panels(len(wakes), title=_title(woken), panel_in=0.35 + 0.19 * len(pools))
+    names = [named(run, pool) for pool in pools]
+    lines = sum(1 + 0.6 * name.count("\n") for name in names)
+    figure, panels = stacked_panels(len(wakes), title=_title(run, woken), panel_in=0.35 + 0.19 * lines)
     for panel, wake in zip(panels, wakes, strict=True):
         for row, pool in enumerate(pools):
             some = [one for one in woken if _wake(one) == wake and one.trial.configuration == pool]
@@ -31,7 +34,7 @@ def outcomes_chart(woken: Sequence[TrialSummary]) -> Figure:
                     colour = "white" if outcome in DARK else "black"
                     panel.text(left + share / 2, row, str(count), ha="center", va="center", fontsize=6, color=colour)
                 left += share
-        panel.set_yticks(range(len(pools)), pools)
+        panel.set_yticks(range(len(pools)), names)
         panel.set_ylim(len(pools) - 0.5, -0.5)
         panel.set_xlim(0, 1)
         panel.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
@@ -44,16 +47,19 @@ def outcomes_chart(woken: Sequence[TrialSummary]) -> Figure:
 
 def _wake(one: TrialSummary) -> str:
     assert one.trial.wake is not None
+    if not one.trial.wake.can_sleep:
+        return one.trial.wake_label
     # Several seeds of one profile draw several latencies: they belong together.
     label = one.trial.wake_label.partition(", ")[2]
     return ", ".join(filter(None, [f"wake: {one.trial.wake.name}, {one.trial.wake.latency}", label]))
 
 
-def _title(woken: Sequence[TrialSummary]) -> str:
+def _title(run: Run, woken: Sequence[TrialSummary]) -> str:
     failed = sum(one.failed for one in woken)
     if not failed:
         return "No pool loses a request"
     best = [one.trial.configuration for one in woken]
     lost = {pool: sum(one.failed for one in woken if one.trial.configuration == pool) for pool in dict.fromkeys(best)}
     least = min(lost, key=lambda pool: lost[pool])
-    return f"{least} loses the fewest requests, {lost[least]} in all; the most, {max(lost.values())}"
+    name = named(run, least, width=200)
+    return f"{name} loses the fewest requests, {lost[least]} in all; the most, {max(lost.values())}"

@@ -2,17 +2,22 @@
 
 import textwrap
 from collections.abc import Iterable
+from itertools import zip_longest
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from harness.analysis.labels import in_common, without
 from harness.analysis.load import Run
 from harness.outcomes import Outcome
 from harness.trial import Trial
 
 WIDTH_IN = 3.5
 TITLE_WIDTH = 52
+NOTE_WIDTH = 84
+LABEL_WIDTH = 24
+PANEL_WIDTH = 52
 WAKE_COLOUR = "#eeeeee"
 MARK_COLOUR = "#555555"
 
@@ -31,17 +36,37 @@ POOL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 POOL_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 2)), (0, (3, 1, 1, 1)))
 
 
-def stacked_panels(count: int, *, title: str, panel_in: float, share_x: bool = True) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels one below the other, on one vertical scale."""
-    figure = Figure(figsize=(WIDTH_IN, 0.75 + panel_in * count))
+def stacked_panels(
+    count: int, *, title: str, panel_in: float, share_x: bool = True, foot_in: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels one below the other, on one vertical scale; `foot_in` is more room at its foot."""
+    figure = Figure(figsize=(WIDTH_IN, 0.75 + panel_in * count + foot_in))
     axes = figure.subplots(count, 1, sharex=share_x, sharey=True, squeeze=False)[:, 0]
     set_title(figure, title)
     return figure, list(axes)
 
 
+def set_note(figure: Figure, note: str) -> None:
+    """What a reader must know of the whole chart, in small print at its foot."""
+    figure.text(0.01, -0.01, textwrap.fill(note, NOTE_WIDTH), ha="left", va="top", fontsize=6, color=MARK_COLOUR)
+
+
 def set_title(figure: Figure, title: str) -> None:
     """A title that says what the chart shows, wrapped to the figure's width."""
     figure.suptitle(textwrap.fill(title, TITLE_WIDTH), x=0.01, ha="left")
+
+
+def named(run: Run, configuration: str, *, width: int = LABEL_WIDTH) -> str:
+    """A configuration's name on a chart: without what every pool of the run has in common, in lines."""
+    common = in_common([trial.pool for trial in run.trials])
+    return textwrap.fill(without(configuration, common), width)
+
+
+def notes(run: Run) -> list[str]:
+    """What holds for a whole run and is said once."""
+    common = in_common([trial.pool for trial in run.trials])
+    said = [f"Every pool: {', '.join(common)}."] if common else []
+    return [*said, f"Shortened for real time: {run.scenario.shortened}."] if run.scenario.shortened else said
 
 
 def capitalised(words: str) -> str:
@@ -56,7 +81,12 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
     """
     events = run.of(trial, "events")
     at_s = {name: events.loc[events["event"] == name, "at_s"].tolist() for name in events["event"].unique()}
-    for began_s, woke_s in zip(at_s.get("first_attempt", []), at_s.get("woken", []), strict=False):
+    wakes = zip_longest(at_s.get("first_attempt", []), at_s.get("woken", []))
+    for began_s, woke_s in wakes:
+        if woke_s is None:
+            # The trial ended before the wake did.
+            axes.axvspan(began_s, events["at_s"].max(), color=WAKE_COLOUR, zorder=0, linewidth=0)
+            continue
         axes.axvspan(began_s, woke_s, color=WAKE_COLOUR, zorder=0, linewidth=0)
         axes.axvline(woke_s, color=MARK_COLOUR, linewidth=0.6, linestyle=":")
         if label:

@@ -1,11 +1,12 @@
 """The pool's timeline: connections in use and being made, the queue on top, and the pool's capacity as a line."""
 
+import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import MARK_COLOUR, capitalised, mark_wake, stacked_panels
+from harness.analysis.charts.paper import MARK_COLOUR, PANEL_WIDTH, capitalised, mark_wake, named, stacked_panels
 from harness.analysis.load import Run
 from harness.summary import TrialSummary
 
@@ -20,10 +21,9 @@ HEADROOM = 1.25
 def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     """The pools of the trials that met one wake: what is above the capacity waits."""
     longest = max(met, key=lambda one: one.peak_waiting)
-    title = (
-        f"{capitalised(met[0].trial.wake_words)}: the queue of {longest.trial.configuration} grows longest, "
-        f"to {longest.peak_waiting} requests"
-    )
+    name = named(run, longest.trial.configuration, width=200)
+    wake = capitalised(met[0].trial.wake_words)
+    title = f"{wake}: the queue of {name} grows longest, to {longest.peak_waiting} requests"
     figure, panels = stacked_panels(len(met), title=title, panel_in=0.95)
     for panel, one in zip(panels, met, strict=True):
         rows = run.of(one.trial, "pool")
@@ -44,7 +44,8 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
         )
         capacity = one.trial.pool.capacity
         panel.axhline(capacity, color="black", linewidth=0.7, linestyle="--", label="capacity")
-        panel.set_title(f"{one.trial.configuration}: capacity {capacity}, up to {one.peak_waiting} wait")
+        name = named(run, one.trial.configuration, width=200)
+        panel.set_title(textwrap.fill(f"{name}: capacity {capacity}, up to {one.peak_waiting} wait", PANEL_WIDTH))
         panel.set_ylabel("requests")
     panels[0].set_ylim(0, HEADROOM * max(one.peak_waiting + one.trial.pool.capacity for one in met))
     panels[-1].set_xlabel("time since the burst began [s]")

@@ -1,11 +1,20 @@
 """Every request as a line from its arrival to its end, coloured by its outcome; a panel a pool."""
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import OUTCOME_COLOURS, capitalised, mark_wake, outcome_legend, stacked_panels
+from harness.analysis.charts.paper import (
+    OUTCOME_COLOURS,
+    PANEL_WIDTH,
+    capitalised,
+    mark_wake,
+    named,
+    outcome_legend,
+    stacked_panels,
+)
 from harness.analysis.load import Run
 from harness.outcomes import Outcome
 from harness.summary import TrialSummary
@@ -13,7 +22,7 @@ from harness.summary import TrialSummary
 
 def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     """The requests of the trials that met one wake."""
-    figure, panels = stacked_panels(len(met), title=_title(met), panel_in=1.05)
+    figure, panels = stacked_panels(len(met), title=_title(run, met), panel_in=1.05)
     for panel, one in zip(panels, met, strict=True):
         rows = run.of(one.trial, "requests")
         mark_wake(panel, run, one.trial, label="bottom" if panel is panels[0] else None)
@@ -26,7 +35,8 @@ def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
             panel.add_collection(LineCollection(lines, colors=colour, linewidths=0.7))
             # Where it ended: an answer that came at once would not be seen otherwise.
             panel.plot(some["end_s"], some["number"], linestyle="", marker=".", markersize=1.6, color=colour)
-        panel.set_title(f"{one.trial.configuration}: {one.failed} of {one.requests} fail")
+        name = named(run, one.trial.configuration, width=200)
+        panel.set_title(textwrap.fill(f"{name}: {one.failed} of {one.requests} fail", PANEL_WIDTH))
         panel.set_ylim(len(rows), -1)
         panel.set_ylabel("request")
     panels[-1].set_xlabel("time since the burst began [s]")
@@ -34,10 +44,11 @@ def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     return figure
 
 
-def _title(met: Sequence[TrialSummary]) -> str:
+def _title(run: Run, met: Sequence[TrialSummary]) -> str:
     wake = capitalised(met[0].trial.wake_words)
     losing = [one for one in met if one.failed]
     if not losing:
         return f"{wake}: no request fails"
     worst = max(losing, key=lambda one: one.failed)
-    return f"{wake}: {len(losing)} of {len(met)} pools lose requests, {worst.trial.configuration} most"
+    name = named(run, worst.trial.configuration, width=200)
+    return f"{wake}: {len(losing)} of {len(met)} pools lose requests, {name} most"
