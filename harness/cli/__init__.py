@@ -11,6 +11,8 @@ from harness.errors import StackError, UserError
 
 COMMANDS = {
     "run": "harness.cli.run:run",
+    "compare": "harness.cli.compare:compare",
+    "runs": "harness.cli.runs:runs",
     "list": "harness.cli.listing:list_",
     "toxiproxy": "harness.cli.toxiproxy:toxiproxy",
     "calibrate": "harness.cli.calibrate:calibrate",

@@ -13,7 +13,7 @@ from harness.results.folder import MANIFEST
 from harness.scenario import Scenario
 from harness.trial import Trial
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,60 @@
+"""`coldstart runs`: the runs that are kept, and removing old ones."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from harness.errors import UserError
+from harness.results import read_manifest
+from harness.results.folder import DEFAULT_RUNS, run_folders
+
+KEEP = 10
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--prune", is_flag=True, help="Remove all but the newest; one that is still running is left alone.")
+@click.option("--keep", type=click.IntRange(min=0), default=KEEP, show_default=True, help="How many --prune keeps.")
+@click.option("--out", type=FOLDER, default=DEFAULT_RUNS, show_default=True, help="Where runs are kept.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def runs(*, prune: bool, keep: int, out: Path, as_json: bool) -> None:
+    """List the runs, newest first; with --prune remove the old ones."""
+    folders = run_folders(out)[::-1]
+    if prune:
+        removed = [folder for folder in folders[keep:] if _about(folder)["status"] != "running"]
+        for folder in removed:
+            shutil.rmtree(folder)
+        folders = [folder for folder in folders if folder not in removed]
+        click.echo(f"removed {len(removed)} of {len(removed) + len(folders)} runs", err=True)
+    found = [_about(folder) for folder in folders]
+    if as_json:
+        click.echo(json.dumps({"runs": found}))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("run", "scenario", "stack", "trials", "status", "MB"):
+        table.add_column(name, justify="right" if name in ("trials", "MB") else "left", overflow="fold")
+    for one in found:
+        table.add_row(one["run"], one["scenario"], one["stack"], str(one["trials"]), one["status"], f"{one['mb']:.1f}")
+    console = Console(highlight=False)
+    console.print(table if found else f"no runs under {out}")
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    about: dict[str, Any] = {"run": folder.name, "mb": size / 1e6}
+    try:
+        manifest = read_manifest(folder)
+    except UserError:
+        return {**about, "scenario": "?", "stack": "?", "trials": 0, "status": "unreadable"}
+    return {
+        **about,
+        "scenario": manifest.scenario["name"],
+        "stack": manifest.stack,
+        "trials": len(manifest.trials),
+        "status": manifest.status,
+    }
