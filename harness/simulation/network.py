@@ -114,19 +114,21 @@ class Network:
         *,
         draw_way_s: Callable[[], float] = lambda: 0.0,
         retransmission: Retransmission = LINUX,
+        slows: bool = False,
     ) -> None:
         self.loop = loop
         self.draw_way_s = draw_way_s
         self.retransmission = retransmission
         self.slower_s = 0.0
-        """How much longer a round trip on a connection takes than `draw_way_s` says."""
+        """How much longer a round trip on a connection takes than `draw_way_s` says, where the network `slows`."""
+        # Asked for every segment: without a story that slows it down, nothing is added.
+        self.draw_data_way_s = self._slowed_way_s if slows else draw_way_s
         self._clients: list[End] = []
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._listeners: dict[tuple[str, int], Listener] = {}
         loop.network = self
 
-    def draw_data_way_s(self) -> float:
-        """How long data on a connection takes one way."""
+    def _slowed_way_s(self) -> float:
         return self.draw_way_s() + self.slower_s / 2
 
     def listen(self, host: str, port: int, listener: Listener, *, addresses: int = 1) -> None:

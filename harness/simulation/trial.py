@@ -120,7 +120,7 @@ class _Story:
         trial = self._trial
         # Where round trips take long, those of the authentication count too.
         slow = any(isinstance(phase, Slow) for phase in trial.scenario.timeline)
-        self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed))
+        self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed), slows=slow)
         options: dict[str, Any] = {}
         if trial.wake is not None:
             latencies_s = trial.wake_latencies_s()
