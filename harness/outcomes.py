@@ -95,4 +95,5 @@ def _is_lost(exception: BaseException, cause: BaseException) -> bool:
     if isinstance(cause, asyncpg.PostgresError):
         sqlstate = cause.sqlstate or ""
         return sqlstate.startswith("08") or sqlstate in LOST_SQLSTATES
-    return isinstance(cause, OSError | asyncpg.InterfaceError)
+    # The last one is asyncpg's where the server's last word has come and the end of the connection has not yet.
+    return isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)

@@ -98,12 +98,12 @@ def sweep() -> list[str]:
     """Take down the projects whose owners were killed; their names."""
     left = sorted({
         container.labels[PROJECT]
-        for container in engine().containers.list(all=True, filters={"label": OWNER})
+        for container in engine().containers.list(all=True, filters={"label": OWNER}, ignore_removed=True)
         if not _lives(container.labels[OWNER])
     })  # fmt: skip
     for name in left:
         ours = {"label": f"{PROJECT}={name}"}
-        for container in engine().containers.list(all=True, filters=ours):
+        for container in engine().containers.list(all=True, filters=ours, ignore_removed=True):
             with suppress(NotFound, APIError):
                 container.remove(force=True, v=True)
         for network in engine().networks.list(filters=ours):

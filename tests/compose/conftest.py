@@ -36,7 +36,7 @@ def nothing_left() -> Iterator[None]:
 def everything() -> dict[str, set[str]]:
     client = engine.engine()
     return {
-        "containers": {one.id for one in client.containers.list(all=True)},
+        "containers": {one.id for one in client.containers.list(all=True, ignore_removed=True)},
         "networks": {one.id for one in client.networks.list()},
         "volumes": {one.id for one in client.volumes.list()},
     }

@@ -117,7 +117,7 @@ def test_a_container_that_dies_ends_the_run(tmp_path: Path) -> None:
 
 def test_ctrl_c_during_the_start_takes_everything_down(tmp_path: Path) -> None:
     run = launched(tmp_path)
-    until(lambda: len(engine().containers.list(all=True, filters={"label": OWNER})) > 0)
+    until(lambda: len(engine().containers.list(all=True, filters={"label": OWNER}, ignore_removed=True)) > 0)
     run.send_signal(signal.SIGINT)
     run.communicate(timeout=60)
     assert run.returncode == 130
@@ -136,7 +136,7 @@ def test_kill_9_of_the_run_takes_the_containers_down(tmp_path: Path) -> None:
     run = started(tmp_path)
     run.kill()
     run.communicate()
-    until(lambda: not engine().containers.list(all=True, filters={"label": OWNER}))
+    until(lambda: not engine().containers.list(all=True, filters={"label": OWNER}, ignore_removed=True))
     until(lambda: not [network for network in engine().networks.list() if network.name.startswith("coldstart-")])
 
 
@@ -145,7 +145,7 @@ def test_what_a_kill_9_of_everything_left_is_swept_at_the_next_start(tmp_path: P
     for process in [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]:
         process.kill()
     run.communicate()
-    assert engine().containers.list(filters={"label": OWNER})
+    assert engine().containers.list(filters={"label": OWNER}, ignore_removed=True)
     assert len(sweep()) == 1
 
 
@@ -166,7 +166,11 @@ def started(out: Path) -> "subprocess.Popen[str]":
 
 
 def container(service: str) -> Any:
-    (found,) = [one for one in engine().containers.list(filters={"label": OWNER}) if f"-{service}-" in one.name]
+    (found,) = [
+        one
+        for one in engine().containers.list(filters={"label": OWNER}, ignore_removed=True)
+        if f"-{service}-" in one.name
+    ]
     return found
 
 

@@ -70,5 +70,5 @@ async def test_a_frozen_session_is_connected_and_silent_until_it_is_thawed(
     await asyncio.wait([silent], timeout=5)
     assert silent.done()
     silent.exception()
-    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.InterfaceError)):
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
         await other.fetchval("SELECT 4")
