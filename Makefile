@@ -40,6 +40,10 @@ dev: $(VENV)/installed-dev ## The same, with the development tools
 coldstart: $(VENV)/installed ## Replay a cold start and compare the pools (STACK=, SCENARIO=, ARGS=)
 	@$(BIN)/coldstart run $(SCENARIO) --stack $(STACK) $(ARGS)
 
+.PHONY: report
+report: $(VENV)/installed ## Write the newest run's report.html (RUN=)
+	@$(BIN)/coldstart report $(or $(RUN),newest)
+
 .PHONY: test lint types check
 test: $(VENV)/installed-dev ## Run the whole test suite
 	@$(BIN)/python -m pytest -n auto -m "not quiet" $(ARGS)

@@ -44,6 +44,11 @@ def load_scenario(name_or_path: str) -> Scenario:
     return replace(scenario, story=scenario.story or (module.__doc__ or "").strip())
 
 
+def told_in_real_time(name_or_path: str) -> Scenario:
+    """The scenario as Locust's own command line plays it: shortened if it is, and of its variants the first."""
+    return load_scenario(name_or_path).in_real_time().stories[0]
+
+
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.suffix == ".py" or len(path.parts) > 1:

@@ -1,6 +1,7 @@
 """What a comparison says in words, every number in it from the trials: which pool survives what, and why."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.outcomes import Outcome
@@ -41,28 +42,40 @@ def _alerts(summaries: Sequence[TrialSummary]) -> list[str]:
 
 
 def _who_survives(met: Sequence[TrialSummary]) -> str:
-    safe = [one for one in met if one.failed == 0]
-    if len(safe) == len(met):
+    """Of several seeds a pool survives when it survives each of them."""
+    by_name: dict[str, list[TrialSummary]] = {}
+    for one in met:
+        by_name.setdefault(_name(one), []).append(one)
+    failed = {name: sum(one.failed for one in some) for name, some in by_name.items()}
+    safe = [name for name, count in failed.items() if count == 0]
+
+    def capacity(name: str) -> int:
+        return by_name[name][0].trial.pool.capacity
+
+    if len(safe) == len(by_name):
         slowest = max(one.latency_s["max"] for one in met)
         return f"no pool loses a request; the slowest answer takes {slowest:.1f} s."
     if len(safe) == 1:
-        return f"only {_name(safe[0])} loses nothing."
+        return f"only {safe[0]} loses nothing."
     if safe:
-        smallest = min(safe, key=lambda one: one.trial.pool.capacity)
-        return f"{_names(safe)} lose nothing; the smallest of them is {_name(smallest)}."
-    fewest = min(met, key=lambda one: (one.failed, one.trial.pool.capacity))
-    share = f"{fewest.failed} of {fewest.requests} ({fewest.failed / max(1, fewest.requests):.1%})"
-    return f"every pool loses requests; the fewest, {share}, with {_name(fewest)}."
+        return f"{_list(safe)} lose nothing; the smallest of them is {min(safe, key=capacity)}."
+    fewest = min(by_name, key=lambda name: (failed[name], capacity(name)))
+    requests = sum(one.requests for one in by_name[fewest])
+    share = f"{failed[fewest]} of {requests} ({failed[fewest] / max(1, requests):.1%})"
+    return f"every pool loses requests; the fewest, {share}, with {fewest}."
 
 
 def _why(latency_s: float, met: Sequence[TrialSummary]) -> list[str]:
     """A sentence for each outcome and reason: who lost how many to it."""
-    losses: dict[tuple[Outcome, str], list[str]] = {}
+    losses: dict[tuple[Outcome, str], Counter[str]] = {}
     for one in met:
         for outcome, count in one.outcomes.items():
             if outcome is not Outcome.OK:
-                losses.setdefault((outcome, _reason(outcome, one, latency_s)), []).append(f"{count} with {_name(one)}")
-    return [f"{outcome}{reason}: {_list(counts)}." for (outcome, reason), counts in losses.items()]
+                losses.setdefault((outcome, _reason(outcome, one, latency_s)), Counter())[_name(one)] += count
+    return [
+        f"{outcome}{reason}: {_list([f'{count} with {name}' for name, count in counts.items()])}."
+        for (outcome, reason), counts in losses.items()
+    ]
 
 
 def _reason(outcome: Outcome, one: TrialSummary, latency_s: float) -> str:

@@ -12,6 +12,7 @@ from harness.errors import StackError, UserError
 COMMANDS = {
     "run": "harness.cli.run:run",
     "compare": "harness.cli.compare:compare",
+    "report": "harness.cli.page:report",
     "runs": "harness.cli.runs:runs",
     "list": "harness.cli.listing:list_",
     "toxiproxy": "harness.cli.toxiproxy:toxiproxy",

@@ -1,5 +1,6 @@
 """What a user asks on the command line, as a scenario: the file's story with what was asked differently."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -44,9 +45,10 @@ def asked(given: Mapping[str, Any], *, real_time: bool = False) -> Scenario:
 
 
 def read_pool(text: str) -> PoolConfiguration:
-    """`10+5`, or `10+5,pool_timeout=30,use_lifo=false`."""
+    """`10+5`, or `10+5,pool_timeout=30,use_lifo=false`; `env` for the short form: the DATABASE_ variables."""
     short, *settings = text.split(",")
-    return PoolConfiguration.from_short(short).with_settings(read_settings(settings, where="--pool"), where="--pool")
+    pool = PoolConfiguration.from_environment(os.environ) if short == "env" else PoolConfiguration.from_short(short)
+    return pool.with_settings(read_settings(settings, where="--pool"), where="--pool")
 
 
 def read_settings(pairs: Sequence[str], *, where: str = "--set") -> dict[str, str]:

@@ -114,7 +114,7 @@ def _line(
         *(Text(_seconds(one.latency_s.get(name))) for name in ("p50", "p95", "max")),
         Text(str(one.peak_waiting)),
         *(Text(column.value(one)) for column in told),
-        Text(_seconds(one.recovered_after_s)),
+        Text("before" if (one.recovered_after_s or 0.0) < 0 else _seconds(one.recovered_after_s)),
     ]
 
 

@@ -21,7 +21,10 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.command()
 @click.argument("scenario")
 @click.option("--stack", type=click.Choice(["auto", *STACKS]), default="auto", show_default=True, help="Where to run.")
-@click.option("--pool", "pools", multiple=True, metavar="POOL", help="10+5, or 10+5,pool_timeout=30; repeatable.")
+@click.option(
+    "--pool", "pools", multiple=True, metavar="POOL",
+    help="10+5, 10+5,pool_timeout=30, or env (the DATABASE_ variables); repeatable.",
+)  # fmt: skip
 @click.option(
     "--wake", "wakes", multiple=True, metavar="WAKE", help="8 (seconds), neon (a profile), neon:8, or measured.csv."
 )

@@ -18,6 +18,7 @@ leaves what it had. `harness.analysis.load("newest")` reads it back in one call,
 | `requests.parquet` | a row a request |
 | `pool.parquet` | a row a sample of a pool: every 50 ms, and 1 ms after every change |
 | `events.parquet` | suspend, first attempt, wake, releases, what the queue listener met |
+| `report.html` | after `coldstart report`: everything in one file |
 | `summary.csv` | a row a trial: the numbers of the table |
 | `charts/` | every chart as SVG and PNG, at half a page's width |
 | `logs/` | what the stack's processes wrote to stderr |

@@ -30,24 +30,27 @@ def choose(name: str) -> tuple["Stack", str]:
 
 def _automatic() -> tuple[str, str]:
     """Compose where an engine answers and has the images, or can pull them; else embedded."""
-    lacking = _lacking_for_compose()
+    lacking, to_pull = _lacking_for_compose()
     if lacking is None:
-        return "compose", "a Docker engine answers"
+        first = f"; {' and '.join(to_pull)} must be pulled first, which takes a while" if to_pull else ""
+        return "compose", f"a Docker engine answers{first}"
     return "embedded", f"PostgreSQL from a wheel behind the harness' own Toxiproxy, as {lacking}"
 
 
-def _lacking_for_compose() -> str | None:
+def _lacking_for_compose() -> tuple[str | None, list[str]]:
+    """Why the compose stack can't run here, None if it can; and the images it would pull."""
     try:
         from harness.compose import engine
     except ModuleNotFoundError as missing:
-        return f"the package {missing.name!r} is not installed"
+        return f"the package {missing.name!r} is not installed", []
     try:
         engine.engine()
         engine.compose_binary()
-        not_there = next((image for image in engine.missing_images() if not engine.can_pull(image)), None)
+        missing_images = engine.missing_images()
+        not_there = next((image for image in missing_images if not engine.can_pull(image)), None)
     except StackError as error:
-        return str(error)
-    return None if not_there is None else f"the image {not_there} is not there and can't be pulled"
+        return str(error), []
+    return (None if not_there is None else f"the image {not_there} is not there and can't be pulled"), missing_images
 
 
 def _made(name: str) -> "Stack":

@@ -15,7 +15,7 @@ from time import monotonic
 
 from harness.child import commands, emit
 from harness.errors import StackError, UserError
-from harness.library import load_scenario
+from harness.library import told_in_real_time
 from harness.order import lead_s
 from harness.pool import PoolConfiguration
 from harness.scenario import Burst
@@ -46,8 +46,7 @@ async def serve(trial: Trial, logs: Path) -> None:
 def asked(arguments: list[str]) -> Trial:
     """The trial that the arguments name; one left out is the scenario's first."""
     name, pool, wake, seed = [*arguments, "", "", "", ""][:4]
-    scenario = load_scenario(name).in_real_time()
-    scenario = replace(scenario.stories[0], instances=1)
+    scenario = replace(told_in_real_time(name), instances=1)
     chosen = PoolConfiguration.from_short(pool) if pool else scenario.pool_configurations[0]
     profile = scenario.wakes[0].but(latency_s=float(wake)) if wake else scenario.wakes[0]
     return Trial(number=0, scenario=scenario, pool=chosen, wake=profile, seed=int(seed or 1))

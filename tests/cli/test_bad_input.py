@@ -1,5 +1,6 @@
 """What a user gets wrong: one line that says what, where and what is allowed, on standard error, and status 2."""
 
+import json
 import os
 import socket
 import subprocess
@@ -118,3 +119,25 @@ def test_doctor_says_what_this_machine_can_run() -> None:
     done = coldstart("doctor", COLUMNS="120")
     assert done.returncode == 0
     assert "stack embedded: yes" in done.stdout
+
+
+def test_a_pool_from_the_environment_is_the_services_own_settings(tmp_path: Path) -> None:
+    done = coldstart(
+        "run", "cold_burst", "--stack", "simulated", "--wake", "1", "--no-control", "--json", "--out", str(tmp_path),
+        "--pool", "env", "--pool", "env,max_overflow=0", DATABASE_POOL_SIZE="3", DATABASE_CONNECTION_TIMEOUT="4",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second = (trial["pool"] for trial in json.loads(done.stdout)["trials"])
+    assert (first["pool_size"], first["max_overflow"], first["connection_timeout"], first["pool_timeout"]) == (
+        3,
+        5,
+        4,
+        4,
+    )
+    assert (second["pool_size"], second["max_overflow"]) == (3, 0)
+
+
+def test_the_environment_is_checked_as_everything_else() -> None:
+    done = coldstart(*RUN, "--pool", "env", DATABASE_POOL_SIZE="many")
+    assert done.returncode == 2
+    assert "pool_size='many' is not a whole number" in done.stderr

@@ -21,16 +21,22 @@ METADATA = {"svg": {"Date": None}, "png": {"Software": None}}
 def draw_charts(run: Run, folder: Path) -> list[Path]:
     """Draw the run's charts into `folder`; the files written, none for a run without requests."""
     written = []
+    for name, figure in figures(run):
+        folder.mkdir(parents=True, exist_ok=True)
+        for form, metadata in METADATA.items():
+            path = folder / f"{name}.{form}"
+            figure.savefig(path, format=form, metadata=metadata)
+            written.append(path)
+    return written
+
+
+def figures(run: Run) -> Iterator[tuple[str, Figure]]:
+    """Every chart of the run by its name, in this project's style, to be saved before the next is asked for."""
     with matplotlib.style.context(STYLE):
         for name, figure in _charts(run):
             if said := notes(run):
                 set_note(figure, " ".join(said))
-            folder.mkdir(parents=True, exist_ok=True)
-            for form, metadata in METADATA.items():
-                path = folder / f"{name}.{form}"
-                figure.savefig(path, format=form, metadata=metadata)
-                written.append(path)
-    return written
+            yield name, figure
 
 
 def _charts(run: Run) -> Iterator[tuple[str, Figure]]:

@@ -1,0 +1,73 @@
+"""A comparison's columns, filled for people: the same for the terminal, Markdown and the report's page."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from harness.analysis.compare import RATES, Comparison, Line
+from harness.analysis.statistics import Measure
+from harness.outcomes import Outcome
+
+Columns: TypeAlias = list[tuple[str, Callable[[Line], str]]]
+"""A table's columns by name, each with how a line fills it; an interval stands below its value."""
+NOTE = "95 % intervals: Wilson's for shares; for times whole trials resampled, from three seeds on."
+
+
+def shares(lines: Sequence[Line]) -> Columns:
+    """What fails, and what the pool costs; ways to fail that never occurred are left out."""
+
+    def of(outcome: Outcome, line: Line) -> str:
+        return _share(line.rates[outcome])
+
+    occurred = [one for one in RATES if any(line.rates[one].value for line in lines)]
+    return [
+        ("fails", lambda line: _share(line.failures)),
+        *((outcome.value.replace("_", "\n"), partial(of, outcome)) for outcome in occurred),
+        ("alert\nlead", lambda line: seconds(line.alert_lead_s)),
+        ("peak\nin use", lambda line: str(line.peak_connections)),
+        ("connection\nseconds", lambda line: f"{line.held_s:.0f}"),
+    ]
+
+
+def times() -> Columns:
+    """How long requests take, and when it is over."""
+    return [
+        ("p50", lambda line: seconds(line.latency_s["p50"].value)),
+        ("p95", lambda line: _time(line.latency_s["p95"])),
+        ("p99", lambda line: _time(line.latency_s["p99"])),
+        ("max", lambda line: seconds(line.latency_s["max"].value)),
+        ("queue\np95", lambda line: _time(line.checkout_p95_s)),
+        ("first ok\nafter", lambda line: seconds(line.first_ok_s)),
+        ("recovered\nafter", lambda line: seconds(line.recovered_s)),
+    ]
+
+
+def groups(found: Comparison) -> Iterator[tuple[str, str, list[Line]]]:
+    """The lines of each wake of each run."""
+    for run, wake in dict.fromkeys((line.run, line.wake) for line in found.lines):
+        yield run, wake, [line for line in found.lines if (line.run, line.wake) == (run, wake)]
+
+
+def in_a_line(cell: str) -> str:
+    """A value with its interval, if it has one, in brackets."""
+    value, line_end, interval = cell.partition("\n")
+    return f"{value} ({interval})" if line_end else value
+
+
+def seconds(value: float | None) -> str:
+    """Seconds to a figure or two that matter: below a tenth in ms."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value * 1000:.0f} ms" if abs(value) < 0.0995 else f"{value:.1f} s"
+
+
+def _share(measure: Measure) -> str:
+    if measure.low is None or measure.high is None:
+        return "–"
+    return f"{measure.value:.1%}\n{100 * measure.low:.1f}–{100 * measure.high:.1f}"
+
+
+def _time(measure: Measure) -> str:
+    interval = "" if measure.low is None else f"\n{measure.low:.1f}–{measure.high:.1f}"
+    return f"{seconds(measure.value)}{interval}"

@@ -1,0 +1,17 @@
+"""`coldstart report`: a run as one self-contained HTML file."""
+
+import click
+
+
+@click.command()
+@click.argument("run", default="newest")
+def report(run: str) -> None:
+    """Write report.html into the folder of RUN (an id, a path, or newest): one file, nothing else needed."""
+    from harness.analysis import load
+    from harness.analysis.report import NAME
+    from harness.analysis.report import report as page
+
+    loaded = load(run)
+    path = loaded.folder / NAME
+    path.write_text(page(loaded))
+    click.echo(path)
