@@ -48,7 +48,7 @@ class ComposeStack(RealTimeStack):
         """Raises `UserError` for what real time or the real Toxiproxy can't do, `StackError` without an engine."""
         super().check(trials, options)
         for trial in trials:
-            if trial.wake is None:
+            if trial.wake is None or not trial.wake.can_sleep:
                 continue
             ToxiproxyCompute.check(trial.wake, can=CAN_SUSPEND)
             if trial.scenario.suspends_by_itself:
@@ -134,7 +134,7 @@ class ComposeDatabases:
             await asyncio.to_thread(self._toxiproxy.create, name, upstream=UPSTREAM, listen=f"0.0.0.0:{inside}")
             stack.push_async_callback(asyncio.to_thread, self._toxiproxy.remove, name)
             suspend = _nothing
-            if trial.wake is not None:
+            if trial.wake is not None and trial.wake.can_sleep:
                 sessions = DatabaseSessions(admin, database, self._signal)
                 stack.push_async_callback(sessions.thaw)
                 behaviour = trial.wake.behaviour(suspends_by_itself=False)
@@ -184,4 +184,4 @@ class ComposeDatabases:
 
 
 async def _nothing() -> None:
-    """A control is never suspended: there is no compute to do it."""
+    """What never sleeps is never suspended: there is no compute to do it."""

@@ -91,6 +91,15 @@ def test_what_it_cant_express_is_refused_before_anything_starts(tmp_path: Path, 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("scenario", ["lifo_or_fifo", "too_many_connections"])
+def test_scenarios_of_the_library_are_reproduced(tmp_path: Path, scenario: str) -> None:
+    # One that never sleeps, and one with several instances and a limit on their connections.
+    argv = [sys.executable, "-m", "harness", "run", scenario, "--stack", "compose", "--no-charts", "--json"]
+    done = subprocess.run([*argv, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert {one["verdict"] for one in json.loads(done.stdout)["expectations"]} == {"reproduced"}
+
+
 def test_an_image_that_cant_be_pulled_is_one_line(tmp_path: Path) -> None:
     said = failed(tmp_path, *SMALL, COLDSTART_POSTGRES_IMAGE="localhost:1/no-such-image:0")
     assert "no-such-image" in said or "connection refused" in said
