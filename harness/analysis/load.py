@@ -1,11 +1,11 @@
 """A run read back in one call: `harness.analysis.load(run)`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from harness.analysis.summarise import summarise
@@ -47,18 +47,17 @@ class Run:
     @cached_property
     def summaries(self) -> list[TrialSummary]:
         """What each trial that was started came to, controls included, in the order of the trials."""
-        rows = {name: _by_trial(table.to_pylist()) for name, table in self.tables.items()}
         return [
             summarise(
                 trial,
-                requests=rows["requests"][trial.number],
-                pool=rows["pool"].get(trial.number, []),
-                events=rows["events"].get(trial.number, []),
+                requests=self._rows(trial, "requests"),
+                pool=self._rows(trial, "pool"),
+                events=self._rows(trial, "events").to_pylist(),
                 wall_s=document.get("wall_s", 0.0),
                 complete="wall_s" in document,
             )
             for trial, document in zip(self.trials, self.manifest.trials, strict=True)
-            if trial.number in rows["requests"]
+            if trial.number in self._places["requests"]
         ]
 
     @cached_property
@@ -69,9 +68,18 @@ class Run:
         return pd.DataFrame([one.to_row() for one in self.summaries])
 
     def of(self, trial: Trial, table: str) -> "pd.DataFrame":
-        """One trial's rows of one table."""
+        """One trial's rows of one table, in order of time."""
         frame: pd.DataFrame = getattr(self, table)
-        return frame[frame["trial"] == trial.number]
+        return frame.iloc[self._places[table].get(trial.number, slice(0, 0))]
+
+    def _rows(self, trial: Trial, table: str) -> pa.Table:
+        place = self._places[table].get(trial.number, slice(0, 0))
+        return self.tables[table].slice(place.start, place.stop - place.start)
+
+    @cached_property
+    def _places(self) -> dict[str, dict[int, slice]]:
+        """Where in each table the rows of each trial are: they lie together."""
+        return {name: _places(table["trial"].to_numpy()) for name, table in self.tables.items()}
 
     def _frame(self, name: str) -> "pd.DataFrame":
         import pandas as pd  # here, because who wants the summaries only should not wait for it
@@ -95,8 +103,8 @@ def load(run: str | Path = NEWEST) -> Run:
     )
 
 
-def _by_trial(rows: Sequence[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    sorted_out: dict[int, list[dict[str, Any]]] = {}
-    for row in rows:
-        sorted_out.setdefault(row["trial"], []).append(row)
-    return sorted_out
+def _places(numbers: np.ndarray) -> dict[int, slice]:
+    """Each number's place in a sorted column."""
+    found, begins = np.unique(numbers, return_index=True)
+    ends = [*begins[1:], len(numbers)][: len(begins)]
+    return {int(number): slice(int(begin), int(end)) for number, begin, end in zip(found, begins, ends, strict=True)}

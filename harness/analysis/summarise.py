@@ -1,13 +1,14 @@
 """What one trial came to, from its rows. A function of values: the same for every stack and for runs read back."""
 
 import csv
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from harness.outcomes import Outcome
 from harness.scenario import ALERT_SUSTAINED_S
@@ -24,52 +25,48 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def summarise(
-    trial: Trial, *, requests: Rows, pool: Rows, events: Rows, wall_s: float, complete: bool = True
+    trial: Trial, *, requests: pa.Table, pool: pa.Table, events: Rows, wall_s: float, complete: bool = True
 ) -> TrialSummary:
-    """The summary of one trial from its rows of the three tables, each sorted by time."""
-    outcomes = Counter(row["outcome"] for row in requests)
-    late = _quantiles([row["start_s"] - row["arrival_s"] for row in requests], p99=99, max=100)
+    """The summary of one trial from its rows of the three tables, each sorted by time.
+
+    Requests and samples are many and stay in columns (harness/columns.py); events are few.
+    """
+    outcomes = _counts(requests["outcome"])
+    late = _quantiles(numbers(requests, "start_s") - numbers(requests, "arrival_s"), p99=99, max=100)
+    latency_s = numbers(requests, "latency_s")
     scheduled = sum(burst.requests for burst in trial.scenario.bursts)
     woke_after_s = _first(events, "woken")
     pools = _by_instance(pool)
+    failed = requests.filter(pc.not_equal(requests["outcome"], Outcome.OK.value))
+    alerts = [
+        utilization_alert_s(one, trial.pool.pool_size, sustained_s=trial.scenario.alert_sustained_s) for one in pools
+    ]
     return TrialSummary(
         trial=trial,
-        requests=len(requests),
-        outcomes={outcome: outcomes[outcome] for outcome in Outcome if outcomes[outcome]},
-        latency_s=_quantiles([row["latency_s"] for row in requests], p50=50, p95=95, p99=99, max=100),
-        checkout_wait_s=_quantiles(
-            [row["checkout_s"] for row in requests if row.get("checkout_s") is not None], p50=50, p95=95, max=100
-        ),
-        peak_checked_out=max((row["checked_out"] for row in pool), default=0),
-        peak_waiting=max((row["waiting"] for row in pool), default=0),
+        requests=requests.num_rows,
+        outcomes={outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes},
+        latency_s=_quantiles(latency_s, p50=50, p95=95, p99=99, max=100),
+        checkout_wait_s=_quantiles(_there(requests, "checkout_s"), p50=50, p95=95, max=100),
+        peak_checked_out=_peak(pool, "checked_out"),
+        peak_waiting=_peak(pool, "waiting"),
         woke_after_s=woke_after_s,
-        recovered_after_s=_last([recovered_after_s(rows, woke_after_s) for rows in pools]),
-        utilization_alert_s=min(
-            (
-                at_s
-                for rows in pools
-                if (
-                    at_s := utilization_alert_s(
-                        rows, trial.pool.pool_size, sustained_s=trial.scenario.alert_sustained_s
-                    )
-                )
-                is not None
-            ),
-            default=None,
-        ),
-        errors=dict(Counter(row["error"] for row in requests if row["outcome"] != Outcome.OK)),
-        latencies_s=[row["latency_s"] for row in sorted(requests, key=itemgetter("number"))],
-        attempts=sum(row.get("attempts") or 1 for row in requests),
+        recovered_after_s=_last([recovered_after_s(one, woke_after_s) for one in pools]),
+        utilization_alert_s=min((at_s for at_s in alerts if at_s is not None), default=None),
+        errors=_counts(failed["error"]),
+        latencies_s=latency_s[np.argsort(numbers(requests, "number"), kind="stable")],
+        attempts=int(np.nansum(np.where(np.isnan(asked := numbers(requests, "attempts")), 1, asked))),
         wakes=sum(1 for row in events if row["event"] == "woken"),
-        awake_s=awake_s([*requests, *pool], events) if trial.wake is not None else None,
-        live_after=sum(rows[-1]["size"] for rows in pools) if pools else None,
-        idle_p95_s=_quantiles([row["idle_s"] for row in requests if row.get("idle_s") is not None], p95=95).get("p95"),
+        awake_s=awake_s(np.concatenate([numbers(requests, "end_s"), numbers(pool, "at_s")]), events)
+        if trial.wake is not None
+        else None,
+        live_after=sum(int(numbers(one, "size")[-1]) for one in pools) if pools else None,
+        idle_p95_s=_quantiles(_there(requests, "idle_s"), p95=95).get("p95"),
         listener=[
             (row["event"], row["at_s"], row["value_s"]) for row in events if row["event"].startswith("listener_")
         ],
-        first_failure_s=min((row["end_s"] for row in requests if row["outcome"] != Outcome.OK), default=None),
+        first_failure_s=float(numbers(failed, "end_s").min()) if failed.num_rows else None,
         wall_s=wall_s,
-        complete=complete and len(requests) == scheduled,
+        complete=complete and requests.num_rows == scheduled,
         late_start_s=late,
         kept_schedule=late.get("p99", 0.0) <= LATE_P99_S and late.get("max", 0.0) <= LATE_MAX_S,
         wake_late_s=_wake_late_s(events),
@@ -85,20 +82,25 @@ def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
         writer.writerows(rows)
 
 
-def recovered_after_s(pool: Rows, woke_after_s: float | None) -> float | None:
+def numbers(table: pa.Table, column: str) -> NDArray[np.float64]:
+    """A column as floats; what is empty is not a number."""
+    values: NDArray[np.float64] = table[column].cast(pa.float64()).to_numpy()
+    return values
+
+
+def recovered_after_s(pool: pa.Table, woke_after_s: float | None) -> float | None:
     """The first sample after the wake in which nobody waits and no connection is being made."""
     if woke_after_s is None:
         return None
-    calm: Iterator[float] = (
-        row["at_s"] for row in pool if row["at_s"] >= woke_after_s and row["waiting"] == 0 == row["connecting"]
-    )
-    return next(calm, None)
+    at_s = numbers(pool, "at_s")
+    calm = (at_s >= woke_after_s) & (numbers(pool, "waiting") == 0) & (numbers(pool, "connecting") == 0)
+    return float(at_s[calm.argmax()]) if calm.any() else None
 
 
-def awake_s(measured: Rows, events: Rows) -> float:
-    """Seconds between the first and the last row in which the compute was neither suspended nor waking."""
-    moments = [row.get("end_s", row.get("at_s")) for row in measured] + [row["at_s"] for row in events]
-    if not moments:
+def awake_s(measured_at_s: np.ndarray, events: Rows) -> float:
+    """Seconds between the first and the last moment in which the compute was neither suspended nor waking."""
+    moments = np.concatenate([measured_at_s, [row["at_s"] for row in events]])
+    if not moments.size:
         return 0.0
     slept = 0.0
     asleep_since_s: float | None = None
@@ -109,22 +111,20 @@ def awake_s(measured: Rows, events: Rows) -> float:
             slept += row["at_s"] - asleep_since_s
             asleep_since_s = None
     if asleep_since_s is not None:
-        slept += max(moments) - asleep_since_s
-    return float(max(moments) - min(moments) - slept)
+        slept += moments.max() - asleep_since_s
+    return float(moments.max() - moments.min() - slept)
 
 
-def utilization_alert_s(pool: Rows, pool_size: int, *, sustained_s: float = ALERT_SUSTAINED_S) -> float | None:
+def utilization_alert_s(pool: pa.Table, pool_size: int, *, sustained_s: float = ALERT_SUSTAINED_S) -> float | None:
     """When an alert on checked_out / pool_size would have fired: above the share for the sustained time."""
-    above_since_s: float | None = None
-    for row in pool:
-        # What a sample says holds until the next one.
-        if above_since_s is not None and row["at_s"] - above_since_s > sustained_s:
-            return above_since_s + sustained_s
-        if row["checked_out"] / pool_size <= ALERT_SHARE:
-            above_since_s = None
-        elif above_since_s is None:
-            above_since_s = row["at_s"]
-    return None
+    at_s = numbers(pool, "at_s")
+    above = numbers(pool, "checked_out") / pool_size > ALERT_SHARE
+    edges = np.diff(above.astype(np.int8), prepend=0)
+    began, ended = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    # What a sample says holds until the next one; a stretch that never ended is known until the last.
+    until = np.append(ended, len(at_s) - 1)[: len(began)]
+    long = at_s[until] - at_s[began] > sustained_s
+    return float(at_s[began[long.argmax()]] + sustained_s) if long.any() else None
 
 
 def _wake_late_s(events: Rows) -> dict[str, float]:
@@ -142,12 +142,26 @@ def _wake_late_s(events: Rows) -> dict[str, float]:
     return late
 
 
-def _by_instance(pool: Rows) -> list[list[Mapping[str, Any]]]:
+def _by_instance(pool: pa.Table) -> list[pa.Table]:
     """The samples of each instance's pool."""
-    found: dict[int, list[Mapping[str, Any]]] = {}
-    for row in pool:
-        found.setdefault(row.get("instance") or 0, []).append(row)
-    return list(found.values())
+    instances = pc.fill_null(pool["instance"], 0)
+    found = pc.unique(instances).to_pylist()
+    return [pool] if len(found) == 1 else [pool.filter(pc.equal(instances, one)) for one in found]
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    """How often each of its values occurs, in the order of their first."""
+    return {one["values"]: one["counts"] for one in pc.value_counts(column.combine_chunks()).to_pylist()}
+
+
+def _there(table: pa.Table, column: str) -> NDArray[np.float64]:
+    """What is there of a column's numbers."""
+    values = numbers(table, column)
+    return values[~np.isnan(values)]
+
+
+def _peak(pool: pa.Table, column: str) -> int:
+    return int(numbers(pool, column).max()) if pool.num_rows else 0
 
 
 def _last(moments: Sequence[float | None]) -> float | None:
@@ -160,9 +174,9 @@ def _first(events: Rows, name: str) -> float | None:
     return next((row["at_s"] for row in events if row["event"] == name), None)
 
 
-def _quantiles(values: Sequence[float], **percents: float) -> dict[str, float]:
+def _quantiles(values: np.ndarray, **percents: float) -> dict[str, float]:
     """By linear interpolation between the closest ranks; nothing of nothing."""
-    if not values:
+    if not values.size:
         return {}
-    found = np.percentile(np.asarray(values, dtype=float), list(percents.values()))
+    found = np.percentile(values, list(percents.values()))
     return {name: round(float(value), 6) for name, value in zip(percents, found, strict=True)}

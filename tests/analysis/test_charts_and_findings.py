@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pyarrow as pa
 import pytest
 from PIL import Image
 from rich.console import Console
@@ -121,15 +122,19 @@ def test_recovery_is_the_first_calm_sample_after_the_wake() -> None:
         {"at_s": 8.2, "waiting": 0, "connecting": 1},
         {"at_s": 8.3, "waiting": 0, "connecting": 0},
     ]
-    assert recovered_after_s(rows, 8.0) == 8.3
-    assert recovered_after_s(rows[:3], 8.0) is None
-    assert recovered_after_s(rows, None) is None
+    pool_ = pa.Table.from_pylist(rows)
+    assert recovered_after_s(pool_, 8.0) == 8.3
+    assert recovered_after_s(pool_[:3], 8.0) is None
+    assert recovered_after_s(pool_, None) is None
 
 
 def test_the_alert_fires_a_second_after_the_share_was_passed_and_stayed() -> None:
-    def row(at_s: float, checked_out: int) -> dict[str, float]:
-        return {"at_s": at_s, "checked_out": checked_out}
+    def alert(*samples: tuple[float, int], pool_size: int = 5) -> float | None:
+        rows = [{"at_s": at_s, "checked_out": checked_out} for at_s, checked_out in samples]
+        return utilization_alert_s(pa.Table.from_pylist(rows), pool_size)
 
-    assert utilization_alert_s([row(0, 5), row(0.5, 4), row(0.6, 5), row(1.5, 5), row(1.7, 5)], 5) == 1.6
-    assert utilization_alert_s([row(0, 5), row(0.9, 5), row(1.0, 0)], 5) is None
-    assert utilization_alert_s([row(0, 8), row(9, 8)], 10) is None
+    assert alert((0, 5), (0.5, 4), (0.6, 5), (1.5, 5), (1.7, 5)) == 1.6
+    assert alert((0, 5), (0.9, 5), (1.0, 0)) is None
+    assert alert((0, 5), (0.9, 5), (1.1, 0)) == 1.0
+    assert alert((0, 8), (9, 8), pool_size=10) is None
+    assert alert((0, 9), pool_size=10) is None
