@@ -3,21 +3,28 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import pyarrow.compute as pc
 
+from harness.analysis.columns import by_instance, numbers, there
 from harness.analysis.load import Run
-from harness.analysis.statistics import Measure, over_trials, rate, sign_test
+from harness.analysis.statistics import Measure, mean, quantiles, rate, sign_test
 from harness.outcomes import Outcome
+from harness.pool import PoolConfiguration
 from harness.summary import TrialSummary
+from harness.trial import Trial
 
 QUANTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 RATES = (
     Outcome.POOL_TIMEOUT, Outcome.CONNECT_TIMEOUT, Outcome.CONNECT_ERROR, Outcome.STATEMENT_TIMEOUT,
     Outcome.CONNECTION_LOST, Outcome.CLIENT_TIMEOUT, Outcome.ERROR,
 )  # fmt: skip
+OTHER_TIMEOUTS = (Outcome.CONNECT_TIMEOUT, Outcome.STATEMENT_TIMEOUT, Outcome.CLIENT_TIMEOUT)
 SIGNIFICANT = 0.05
+TELLING_S = 0.01
+"""Nobody chooses a pool for less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +34,19 @@ class Line:
     run: str
     stack: str
     wake: str
+    latency: str
+    """The wake's latency in words; empty: a control."""
     configuration: str
+    pool: PoolConfiguration
+    variant: str
     trials: int
     requests: int
     failures: Measure
     """Requests that did not end ok, as a share."""
     rates: dict[Outcome, Measure]
     """Each way to fail, as a share of the requests; pool_timeout is the exhaustion."""
+    timeouts: Measure
+    """All timeouts but the pool's, as a share."""
     latency_s: dict[str, Measure]
     checkout_p95_s: Measure
     first_ok_s: float | None
@@ -43,6 +56,10 @@ class Line:
     peak_connections: int
     held_s: float
     """Connection-seconds: what the pool held, summed over the time of a trial; the mean over the seeds."""
+
+    @property
+    def is_control(self) -> bool:
+        return not self.latency
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -88,6 +105,8 @@ class Difference:
     """The reverse."""
     chance: float
     """How likely a difference as large is by chance alone."""
+    longer_s: Measure
+    """By how much a request takes longer with the other, in the mean of all pairs; negative: shorter."""
 
     @property
     def is_one(self) -> bool:
@@ -101,18 +120,28 @@ class Difference:
     def sentence(self) -> str:
         """In words, what is and what is not a difference."""
         if self.is_none:
-            return f"{self.wake}: {self.other} loses exactly the requests that {self.baseline} loses."
+            return f"{self.wake}: {self.other} loses exactly the requests that {self.baseline} loses{self._mean()}."
         counts = f"of {self.pairs} requests {self.saved} are saved and {self.lost} are lost"
         if not self.is_one:
             words = f"{self.wake}: {self.other} against {self.baseline}: {counts}"
             return f"{words}; that can be chance (p = {self.chance:.2f})."
         better = "better" if self.saved > self.lost else "worse"
-        return f"{self.wake}: {self.other} is {better} than {self.baseline}: {counts}."
+        return f"{self.wake}: {self.other} is {better} than {self.baseline}: {counts}{self._mean()}."
+
+    def _mean(self) -> str:
+        """What the mean latency says, where the interval over the seeds leaves no doubt on which side of 0 it is."""
+        found = self.longer_s
+        if found.low is None or found.high is None or found.low <= 0 <= found.high or abs(found.value) < TELLING_S:
+            return ""
+        longer = "longer" if found.value > 0 else "shorter"
+        low, high = sorted((abs(found.low), abs(found.high)))
+        return f"; a request takes {abs(found.value):.2f} s {longer} on average ({low:.2f}–{high:.2f})"
 
     def to_json(self) -> dict[str, Any]:
         return {
             "run": self.run, "wake": self.wake, "baseline": self.baseline, "other": self.other, "pairs": self.pairs,
             "saved": self.saved, "lost": self.lost, "chance": self.chance, "is_a_difference": self.is_one,
+            "longer_s": self.longer_s.to_json(),
         }  # fmt: skip
 
 
@@ -171,10 +200,8 @@ def _wake(one: TrialSummary) -> str:
 
 
 def _lines(run: Run) -> Iterator[Line]:
-    latencies = {number: rows["latency_s"].to_numpy() for number, rows in run.requests.groupby("trial")}
-    waits = {
-        number: rows["checkout_s"].dropna().to_numpy(dtype=float) for number, rows in run.requests.groupby("trial")
-    }
+    latencies = {one.trial.number: np.asarray(one.latencies_s) for one in run.summaries}
+    waits = {one.trial.number: there(run.rows(one.trial, "requests"), "checkout_s") for one in run.summaries}
     first = _first_ok(run)
     held = _held(run)
     for wake, configuration, some in _groups(run):
@@ -182,16 +209,19 @@ def _lines(run: Run) -> Iterator[Line]:
         requests = sum(one.requests for one in some)
         trials = [latencies[number] for number in numbers if number in latencies]
         yield Line(
-            run=run.folder.name, stack=run.manifest.stack, wake=wake, configuration=configuration,
+            run=run.folder.name, stack=run.manifest.stack, wake=wake,
+            latency="" if some[0].trial.wake is None else str(some[0].trial.wake.latency),
+            configuration=configuration, pool=some[0].trial.pool, variant=some[0].trial.scenario.variant,
             trials=len(some), requests=requests,
             failures=rate(sum(one.failed for one in some), requests),
             rates={outcome: rate(sum(one.count(outcome) for one in some), requests) for outcome in RATES},
+            timeouts=rate(sum(one.count(outcome) for one in some for outcome in OTHER_TIMEOUTS), requests),
             latency_s={
-                **{name: over_trials(trials, _quantile(percent)) for name, percent in QUANTILES.items()},
+                **dict(zip(QUANTILES, quantiles(trials, list(QUANTILES.values())), strict=True)),
                 # Resampling says nothing about a maximum.
                 "max": Measure(max((float(one.max()) for one in trials), default=float("nan"))),
             },
-            checkout_p95_s=over_trials([waits[number] for number in numbers if number in waits], _quantile(95.0)),
+            checkout_p95_s=quantiles([waits[number] for number in numbers if number in waits], [95.0])[0],
             first_ok_s=_mean([first.get(number) for number in numbers]),
             recovered_s=_mean([one.recovered_after_s for one in some]),
             alert_lead_s=_mean([one.alert_lead_s for one in some]),
@@ -200,53 +230,73 @@ def _lines(run: Run) -> Iterator[Line]:
         )  # fmt: skip
 
 
-def _quantile(percent: float) -> Any:  # noqa: ANN401 - a function of an array
-    return lambda values: np.percentile(values, percent)
-
-
 def _first_ok(run: Run) -> dict[int, float]:
     """When each trial's first request was answered after its wake."""
     found = {}
     for one in run.summaries:
         if one.woke_after_s is None:
             continue
-        rows = run.of(one.trial, "requests")
-        ends = rows.loc[(rows["outcome"] == Outcome.OK.value) & (rows["end_s"] >= one.woke_after_s), "end_s"]
-        if len(ends):
-            found[one.trial.number] = float(ends.min())
+        rows = run.rows(one.trial, "requests")
+        end_s = numbers(rows, "end_s")
+        answered = end_s[(end_s >= one.woke_after_s) & pc.equal(rows["outcome"], Outcome.OK.value).to_numpy()]
+        if answered.size:
+            found[one.trial.number] = float(answered.min())
     return found
 
 
 def _held(run: Run) -> dict[int, float]:
     """Connection-seconds of each trial: its pool's size over time, each sample holding until the next."""
     found: dict[int, float] = {}
-    pool = run.pool.assign(instance=run.pool["instance"].fillna(0))
-    for _, rows in pool.groupby(["trial", "instance"]):
-        number = int(rows["trial"].iloc[0])
-        at_s, size = rows["at_s"].to_numpy(dtype=float), rows["size"].to_numpy(dtype=float)
-        found[number] = found.get(number, 0.0) + float(np.sum(np.diff(at_s) * size[:-1]))
+    for one in run.summaries:
+        pools = by_instance(run.rows(one.trial, "pool"))
+        found[one.trial.number] = sum(
+            float(np.sum(np.diff(numbers(pool, "at_s")) * numbers(pool, "size")[:-1])) for pool in pools
+        )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """What one trial's requests met, in the order of their numbers."""
+
+    number: np.ndarray
+    ok: np.ndarray
+    latency_s: np.ndarray
+
+    @classmethod
+    def of(cls, run: Run, trial: Trial) -> Self:
+        rows = run.rows(trial, "requests")
+        number = numbers(rows, "number")
+        order = np.argsort(number, kind="stable")
+        ok = pc.equal(rows["outcome"], Outcome.OK.value).to_numpy()
+        return cls(number[order], ok[order], numbers(rows, "latency_s")[order])
+
+    def both(self, other: "_Met") -> tuple[np.ndarray, np.ndarray]:
+        """Where in each the requests are that both have: all, unless one was cut short."""
+        _, mine, theirs = np.intersect1d(self.number, other.number, assume_unique=True, return_indices=True)
+        return mine, theirs
 
 
 def _differences(run: Run) -> Iterator[Difference]:
     """Each configuration against the run's first, over the same arrivals of the same seeds."""
-    ok = run.requests.assign(ok=run.requests["outcome"] == Outcome.OK.value).set_index(["trial", "number"])["ok"]
     groups = [group for group in _groups(run) if not group[2][0].trial.is_control]
     for wake, of_wake in groupby(groups, key=lambda group: group[0]):
         (_, baseline, first), *others = of_wake
-        by_seed = {one.trial.seed: one.trial.number for one in first}
+        before = {one.trial.seed: _Met.of(run, one.trial) for one in first} if others else {}
         for _, other, some in others:
-            saved = lost = pairs = 0
+            saved = lost = 0
+            longer_s = []
             for one in some:
-                if one.trial.seed not in by_seed:
+                if one.trial.seed not in before:
                     continue
-                before, after = ok[by_seed[one.trial.seed]].align(ok[one.trial.number], join="inner")
-                pairs += len(before)
-                saved += int((~before & after).sum())
-                lost += int((before & ~after).sum())
+                old, new = before[one.trial.seed], _Met.of(run, one.trial)
+                mine, theirs = old.both(new)
+                saved += int(np.count_nonzero(~old.ok[mine] & new.ok[theirs]))
+                lost += int(np.count_nonzero(old.ok[mine] & ~new.ok[theirs]))
+                longer_s.append(new.latency_s[theirs] - old.latency_s[mine])
             yield Difference(
-                run=run.folder.name, wake=wake, baseline=baseline, other=other, pairs=pairs, saved=saved, lost=lost,
-                chance=sign_test(saved, lost),
+                run=run.folder.name, wake=wake, baseline=baseline, other=other, pairs=sum(map(len, longer_s)),
+                saved=saved, lost=lost, chance=sign_test(saved, lost), longer_s=mean(longer_s),
             )  # fmt: skip
 
 

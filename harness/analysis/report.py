@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
 
-from harness.analysis.charts.draw import figures
+from harness.analysis.charts.draw import DARK, figures
 from harness.analysis.compare import Comparison, compare
 from harness.analysis.findings import findings
 from harness.analysis.load import Run
@@ -36,7 +37,7 @@ def report(run: Run) -> str:
         judgements=manifest.expectations,
         tables=list(_tables(found)),
         note=NOTE,
-        charts=list(_charts(run)),
+        charts=list(_charts(run, found)),
         timelines=list(_timelines(run)),
         settings=_settings(run),
         measured=_measured(run),
@@ -69,12 +70,18 @@ def _tables(found: Comparison) -> Iterator[dict[str, Any]]:
             )
 
 
-def _charts(run: Run) -> Iterator[dict[str, str]]:
-    for _, figure in figures(run):
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-        title = " ".join(figure.get_suptitle().split())
-        yield {"title": title, "svg": base64.b64encode(drawn.getvalue()).decode()}
+def _charts(run: Run, found: Comparison) -> Iterator[dict[str, str]]:
+    """Every chart twice: as the page is seen on light and on dark screens."""
+    light = [(" ".join(figure.get_suptitle().split()), _svg(figure)) for _, figure in figures(run, found)]
+    dark = [_svg(figure) for _, figure in figures(run, found, style=DARK)]
+    for (title, drawn), on_dark in zip(light, dark, strict=True):
+        yield {"title": title, "light": drawn, "dark": on_dark}
+
+
+def _svg(figure: Figure) -> str:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return base64.b64encode(drawn.getvalue()).decode()
 
 
 def _timelines(run: Run) -> Iterator[dict[str, Any]]:

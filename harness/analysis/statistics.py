@@ -6,14 +6,17 @@ McNemar's exact test where the pairs are successes and failures.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+ENDS = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
 RESAMPLES = 1000
+CELLS = 4000
+"""A distribution is resampled at this many of its values: exactly, where there are no more."""
 FEWEST = 3
 """Trials with seeds of their own that an interval over seeds needs at the least."""
 
@@ -39,24 +42,46 @@ def rate(count: int, total: int) -> Measure:
     return Measure(count / total, float(interval.low), float(interval.high))
 
 
-def over_trials(samples: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float]) -> Measure:
-    """A statistic of all trials' values together, with an interval by resampling whole trials.
+def quantiles(samples: Sequence[np.ndarray], percents: Sequence[float]) -> list[Measure]:
+    """Quantiles of all trials' values together, with intervals by resampling whole trials.
 
     The requests of one trial meet the same wake and the same queue: they are not independent, trials are.
     """
-    whole = np.concatenate(samples) if samples else np.empty(0)
+    whole = np.sort(np.concatenate(samples)) if samples else np.empty(0)
     if not whole.size:
+        return [Measure(float("nan")) for _ in percents]
+    values = [float(value) for value in np.percentile(whole, percents)]
+    if len(samples) < FEWEST:
+        return [Measure(value) for value in values]
+    # How many of each trial's values lie up to each of at most CELLS steps of the distribution.
+    steps = whole[np.unique(np.linspace(0, whole.size - 1, min(whole.size, CELLS)).astype(int))]
+    below = np.stack([np.searchsorted(np.sort(one), steps, side="right") for one in samples]).astype(float)
+    drawn = _weights(len(samples)) @ below
+    found = []
+    for value, percent in zip(values, percents, strict=True):
+        reached = np.argmax(drawn >= percent / 100 * drawn[:, -1:], axis=1)
+        low, high = np.percentile(steps[reached], ENDS)
+        found.append(Measure(value, min(value, float(low)), max(value, float(high))))
+    return found
+
+
+def mean(samples: Sequence[np.ndarray]) -> Measure:
+    """The mean of all trials' values together, with an interval by resampling whole trials."""
+    counts = np.array([one.size for one in samples], dtype=float)
+    if not counts.sum():
         return Measure(float("nan"))
-    value = float(statistic(whole))
+    sums = np.array([one.sum() for one in samples])
+    value = float(sums.sum() / counts.sum())
     if len(samples) < FEWEST:
         return Measure(value)
-    draw = np.random.default_rng(1)
-    resampled = [
-        statistic(np.concatenate([samples[index] for index in draw.integers(0, len(samples), len(samples))]))
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.percentile(resampled, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    weights = _weights(len(samples))
+    low, high = np.percentile((weights @ sums) / (weights @ counts), ENDS)
     return Measure(value, float(low), float(high))
+
+
+def _weights(trials: int) -> np.ndarray:
+    """How often each resample draws each trial; the same every time."""
+    return np.random.default_rng(1).multinomial(trials, np.full(trials, 1 / trials), RESAMPLES).astype(float)
 
 
 def sign_test(fewer: int, more: int) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from harness.analysis.columns import by_instance, numbers, there
 from harness.outcomes import Outcome
 from harness.scenario import ALERT_SUSTAINED_S
 from harness.summary import TrialSummary
@@ -36,7 +36,7 @@ def summarise(
     latency_s = numbers(requests, "latency_s")
     scheduled = sum(burst.requests for burst in trial.scenario.bursts)
     woke_after_s = _first(events, "woken")
-    pools = _by_instance(pool)
+    pools = by_instance(pool)
     failed = requests.filter(pc.not_equal(requests["outcome"], Outcome.OK.value))
     alerts = [
         utilization_alert_s(one, trial.pool.pool_size, sustained_s=trial.scenario.alert_sustained_s) for one in pools
@@ -46,7 +46,7 @@ def summarise(
         requests=requests.num_rows,
         outcomes={outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes},
         latency_s=_quantiles(latency_s, p50=50, p95=95, p99=99, max=100),
-        checkout_wait_s=_quantiles(_there(requests, "checkout_s"), p50=50, p95=95, max=100),
+        checkout_wait_s=_quantiles(there(requests, "checkout_s"), p50=50, p95=95, max=100),
         peak_checked_out=_peak(pool, "checked_out"),
         peak_waiting=_peak(pool, "waiting"),
         woke_after_s=woke_after_s,
@@ -60,7 +60,7 @@ def summarise(
         if trial.wake is not None
         else None,
         live_after=sum(int(numbers(one, "size")[-1]) for one in pools) if pools else None,
-        idle_p95_s=_quantiles(_there(requests, "idle_s"), p95=95).get("p95"),
+        idle_p95_s=_quantiles(there(requests, "idle_s"), p95=95).get("p95"),
         listener=[
             (row["event"], row["at_s"], row["value_s"]) for row in events if row["event"].startswith("listener_")
         ],
@@ -80,12 +80,6 @@ def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
-
-
-def numbers(table: pa.Table, column: str) -> NDArray[np.float64]:
-    """A column as floats; what is empty is not a number."""
-    values: NDArray[np.float64] = table[column].cast(pa.float64()).to_numpy()
-    return values
 
 
 def recovered_after_s(pool: pa.Table, woke_after_s: float | None) -> float | None:
@@ -142,22 +136,9 @@ def _wake_late_s(events: Rows) -> dict[str, float]:
     return late
 
 
-def _by_instance(pool: pa.Table) -> list[pa.Table]:
-    """The samples of each instance's pool."""
-    instances = pc.fill_null(pool["instance"], 0)
-    found = pc.unique(instances).to_pylist()
-    return [pool] if len(found) == 1 else [pool.filter(pc.equal(instances, one)) for one in found]
-
-
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     """How often each of its values occurs, in the order of their first."""
     return {one["values"]: one["counts"] for one in pc.value_counts(column.combine_chunks()).to_pylist()}
-
-
-def _there(table: pa.Table, column: str) -> NDArray[np.float64]:
-    """What is there of a column's numbers."""
-    values = numbers(table, column)
-    return values[~np.isnan(values)]
 
 
 def _peak(pool: pa.Table, column: str) -> int:

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -14,6 +15,7 @@ from harness.analysis.compare import Comparison
 from harness.analysis.tables import NOTE, groups, in_a_line, shares, times
 
 NAME_WIDTH = 14
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -21,12 +23,20 @@ NAME_WIDTH = 14
 @click.option("--json", "form", flag_value="json", help="One JSON document.")
 @click.option("--csv", "form", flag_value="csv", help="A row a configuration and wake, with every measure.")
 @click.option("--markdown", "form", flag_value="markdown", help="Tables to paste.")
-def compare(runs: Sequence[str], form: str | None) -> None:
+@click.option("--charts", "charts", type=FOLDER, help="Also draw them side by side, into this folder.")
+def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
     """Compare the pool configurations of RUNS (ids, paths, or newest): rates, latencies, paired differences."""
     from harness.analysis import load
     from harness.analysis.compare import compare as compared
 
-    found = compared([load(run) for run in runs])
+    # One run may be named twice, by its id and as the newest.
+    loaded = list({run.folder.resolve(): run for run in map(load, runs)}.values())
+    found = compared(loaded)
+    if charts is not None:
+        from harness.analysis.charts import draw_comparison
+
+        for path in draw_comparison(loaded, charts):
+            click.echo(path, err=True)
     if form == "json":
         click.echo(json.dumps(found.to_json(), allow_nan=False))
     elif form == "csv":

@@ -65,9 +65,9 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_the_charts_are_drawn_as_svg_and_png(run: Run, tmp_path: Path) -> None:
-    names = {path.name for path in draw_charts(run, tmp_path / "charts")}
-    charts = ("outcomes", "latency", "requests-wake-12s", "pool-wake-12s")
-    assert names == {f"{name}.{form}" for name in charts for form in ("svg", "png")}
+    found = {str(path.relative_to(tmp_path)) for path in draw_charts(run, tmp_path)}
+    charts = ("outcomes", "rates", "latency", "held", "requests-wake-12s", "pool-wake-12s")
+    assert found == {f"{way}{name}.{form}" for way in ("", "dark/") for name in charts for form in ("svg", "png")}
 
 
 def test_the_charts_are_half_a_pages_width(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 from harness.analysis import load
 from harness.analysis.compare import Difference, compare
-from harness.analysis.statistics import over_trials, rate, sign_test
+from harness.analysis.statistics import Measure, mean, quantiles, rate, sign_test
 from harness.cli.compare import compare as compare_command
 from harness.cli.compare import markdown
 from harness.cli.progress import watching
@@ -56,15 +57,30 @@ def test_an_interval_over_trials_knows_that_requests_of_a_trial_belong_together(
     draw = np.random.default_rng(7)
     # Trials differ, requests within one do not: resampling requests would claim to know their mean exactly.
     trials = [np.full(1000, mean) for mean in draw.normal(10.0, 2.0, 12)]
-    found = over_trials(trials, lambda values: float(np.mean(values)))
+    found = mean(trials)
     assert found.low is not None
     assert found.high is not None
     assert 1.0 < found.high - found.low < 4.0
     assert found.low < found.value < found.high
 
 
+def test_a_quantiles_interval_is_that_of_resampling_the_trials_one_by_one() -> None:
+    draw = np.random.default_rng(3)
+    trials = [draw.exponential(mean_s, draw.integers(200, 400)) for mean_s in draw.uniform(1.0, 3.0, 15)]
+    (median, p95) = quantiles(trials, [50.0, 95.0])
+    resampled = [
+        np.percentile(np.concatenate([trials[index] for index in draw.integers(0, 15, 15)]), [50.0, 95.0])
+        for _ in range(2000)
+    ]
+    for found, place in ((median, 0), (p95, 1)):
+        ends = np.percentile([one[place] for one in resampled], [2.5, 97.5])
+        assert found.value == pytest.approx(np.percentile(np.concatenate(trials), [50.0, 95.0])[place])
+        assert [found.low, found.high] == pytest.approx(ends, rel=0.03)
+
+
 def test_two_trials_have_no_interval() -> None:
-    assert over_trials([np.array([1.0, 3.0]), np.array([2.0])], lambda values: float(np.median(values))).low is None
+    assert quantiles([np.array([1.0, 3.0]), np.array([2.0])], [50.0]) == [Measure(2.0)]
+    assert mean([np.array([1.0, 3.0]), np.array([2.0])]) == Measure(2.0)
 
 
 def test_the_sign_test_is_exact() -> None:
@@ -101,12 +117,33 @@ def test_pairs_are_the_same_arrivals_and_the_sentence_says_which_way(finished: P
     assert (worse.baseline, worse.pairs, worse.saved) == ("2+0 pool_timeout=30", 160, 0)
     assert worse.lost > 20
     assert worse.is_one
+    # Who gives up after 3 s of waiting has an answer sooner.
+    rows = load(finished).requests
+    mean_s = {
+        name: rows[rows["trial"].isin([t.number for t in load(finished).trials if t.configuration == name and t.wake])][
+            "latency_s"
+        ].mean()
+        for name in ("2+0 pool_timeout=30", "2+0 pool_timeout=3")
+    }
+    assert worse.longer_s.value == pytest.approx(mean_s["2+0 pool_timeout=3"] - mean_s["2+0 pool_timeout=30"])
+    assert worse.longer_s.low is not None
+    assert re.search(r"a request takes \d\.\d\d s shorter on average \(\d\.\d\d–\d\.\d\d\)", worse.sentence())
     assert "2+0 pool_timeout=3 is worse than 2+0 pool_timeout=30: of 160 requests 0 are saved" in worse.sentence()
     assert by_name["20+0"].is_none
 
 
 def test_what_can_be_chance_is_called_that() -> None:
-    one = Difference(run="r", wake="w", baseline="a", other="b", pairs=100, saved=3, lost=1, chance=sign_test(3, 1))
+    one = Difference(
+        run="r",
+        wake="w",
+        baseline="a",
+        other="b",
+        pairs=100,
+        saved=3,
+        lost=1,
+        chance=sign_test(3, 1),
+        longer_s=Measure(0.1),
+    )
     assert not one.is_one
     assert (
         one.sentence() == "w: b against a: of 100 requests 3 are saved and 1 are lost; that can be chance (p = 0.62)."

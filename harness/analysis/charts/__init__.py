@@ -1,5 +1,5 @@
-"""The charts of a run, one file each, as a postmortem can use them: SVG and PNG at half a page's width."""
+"""The charts of a run and of a comparison, one file each, as a postmortem can use them: half a page wide, twice."""
 
-from harness.analysis.charts.draw import draw_charts
+from harness.analysis.charts.draw import draw_charts, draw_comparison
 
-__all__ = ["draw_charts"]
+__all__ = ["draw_charts", "draw_comparison"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import OUTCOME_COLOURS, named, outcome_legend, stacked_panels
+from harness.analysis.charts.paper import named, outcome_colour, outcome_legend, stacked_panels
 from harness.analysis.load import Run
 from harness.outcomes import Outcome
 from harness.summary import TrialSummary
@@ -29,7 +29,7 @@ def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
             for outcome in Outcome:
                 count = sum(one.count(outcome) for one in some)
                 share = count / requests
-                panel.barh(row, share, left=left, height=0.72, color=OUTCOME_COLOURS[outcome])
+                panel.barh(row, share, left=left, height=0.72, color=outcome_colour(outcome))
                 if share > TOO_NARROW:
                     colour = "white" if outcome in DARK else "black"
                     panel.text(left + share / 2, row, str(count), ha="center", va="center", fontsize=6, color=colour)
@@ -62,4 +62,5 @@ def _title(run: Run, woken: Sequence[TrialSummary]) -> str:
     lost = {pool: sum(one.failed for one in woken if one.trial.configuration == pool) for pool in dict.fromkeys(best)}
     least = min(lost, key=lambda pool: lost[pool])
     name = named(run, least, width=200)
-    return f"{name} loses the fewest requests, {lost[least]} in all; the most, {max(lost.values())}"
+    fewest = f"the fewest requests, {lost[least]} in all" if lost[least] else "no request"
+    return f"{name} loses {fewest}; the most, {max(lost.values())}"

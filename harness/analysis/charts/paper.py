@@ -1,11 +1,17 @@
-"""What the charts share: figures, colours, the marks of a suspend and a wake, legends."""
+"""What the charts share: figures, colours, the marks of a suspend and a wake, legends, names."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
+from typing import TypeAlias
 
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 
 from harness.analysis.labels import in_common, without
@@ -16,12 +22,24 @@ from harness.trial import Trial
 WIDTH_IN = 3.5
 TITLE_WIDTH = 52
 NOTE_WIDTH = 84
+NOTE_LINE_IN = 0.1
 LABEL_WIDTH = 24
+LEGEND_WIDTH = 30
+LEGEND_LINE_IN = 0.13
 PANEL_WIDTH = 52
-WAKE_COLOUR = "#eeeeee"
-MARK_COLOUR = "#555555"
+MOST_POOLS = 8
+"""More pools than these can't be told apart on one chart."""
+MANY = 2_000
+"""More marks than these are a picture inside an SVG: each by itself would make a file that nothing opens."""
+
+STYLES = {
+    "light": [Path(__file__).parent / "coldstart.mplstyle"],
+    "dark": [Path(__file__).parent / "coldstart.mplstyle", Path(__file__).parent / "dark.mplstyle"],
+}
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers (https://jfly.uni-koeln.de/color/).
+# Their black is the ink of the page, so that it is seen on a dark one too.
+INK = "ink"
 OUTCOME_COLOURS = {
     Outcome.OK: "#56b4e9",
     Outcome.POOL_TIMEOUT: "#d55e00",
@@ -30,30 +48,117 @@ OUTCOME_COLOURS = {
     Outcome.STATEMENT_TIMEOUT: "#cc79a7",
     Outcome.CONNECTION_LOST: "#009e73",
     Outcome.CLIENT_TIMEOUT: "#999999",
-    Outcome.ERROR: "#000000",
+    Outcome.ERROR: INK,
 }
-POOL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
-POOL_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 2)), (0, (3, 1, 1, 1)))
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK, "#999999")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 2)), (0, (3, 1, 1, 1)))
+
+LineStyle: TypeAlias = "str | tuple[float, tuple[float, ...]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One configuration of one run, as every chart shows it."""
+
+    run: Run
+    configuration: str
+    name: str
+    colour: str
+    dashes: LineStyle
+
+
+def ink() -> str:
+    """The colour of the text on this page."""
+    return str(rcParams["text.color"])
+
+
+def mark() -> str:
+    """The colour of what is said beside the data."""
+    return str(rcParams["xtick.labelcolor"])
+
+
+def paper() -> str:
+    """The colour of the page."""
+    return str(rcParams["axes.facecolor"])
+
+
+def shade() -> str:
+    """The colour behind the data while the compute wakes."""
+    return str(rcParams["hatch.color"])
+
+
+def outcome_colour(outcome: Outcome) -> str:
+    """Its colour on this page."""
+    colour = OUTCOME_COLOURS[outcome]
+    return ink() if colour == INK else colour
+
+
+def line_style(number: int) -> tuple[str, LineStyle]:
+    """The colour and dashes of a line by its number; the first 64 are all different."""
+    colour = COLOURS[number % len(COLOURS)]
+    return ink() if colour == INK else colour, DASHES[(number + number // len(COLOURS)) % len(DASHES)]
+
+
+def all_series(runs: Sequence[Run]) -> list[Series]:
+    """The configurations of the runs that a chart has room for; of several runs the name says which."""
+    common = in_common([trial.pool for run in runs for trial in run.trials])
+    said = run_names(runs)
+    found: list[Series] = []
+    for run in runs:
+        for configuration in shown(run, MOST_POOLS // len(runs) or 1):
+            name = ": ".join(filter(None, [said[run.folder.name], without(configuration, common)]))
+            found.append(Series(run, configuration, name, *line_style(len(found))))
+    return found
+
+
+def shown(run: Run, most: int = MOST_POOLS) -> list[str]:
+    """The configurations that a chart has room for, in the run's order: from the fewest failures to the most."""
+    every = list(dict.fromkeys(trial.configuration for trial in run.trials))
+    if len(every) <= most:
+        return every
+    failed = dict.fromkeys(every, 0)
+    for one in run.summaries:
+        failed[one.trial.configuration] += one.failed
+    ranked = sorted(every, key=lambda name: failed[name])
+    kept = {ranked[round(place * (len(every) - 1) / max(1, most - 1))] for place in range(most)}
+    return [name for name in every if name in kept]
+
+
+def run_names(runs: Sequence[Run]) -> dict[str, str]:
+    """What tells each run from the others, by its id: stack, scenario, or the end of its id; of one run nothing."""
+    ids = [run.folder.name for run in runs]
+    if len(runs) == 1:
+        return {ids[0]: ""}
+    for told in ([run.manifest.stack for run in runs], [run.scenario.name for run in runs]):
+        if len(set(told)) == len(runs):
+            return dict(zip(ids, told, strict=True))
+    return {id_: id_.rpartition("-")[2] for id_ in ids}
 
 
 def stacked_panels(
-    count: int, *, title: str, panel_in: float, share_x: bool = True, foot_in: float = 0.0
+    count: int, *, title: str, panel_in: float, share_x: bool = True, share_y: bool = True, foot_in: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
     """A figure with `count` panels one below the other, on one vertical scale; `foot_in` is more room at its foot."""
     figure = Figure(figsize=(WIDTH_IN, 0.75 + panel_in * count + foot_in))
-    axes = figure.subplots(count, 1, sharex=share_x, sharey=True, squeeze=False)[:, 0]
+    axes = figure.subplots(count, 1, sharex=share_x, sharey=share_y, squeeze=False)[:, 0]
     set_title(figure, title)
     return figure, list(axes)
-
-
-def set_note(figure: Figure, note: str) -> None:
-    """What a reader must know of the whole chart, in small print at its foot."""
-    figure.text(0.01, -0.01, textwrap.fill(note, NOTE_WIDTH), ha="left", va="top", fontsize=6, color=MARK_COLOUR)
 
 
 def set_title(figure: Figure, title: str) -> None:
     """A title that says what the chart shows, wrapped to the figure's width."""
     figure.suptitle(textwrap.fill(title, TITLE_WIDTH), x=0.01, ha="left")
+
+
+def set_note(figure: Figure, note: str) -> None:
+    """What a reader must know of the whole chart, in small print over the legend: there the layout keeps it room."""
+    legend: Legend = figure.legends[0]
+    text = textwrap.fill(note, NOTE_WIDTH)
+    legend.set_title(text, prop=FontProperties(size=rcParams["legend.fontsize"] - 0.5))
+    legend.set_alignment("left")
+    legend.get_title().set_color(mark())
+    width_in, height_in = figure.get_size_inches()
+    figure.set_size_inches(width_in, height_in + NOTE_LINE_IN * (1.5 + text.count("\n")))
 
 
 def named(run: Run, configuration: str, *, width: int = LABEL_WIDTH) -> str:
@@ -62,11 +167,17 @@ def named(run: Run, configuration: str, *, width: int = LABEL_WIDTH) -> str:
     return textwrap.fill(without(configuration, common), width)
 
 
-def notes(run: Run) -> list[str]:
-    """What holds for a whole run and is said once."""
-    common = in_common([trial.pool for trial in run.trials])
-    said = [f"Every pool: {', '.join(common)}."] if common else []
-    return [*said, f"Shortened for real time: {run.scenario.shortened}."] if run.scenario.shortened else said
+def notes(runs: Sequence[Run], *, lines: bool) -> Iterator[str]:
+    """What holds for whole runs and is said once; `lines`: on a chart that has a line or a panel a pool."""
+    common = in_common([trial.pool for run in runs for trial in run.trials])
+    if common:
+        yield f"Every pool: {', '.join(common)}."
+    for shortened in dict.fromkeys(run.scenario.shortened for run in runs):
+        if shortened:
+            yield f"Shortened for real time: {shortened}."
+    every = sum(len({trial.configuration for trial in run.trials}) for run in runs)
+    if lines and every > MOST_POOLS:
+        yield f"Shown: {len(all_series(runs))} of {every} pools, from the fewest failures to the most."
 
 
 def capitalised(words: str) -> str:
@@ -85,14 +196,14 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
     for began_s, woke_s in wakes:
         if woke_s is None:
             # The trial ended before the wake did.
-            axes.axvspan(began_s, events["at_s"].max(), color=WAKE_COLOUR, zorder=0, linewidth=0)
+            axes.axvspan(began_s, events["at_s"].max(), color=shade(), zorder=0, linewidth=0)
             continue
-        axes.axvspan(began_s, woke_s, color=WAKE_COLOUR, zorder=0, linewidth=0)
-        axes.axvline(woke_s, color=MARK_COLOUR, linewidth=0.6, linestyle=":")
+        axes.axvspan(began_s, woke_s, color=shade(), zorder=0, linewidth=0)
+        axes.axvline(woke_s, color=mark(), linewidth=0.6, linestyle=":")
         if label:
             _say(axes, woke_s, "wake ", side="right", at=label)
     for suspended_s in at_s.get("suspended", []):
-        axes.axvline(suspended_s, color=MARK_COLOUR, linewidth=0.6)
+        axes.axvline(suspended_s, color=mark(), linewidth=0.6)
         if label:
             _say(axes, suspended_s, " suspend", side="left", at=label)
 
@@ -100,10 +211,24 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
 def outcome_legend(figure: Figure, outcomes: Iterable[Outcome]) -> None:
     """The outcomes that occur, below the figure."""
     present = set(outcomes)
-    patches = [Patch(color=OUTCOME_COLOURS[outcome], label=outcome.value) for outcome in Outcome if outcome in present]
+    patches = [Patch(color=outcome_colour(outcome), label=outcome.value) for outcome in Outcome if outcome in present]
     figure.legend(handles=patches, loc="outside lower left", ncols=min(4, len(patches)))
+
+
+def in_lines(names: Iterable[str]) -> tuple[list[str], float]:
+    """Names for a legend of two columns, in lines, and the height in inches that it needs beyond two of them."""
+    wrapped = [textwrap.fill(name, LEGEND_WIDTH) for name in names]
+    return wrapped, LEGEND_LINE_IN * max(0.0, sum(1 + name.count("\n") for name in wrapped) / 2 - 2)
+
+
+def line_legend(figure: Figure, panels: Sequence[Axes], *, ncols: int = 2) -> None:
+    """The lines of that panel which has the most of them, below the figure."""
+    handles, labels = max((panel.get_legend_handles_labels() for panel in panels), key=lambda found: len(found[0]))
+    # Dashes need room to be told apart; where there are four columns, they are areas.
+    length = 2.5 if ncols == 2 else None
+    figure.legend(handles, labels, loc="outside lower left", ncols=ncols, labelcolor=mark(), handlelength=length)
 
 
 def _say(axes: Axes, at_s: float, text: str, *, side: str, at: str) -> None:
     height = 0.98 if at == "top" else 0.03
-    axes.text(at_s, height, text, transform=axes.get_xaxis_transform(), ha=side, va=at, fontsize=6, color=MARK_COLOUR)
+    axes.text(at_s, height, text, transform=axes.get_xaxis_transform(), ha=side, va=at, fontsize=6, color=mark())

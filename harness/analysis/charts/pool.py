@@ -6,13 +6,20 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import MARK_COLOUR, PANEL_WIDTH, capitalised, mark_wake, named, stacked_panels
+from harness.analysis.charts.paper import (
+    MANY,
+    PANEL_WIDTH,
+    capitalised,
+    ink,
+    line_legend,
+    mark_wake,
+    named,
+    stacked_panels,
+)
 from harness.analysis.load import Run
 from harness.summary import TrialSummary
 
 LAYERS = {"in use": "#0072b2", "connecting": "#e69f00", "waiting in the queue": "#d9c3e8"}
-
-
 LEAD_S = 1.0
 """How much of the time before the burst is shown."""
 HEADROOM = 1.25
@@ -41,16 +48,16 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
             labels=list(LAYERS) if panel is panels[0] else [],
             step="post",
             linewidth=0,
+            rasterized=len(rows) > MANY,
         )
         capacity = one.trial.pool.capacity
-        panel.axhline(capacity, color="black", linewidth=0.7, linestyle="--", label="capacity")
+        panel.axhline(capacity, color=ink(), linewidth=0.7, linestyle="--", label="capacity")
         name = named(run, one.trial.configuration, width=200)
         panel.set_title(textwrap.fill(f"{name}: capacity {capacity}, up to {one.peak_waiting} wait", PANEL_WIDTH))
         panel.set_ylabel("requests")
     panels[0].set_ylim(0, HEADROOM * max(one.peak_waiting + one.trial.pool.capacity for one in met))
     panels[-1].set_xlabel("time since the burst began [s]")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=4, labelcolor=MARK_COLOUR)
+    line_legend(figure, panels, ncols=4)
     return figure
 
 

@@ -3,15 +3,17 @@
 import textwrap
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from harness.analysis.charts.paper import (
-    OUTCOME_COLOURS,
+    MANY,
     PANEL_WIDTH,
     capitalised,
     mark_wake,
     named,
+    outcome_colour,
     outcome_legend,
     stacked_panels,
 )
@@ -26,15 +28,16 @@ def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     for panel, one in zip(panels, met, strict=True):
         rows = run.of(one.trial, "requests")
         mark_wake(panel, run, one.trial, label="bottom" if panel is panels[0] else None)
-        for outcome, some in rows.groupby("outcome"):
-            lines = [
-                ((begin, number), (end, number))
-                for begin, end, number in zip(some["arrival_s"], some["end_s"], some["number"], strict=True)
-            ]
-            colour = OUTCOME_COLOURS[Outcome(str(outcome))]
-            panel.add_collection(LineCollection(lines, colors=colour, linewidths=0.7))
+        # Failures are drawn last: where lines are close, one is not hidden by a hundred that went well.
+        for outcome in Outcome:
+            some = rows[rows["outcome"] == outcome.value]
+            number = some["number"].to_numpy(dtype=float)
+            begin, end = some["arrival_s"].to_numpy(dtype=float), some["end_s"].to_numpy(dtype=float)
+            lines = np.stack([np.stack([begin, number], axis=1), np.stack([end, number], axis=1)], axis=1)
+            colour, many = outcome_colour(outcome), len(rows) > MANY
+            panel.add_collection(LineCollection(list(lines), colors=colour, linewidths=0.7, rasterized=many))
             # Where it ended: an answer that came at once would not be seen otherwise.
-            panel.plot(some["end_s"], some["number"], linestyle="", marker=".", markersize=1.6, color=colour)
+            panel.plot(end, number, linestyle="", marker=".", markersize=1.6, color=colour, rasterized=many)
         name = named(run, one.trial.configuration, width=200)
         panel.set_title(textwrap.fill(f"{name}: {one.failed} of {one.requests} fail", PANEL_WIDTH))
         panel.set_ylim(len(rows), -1)

@@ -1,0 +1,84 @@
+"""Failures over pool_size × max_overflow, a panel a wake: for runs whose pools lie on a grid."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from harness.analysis.charts.paper import ink, outcome_colour, paper, stacked_panels
+from harness.analysis.charts.rates import kinds
+from harness.analysis.compare import Line
+from harness.outcomes import Outcome
+
+FILLED = 0.5
+"""A grid of which less than this share was run is not one."""
+ROW_IN = 0.2
+DARK = 0.6
+"""Above this share of the scale a cell's number is white."""
+
+
+def worth_grid(lines: Sequence[Line], runs: Mapping[str, str]) -> bool:
+    """Whether some pools lie on a grid of at least two sizes and two overflows."""
+    return any(True for _ in _grids(lines, runs))
+
+
+def grid_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
+    """The share of the requests that fail, in every cell; what was not run stays empty."""
+    grids = list(_grids(lines, runs))
+    rows = max(len(_sizes(some)[0]) for _, some in grids)
+    figure, panels = stacked_panels(
+        len(grids), title=_title(grids), panel_in=0.5 + ROW_IN * rows, share_x=False, share_y=False
+    )
+    scale = LinearSegmentedColormap.from_list("failures", [paper(), outcome_colour(Outcome.POOL_TIMEOUT)])
+    most = max(line.failures.value for _, some in grids for line in some) or 1.0
+    for panel, (name, some) in zip(panels, grids, strict=True):
+        sizes, overflows = _sizes(some)
+        shares = np.full((len(sizes), len(overflows)), np.nan)
+        for line in some:
+            place = sizes.index(line.pool.pool_size), overflows.index(line.pool.max_overflow)
+            shares[place] = line.failures.value
+            colour = "white" if line.failures.value > DARK * most else ink()
+            panel.text(*place[::-1], _percent(line.failures.value), ha="center", va="center", fontsize=6, color=colour)
+        panel.imshow(shares, cmap=scale, vmin=0, vmax=most, aspect="auto", origin="lower")
+        panel.set_yticks(range(len(sizes)), [str(size) for size in sizes])
+        panel.set_xticks(range(len(overflows)), [str(overflow) for overflow in overflows])
+        panel.set_ylabel("pool_size")
+        panel.grid(visible=False)
+        panel.set_title(name, color=ink())
+    panels[-1].set_xlabel("max_overflow (each cell: the share of the requests that fail)")
+    figure.legend(handles=[], loc="outside lower left")
+    return figure
+
+
+def _grids(lines: Sequence[Line], runs: Mapping[str, str]) -> Iterator[tuple[str, list[Line]]]:
+    for name, some in kinds([line for line in lines if not line.is_control], runs):
+        sizes, overflows = _sizes(some)
+        if min(len(sizes), len(overflows)) > 1 and len(some) >= FILLED * len(sizes) * len(overflows):
+            yield name, some
+
+
+def _sizes(some: Sequence[Line]) -> tuple[list[int], list[int]]:
+    return sorted({line.pool.pool_size for line in some}), sorted({line.pool.max_overflow for line in some})
+
+
+def _percent(share: float) -> str:
+    return "0" if share == 0 else f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
+
+
+def _title(grids: Sequence[tuple[str, list[Line]]]) -> str:
+    every = [line for _, some in grids for line in some]
+    worst = max(every, key=lambda line: line.failures.value)
+    if worst.failures.value == 0:
+        return "Not one pool of the grid loses a request"
+    # What survives everything is what was tried in every panel and lost nothing in any.
+    lost: dict[tuple[int, str], float] = {}
+    for line in every:
+        key = (line.pool.capacity, line.pool.short)
+        lost[key] = max(lost.get(key, 0.0), line.failures.value)
+    (_, best), least = min(lost.items(), key=lambda one: (one[1], one[0]))
+    if least == 0:
+        most = _percent(worst.failures.value)
+        return f"{best} is the smallest that loses nothing; {worst.pool.short} loses most, {most}"
+    said = f"At its worst {best} loses {_percent(least)}, the least of all"
+    return f"{said}; {worst.pool.short} {_percent(worst.failures.value)}, the most"

@@ -1,0 +1,69 @@
+"""Connections held over time: what each pool costs while it is warm, a line a pool, a panel a wake."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from harness.analysis.charts.paper import MANY, all_series, in_lines, line_legend, mark_wake, stacked_panels
+from harness.analysis.compare import Line
+from harness.analysis.load import Run
+
+LEAD_S = 1.0
+"""How much of the time before the burst is shown."""
+
+
+def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
+    """Of the first seed: what every instance's pool holds, together. `lines` are the runs' comparison."""
+    every = all_series(runs)
+    first = {run.folder: min(trial.seed for trial in run.trials) for run in runs}
+    met = [
+        (run, trial) for run in runs for trial in run.trials if not trial.is_control and trial.seed == first[run.folder]
+    ]
+    wakes = list(dict.fromkeys(trial.wake_label for _, trial in met))
+    names, foot_in = in_lines(one.name for one in every)
+    figure, panels = stacked_panels(len(wakes), title=_title(lines), panel_in=1.1, foot_in=foot_in)
+    for panel, wake in zip(panels, wakes, strict=True):
+        here = [(run, trial) for run, trial in met if trial.wake_label == wake]
+        mark_wake(panel, *here[0], label="bottom" if panel is panels[0] else None)
+        for one, name in zip(every, names, strict=True):
+            for run, trial in here:
+                if run is one.run and trial.configuration == one.configuration:
+                    at_s, size = held(run.of(trial, "pool"))
+                    panel.step(
+                        at_s, size, where="post", label=name, color=one.colour, linestyle=one.dashes,
+                        rasterized=len(at_s) > MANY,
+                    )  # fmt: skip
+        panel.set_title(wake)
+        panel.set_ylabel("connections")
+        panel.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    panels[0].set_ylim(bottom=0)
+    panels[-1].set_xlabel("time since the burst began [s]")
+    line_legend(figure, panels)
+    return figure
+
+
+def held(pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The moments at which what all instances hold together changes, and what they hold from then on."""
+    rows = pool[pool["at_s"] >= -LEAD_S]
+    # Each instance's sample holds until its next one.
+    each = rows.assign(instance=rows["instance"].fillna(0)).pivot_table(
+        index="at_s", columns="instance", values="size", aggfunc="last"
+    )
+    total = each.astype(float).ffill().fillna(0.0).sum(axis="columns")
+    kept = total[(total != total.shift()) | (np.arange(len(total)) == len(total) - 1)]
+    return kept.index.to_numpy(dtype=float), kept.to_numpy(dtype=float)
+
+
+def _title(lines: Sequence[Line]) -> str:
+    met = [line for line in lines if not line.is_control]
+    least, most = (choose(met, key=lambda line: line.held_s) for choose in (min, max))
+    if most.held_s == 0:
+        return "No pool holds a connection"
+    if most.held_s < 1.05 * least.held_s:
+        return f"Every pool costs about the same: {most.held_s:.0f} connection-seconds"
+    names = [one.pool.short if least.pool.short != most.pool.short else one.configuration for one in (most, least)]
+    dearest = f"{names[0]} costs the most, {most.held_s:.0f} connection-seconds a trial"
+    return f"{dearest}; {names[1]} the least, {least.held_s:.0f}"

@@ -1,0 +1,104 @@
+"""Exhaustion and timeout rates against capacity, with 95 % intervals; a line a wake and kind of pool."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.analysis.charts.paper import in_lines, line_legend, line_style, stacked_panels
+from harness.analysis.compare import Line
+from harness.analysis.labels import in_common, without
+from harness.analysis.statistics import Measure
+from harness.outcomes import Outcome
+
+DODGE = 0.012
+"""Lines stand beside each other, by this share of the width, so that no interval hides another."""
+
+
+def worth_rates(lines: Sequence[Line]) -> bool:
+    """Whether there are pools of at least two capacities."""
+    return len({line.pool.capacity for line in lines if not line.is_control}) > 1
+
+
+def rates_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
+    """Two panels, exhaustion and all other timeouts; `runs` has each run's name, empty where there is only one.
+
+    Pools of one capacity have their marks at the same place, and the line goes through their mean.
+    """
+    woken = [line for line in lines if not line.is_control]
+    told = list(kinds(woken, runs))
+    names, foot_in = in_lines(name for name, _ in told)
+    figure, panels = stacked_panels(2, title=_title(woken), panel_in=1.3, share_y=False, foot_in=foot_in)
+    capacities = sorted({line.pool.capacity for line in woken})
+    shares = {"exhaustion (pool_timeout)": _exhaustion, "other timeouts: connect, statement, client": _timeouts}
+    for panel, (title, share) in zip(panels, shares.items(), strict=True):
+        for number, (_, some) in enumerate(told):
+            shift = DODGE * (capacities[-1] - capacities[0]) * (number - (len(told) - 1) / 2)
+            _draw(panel, some, share, shift=shift, number=number, name=names[number])
+        panel.set_title(title)
+        panel.set_ylim(bottom=0)
+        panel.set_ylabel("share of requests")
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}" if 0 < value < 0.1 else f"{value:.0%}")
+        panel.set_xticks(capacities)
+    panels[-1].set_xlabel("capacity: pool_size + max_overflow")
+    line_legend(figure, panels)
+    return figure
+
+
+def kinds(lines: Sequence[Line], runs: Mapping[str, str]) -> Iterator[tuple[str, list[Line]]]:
+    """The lines of one run, one wake and one kind of pool, by name: they differ in the pool's size only."""
+    common = in_common([line.pool for line in lines])
+    latency_tells = len({line.latency for line in lines}) == len({line.wake for line in lines})
+
+    def key(line: Line) -> tuple[str, str, str]:
+        settings = " ".join(without(line.pool.label, common).split()[1:])
+        return (
+            runs[line.run],
+            f"wake {line.latency}" if latency_tells else line.wake,
+            ", ".join(filter(None, [settings, line.variant])),
+        )
+
+    order = {found: number for number, found in enumerate(dict.fromkeys(key(line) for line in lines))}
+    for (run, wake, kind), some in groupby(sorted(lines, key=lambda line: order[key(line)]), key=key):
+        yield ": ".join(filter(None, [run, ", ".join(filter(None, [wake, kind]))])), list(some)
+
+
+def _draw(
+    panel: Axes, some: Sequence[Line], share: Callable[[Line], Measure], *, shift: float, number: int, name: str
+) -> None:
+    colour, dashes = line_style(number)
+    found = [(line.pool.capacity, share(line)) for line in some]
+    below = [one.value - (one.value if one.low is None else one.low) for _, one in found]
+    above = [(one.value if one.high is None else one.high) - one.value for _, one in found]
+    panel.errorbar(
+        [capacity + shift for capacity, _ in found], [one.value for _, one in found],
+        yerr=np.maximum([below, above], 0.0), linestyle="", marker="o", markersize=2.2, linewidth=0.7, capsize=1.5,
+        color=colour, clip_on=False,
+    )  # fmt: skip
+    capacities = sorted({capacity for capacity, _ in found})
+    together = [float(np.mean([one.value for capacity, one in found if capacity == at])) for at in capacities]
+    panel.plot([at + shift for at in capacities], together, color=colour, linestyle=dashes, label=name)
+
+
+def _exhaustion(line: Line) -> Measure:
+    return line.rates[Outcome.POOL_TIMEOUT]
+
+
+def _timeouts(line: Line) -> Measure:
+    return line.timeouts
+
+
+def _title(woken: Sequence[Line]) -> str:
+    exhausted = max(woken, key=lambda line: _exhaustion(line).value)
+    timed_out = max(woken, key=lambda line: _timeouts(line).value)
+    said = [
+        f"{share.value:.1%} {what} ({line.pool.short})"
+        for share, what, line in (
+            (_exhaustion(exhausted), "of the requests find the pool exhausted", exhausted),
+            (_timeouts(timed_out), "time out otherwise", timed_out),
+        )
+        if share.value > 0
+    ]
+    return f"At worst {', and '.join(said)}" if said else "No pool is exhausted and nothing times out"
