@@ -1,6 +1,7 @@
 """A trial: one scenario × one pool configuration × one wake latency × one seed; and the trials of a run."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from harness.pool import PoolConfiguration
@@ -11,9 +12,12 @@ WAKES = 100
 """Wake latencies drawn in advance, one a wake."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One trial of a run. A control meets the same arrivals with the compute awake."""
+    """One trial of a run. A control meets the same arrivals with the compute awake.
+
+    What it is called is worked out once: a comparison of thousands of trials asks often.
+    """
 
     number: int
     scenario: Scenario
@@ -26,7 +30,7 @@ class Trial:
     def is_control(self) -> bool:
         return self.wake is None
 
-    @property
+    @cached_property
     def wake_latency_s(self) -> float | None:
         """The latency of the first wake, in seconds; None for a control."""
         return None if self.wake is None else self.wake.latencies_s(self.seed, wakes=1)[0]
@@ -39,12 +43,12 @@ class Trial:
         """What the arrivals of the timeline's burst of this number (from 0) are drawn from: each has its own."""
         return self.seed + 1_000_003 * number
 
-    @property
+    @cached_property
     def configuration(self) -> str:
         """The pool, and the story's variant where there are several: what trials are compared by."""
         return ", ".join(filter(None, [self.pool.label, self.scenario.variant]))
 
-    @property
+    @cached_property
     def wake_label(self) -> str:
         """What the pool meets: `wake 8 s`, or `awake` for a control."""
         if self.wake is None or self.wake_latency_s is None:

@@ -32,17 +32,17 @@ class Run:
     @cached_property
     def requests(self) -> "pd.DataFrame":
         """A row a request."""
-        return self._frame("requests")
+        return _frame(self.tables["requests"])
 
     @cached_property
     def pool(self) -> "pd.DataFrame":
         """A row a sample of a pool."""
-        return self._frame("pool")
+        return _frame(self.tables["pool"])
 
     @cached_property
     def events(self) -> "pd.DataFrame":
         """A row an event: suspended, first_attempt, woken, …"""
-        return self._frame("events")
+        return _frame(self.tables["events"])
 
     @cached_property
     def summaries(self) -> list[TrialSummary]:
@@ -69,8 +69,7 @@ class Run:
 
     def of(self, trial: Trial, table: str) -> "pd.DataFrame":
         """One trial's rows of one table, in order of time."""
-        frame: pd.DataFrame = getattr(self, table)
-        return frame.iloc[self._places[table].get(trial.number, slice(0, 0))]
+        return _frame(self.rows(trial, table))
 
     def rows(self, trial: Trial, table: str) -> pa.Table:
         """The same as an Arrow table, without a copy."""
@@ -81,14 +80,6 @@ class Run:
     def _places(self) -> dict[str, dict[int, slice]]:
         """Where in each table the rows of each trial are: they lie together."""
         return {name: _places(table["trial"].to_numpy()) for name, table in self.tables.items()}
-
-    def _frame(self, name: str) -> "pd.DataFrame":
-        import pandas as pd  # here, because who wants the summaries only should not wait for it
-
-        # pandas' nullable types keep a missing status from turning the others into floats.
-        nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}
-        frame: pd.DataFrame = self.tables[name].to_pandas(types_mapper=nullable.get)
-        return frame
 
 
 def load(run: str | Path = NEWEST) -> Run:
@@ -109,3 +100,12 @@ def _places(numbers: np.ndarray) -> dict[int, slice]:
     found, begins = np.unique(numbers, return_index=True)
     ends = [*begins[1:], len(numbers)][: len(begins)]
     return {int(number): slice(int(begin), int(end)) for number, begin, end in zip(found, begins, ends, strict=True)}
+
+
+def _frame(table: pa.Table) -> "pd.DataFrame":
+    import pandas as pd  # here, because who wants the summaries only should not wait for it
+
+    # pandas' nullable types keep a missing status from turning the others into floats.
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=nullable.get)
+    return frame

@@ -1,13 +1,18 @@
 """Latency distributions (ECDF): the share of all requests answered within a time, a line a pool, a panel a wake."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
 from harness.analysis.charts.paper import MANY, all_series, in_lines, line_legend, stacked_panels
+from harness.analysis.columns import numbers
 from harness.analysis.load import Run
 from harness.outcomes import Outcome
+from harness.trial import Trial
 
 LEAST_S = 0.001
 """A panel is at least this wide: in virtual time answers may take no time at all."""
@@ -19,23 +24,19 @@ def latency_chart(runs: Sequence[Run]) -> Figure:
     every = all_series(runs)
     names, foot_in = in_lines(one.name for one in every)
     figure, panels = stacked_panels(len(wakes), title=_title(runs), panel_in=1.35, share_x=False, foot_in=foot_in)
+    trials: dict[tuple[Path, str, str], list[Trial]] = {}
+    for run in runs:
+        for trial in run.trials:
+            trials.setdefault((run.folder, trial.wake_label, trial.configuration), []).append(trial)
     for panel, (wake, control) in zip(panels, wakes, strict=True):
         end = _end(runs, wake)
         for one, name in zip(every, names, strict=True):
-            trials = [
-                trial
-                for trial in one.run.trials
-                if (trial.wake_label, trial.configuration) == (wake, one.configuration)
-            ]
-            if not trials:
+            met = trials.get((one.run.folder, wake, one.configuration))
+            if met is None:
                 continue
-            rows = [one.run.of(trial, "requests") for trial in trials]
-            asked = sum(len(some) for some in rows)
-            answered = np.sort(
-                np.concatenate([
-                    some.loc[some["outcome"] == Outcome.OK.value, "latency_s"].to_numpy(dtype=float) for some in rows
-                ])
-            )  # fmt: skip
+            rows = pa.concat_tables([one.run.rows(trial, "requests") for trial in met])
+            asked = rows.num_rows
+            answered = np.sort(numbers(rows.filter(pc.equal(rows["outcome"], Outcome.OK.value)), "latency_s"))
             share = np.arange(1, len(answered) + 1) / max(1, asked)
             # So many steps that no eye sees between them.
             kept = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), MANY)).astype(int))

@@ -1,5 +1,6 @@
 """What became of the requests, a bar a pool configuration, a panel a wake latency."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
@@ -16,14 +17,17 @@ DARK = frozenset({Outcome.POOL_TIMEOUT, Outcome.ERROR, Outcome.CONNECTION_LOST})
 
 def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
     """The outcomes of all trials with a wake; several seeds of one pool and wake are added up."""
-    wakes = list(dict.fromkeys(_wake(one) for one in woken))
+    met: dict[tuple[str, str], list[TrialSummary]] = {}
+    for one in woken:
+        met.setdefault((_wake(one), one.trial.configuration), []).append(one)
+    wakes = list(dict.fromkeys(wake for wake, _ in met))
     pools = list(dict.fromkeys(one.trial.configuration for one in woken))
     names = [named(run, pool) for pool in pools]
     lines = sum(1 + 0.6 * name.count("\n") for name in names)
     figure, panels = stacked_panels(len(wakes), title=_title(run, woken), panel_in=0.35 + 0.19 * lines)
     for panel, wake in zip(panels, wakes, strict=True):
         for row, pool in enumerate(pools):
-            some = [one for one in woken if _wake(one) == wake and one.trial.configuration == pool]
+            some = met.get((wake, pool), [])
             requests = sum(one.requests for one in some) or 1
             left = 0.0
             for outcome in Outcome:
@@ -58,8 +62,9 @@ def _title(run: Run, woken: Sequence[TrialSummary]) -> str:
     failed = sum(one.failed for one in woken)
     if not failed:
         return "No pool loses a request"
-    best = [one.trial.configuration for one in woken]
-    lost = {pool: sum(one.failed for one in woken if one.trial.configuration == pool) for pool in dict.fromkeys(best)}
+    lost: Counter[str] = Counter()
+    for one in woken:
+        lost[one.trial.configuration] += one.failed
     least = min(lost, key=lambda pool: lost[pool])
     name = named(run, least, width=200)
     fewest = f"the fewest requests, {lost[least]} in all" if lost[least] else "no request"
