@@ -64,7 +64,8 @@ EVENT_NAMES: dict[str, str] = {
     "warmed": "The pool holds the connections the story begins with; detail: how many",
     "suspended": "The compute suspended",
     "slow": "From here on a round trip to the database takes longer; value_s: by how much",
-    "burst_started": "The first arrival of a burst could come from here on; at_s is 0 for the first burst",
+    "burst_started": "The first arrival of a burst could come from here on; at_s is 0 for the first burst; "
+    "detail: that moment in UTC, in real time",
     "first_attempt": "The first connection attempt after a suspend: the wake begins; value_s: how late it was detected",
     "woken": "The compute answers again; value_s: how long after the planned wake",
     "first_released": "The first held connection went on; value_s: how long after the planned wake",

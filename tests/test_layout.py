@@ -26,6 +26,7 @@ PLACES: dict[str, set[str]] = {
     "simulation": {"service"},
     "results": set(),
     "analysis": {"results"},
+    "postmortem": {"analysis", "results", "simulation"},
     "stacks": {"child", "compose", "library", "process", "proxy", "postgres", "service", "simulation"},
     "run": {"stacks", "results", "analysis"},
 }

@@ -183,15 +183,15 @@ def _groups(run: Run) -> Iterator[tuple[str, str, list[TrialSummary]]]:
     """The trials of each wake and configuration, the controls last."""
 
     def key(one: TrialSummary) -> tuple[bool, float, str, str]:
-        return one.trial.is_control, one.trial.wake_latency_s or 0.0, _wake(one), one.trial.configuration
+        return one.trial.is_control, one.trial.wake_latency_s or 0.0, wake_name(one), one.trial.configuration
 
     order = {name: number for number, name in enumerate(dict.fromkeys(trial.configuration for trial in run.trials))}
     ordered = sorted(run.summaries, key=lambda one: (*key(one)[:3], order[one.trial.configuration]))
-    for found, some in groupby(ordered, key=lambda one: (_wake(one), one.trial.configuration)):
+    for found, some in groupby(ordered, key=lambda one: (wake_name(one), one.trial.configuration)):
         yield *found, list(some)
 
 
-def _wake(one: TrialSummary) -> str:
+def wake_name(one: TrialSummary) -> str:
     """Several seeds of a profile draw several latencies; what they have in common is its distribution."""
     wake = one.trial.wake
     if wake is None:

@@ -19,7 +19,7 @@ def findings(summaries: Sequence[TrialSummary]) -> list[str]:
         trial = met[0].trial
         sleeps = trial.wake is not None and trial.wake.can_sleep
         found.append(f"{f'At a {trial.wake_words}' if sleeps else 'With the database awake'} {_who_survives(met)}")
-        found += _why(trial.wake_latency_s or 0.0, met)
+        found += why(trial.wake_latency_s or 0.0, met)
     return found + _alerts(summaries) + _doubts(summaries)
 
 
@@ -65,8 +65,8 @@ def _who_survives(met: Sequence[TrialSummary]) -> str:
     return f"every pool loses requests; the fewest, {share}, with {fewest}."
 
 
-def _why(latency_s: float, met: Sequence[TrialSummary]) -> list[str]:
-    """A sentence for each outcome and reason: who lost how many to it."""
+def why(latency_s: float, met: Sequence[TrialSummary]) -> list[str]:
+    """A sentence for each outcome and reason: who lost how many to it. The trials met one wake, of `latency_s`."""
     losses: dict[tuple[Outcome, str], Counter[str]] = {}
     for one in met:
         for outcome, count in one.outcomes.items():

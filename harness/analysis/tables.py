@@ -1,7 +1,7 @@
 """A comparison's columns, filled for people: the same for the terminal, Markdown and the report's page."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -53,6 +53,11 @@ def in_a_line(cell: str) -> str:
     """A value with its interval, if it has one, in brackets."""
     value, line_end, interval = cell.partition("\n")
     return f"{value} ({interval})" if line_end else value
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table as Markdown has it."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
 
 
 def seconds(value: float | None) -> str:

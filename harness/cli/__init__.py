@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "harness.cli.run:run",
     "compare": "harness.cli.compare:compare",
     "report": "harness.cli.page:report",
+    "postmortem": "harness.cli.postmortem:postmortem",
     "runs": "harness.cli.runs:runs",
     "list": "harness.cli.listing:list_",
     "toxiproxy": "harness.cli.toxiproxy:toxiproxy",

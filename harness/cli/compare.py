@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.compare import Comparison
-from harness.analysis.tables import NOTE, groups, in_a_line, shares, times
+from harness.analysis.tables import NOTE, groups, in_a_line, markdown_table, shares, times
 
 NAME_WIDTH = 14
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -57,8 +57,7 @@ def markdown(found: Comparison) -> str:
         told = [*shares(met), *times()]
         names = ["pool", *(name.replace("\n", " ") for name, _ in told)]
         rows = [[line.configuration, *(in_a_line(value(line)) for _, value in told)] for line in met]
-        table = [f"| {' | '.join(row)} |" for row in (names, ["---"] * len(names), *rows)]
-        parts.append("\n".join([f"**{wake}** ({run})", "", *table]))
+        parts.append(f"**{wake}** ({run})\n\n{markdown_table(names, rows)}")
     parts.append("\n".join(f"- {sentence}" for sentence in [*found.sentences(), *found.doubts]))
     return "\n\n".join([*parts, f"In brackets: {NOTE}"])
 

@@ -101,7 +101,7 @@ class RunWriter:
             spool.close()
             lines = self.folder / f"{name}.jsonl"
             new = self.folder / f".{name}.parquet.new"
-            pyarrow.parquet.write_table(read_spool(lines, name), new)
+            pyarrow.parquet.write_table(read_spool(lines, name), new, compression="zstd")
             new.replace(self.folder / f"{name}.parquet")
             lines.unlink()
         self.manifest.status = status

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -138,7 +139,8 @@ class _Story:
         self._bursts += 1
         await self._load.send(order(burst, at_s=start_s, seed=seed, retry=self._trial.scenario.retry))
         self._rows.burst_starts(start_s)
-        self._rows.event("burst_started", start_s)
+        starts = datetime.now(UTC) + timedelta(seconds=start_s - monotonic())
+        self._rows.event("burst_started", start_s, utc=starts.isoformat(timespec="milliseconds"))
         self._progress.phase(self._trial, "burst")
         limit_s = lead_s(burst) + burst.over_s + self._patience_s() + PATIENCE_S
         with suppress(TimeoutError):

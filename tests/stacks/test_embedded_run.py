@@ -15,6 +15,7 @@ import pytest
 
 from harness.analysis import load
 from harness.library import load_scenario
+from harness.postmortem.incident import incident
 from harness.results import find_run
 from harness.stacks.base import RunOptions
 from harness.stacks.embedded import EmbeddedStack
@@ -69,6 +70,12 @@ def test_every_pool_meets_the_same_arrivals_in_every_run(tmp_path: Path) -> None
     ]
     assert len(arrivals) == 4
     assert all(one == arrivals[0] for one in arrivals)
+    for run in runs:
+        # A postmortem's clock: the burst began while the run was under way.
+        began_at = incident(run).began_at()
+        assert began_at is not None
+        assert run.manifest.ended_at is not None
+        assert run.manifest.started_at <= began_at.isoformat(timespec="seconds") <= run.manifest.ended_at
 
 
 @pytest.mark.quiet

@@ -28,31 +28,34 @@ DARK = "dark"
 def draw_charts(run: Run, folder: Path) -> list[Path]:
     """Draw the run's charts into `folder`, and for dark pages beneath it; none for a run without requests."""
     found = compare([run])
-    light = _save(figures(run, found), folder)
-    return light + _save(figures(run, found, style=DARK), folder / DARK)
+    light = save(figures(run, found), folder)
+    return light + save(figures(run, found, style=DARK), folder / DARK)
 
 
 def draw_comparison(runs: Sequence[Run], folder: Path) -> list[Path]:
     """Draw what can be seen of several runs side by side, in the same two ways."""
     found = compare(runs)
-    light = _save(comparison_figures(runs, found), folder)
-    return light + _save(comparison_figures(runs, found, style=DARK), folder / DARK)
+    light = save(comparison_figures(runs, found), folder)
+    return light + save(comparison_figures(runs, found, style=DARK), folder / DARK)
 
 
 def figures(run: Run, found: Comparison, *, style: str = "light") -> Iterator[tuple[str, Figure]]:
     """Every chart of the run by its name, to be saved before the next is asked for; `found` is its comparison."""
-    return _styled([run], _of_a_run(run, found), style)
+    return styled(_of_a_run(run, found), style, [run])
 
 
 def comparison_figures(runs: Sequence[Run], found: Comparison, *, style: str = "light") -> Iterator[tuple[str, Figure]]:
     """The charts that several runs are put beside each other on."""
-    return _styled(runs, _of_a_comparison(runs, found), style)
+    return styled(_of_a_comparison(runs, found), style, runs)
 
 
-def _styled(runs: Sequence[Run], charts: Iterable[tuple[str, Figure]], style: str) -> Iterator[tuple[str, Figure]]:
+def styled(
+    charts: Iterable[tuple[str, Figure]], style: str = "light", runs: Sequence[Run] = ()
+) -> Iterator[tuple[str, Figure]]:
+    """Each chart in this project's style, as long as it is the one asked for, with what must be known of the runs."""
     with matplotlib.style.context(STYLES[style]):
         for name, figure in charts:
-            if said := list(notes(runs, lines=name.startswith(OF_LINES))):
+            if runs and (said := list(notes(runs, lines=name.startswith(OF_LINES)))):
                 set_note(figure, " ".join(said))
             yield name, figure
 
@@ -68,9 +71,13 @@ def _of_a_run(run: Run, found: Comparison) -> Iterator[tuple[str, Figure]]:
     first = [one for one in woken if one.trial.seed == seed and one.trial.configuration in some]
     for wake in dict.fromkeys(one.trial.wake_label for one in first):
         met = [one for one in first if one.trial.wake_label == wake]
-        name = wake.replace(" s", "s").replace(", ", "-").replace(" ", "-")
-        yield f"requests-{name}", requests_chart(run, met)
-        yield f"pool-{name}", pool_chart(run, met)
+        yield f"requests-{in_a_name(wake)}", requests_chart(run, met)
+        yield f"pool-{in_a_name(wake)}", pool_chart(run, met)
+
+
+def in_a_name(wake: str) -> str:
+    """A wake's label as a part of a file's name: `wake-12s`."""
+    return wake.replace(" s", "s").replace(", ", "-").replace(" ", "-")
 
 
 def _of_a_comparison(runs: Sequence[Run], found: Comparison) -> Iterator[tuple[str, Figure]]:
@@ -85,7 +92,8 @@ def _of_a_comparison(runs: Sequence[Run], found: Comparison) -> Iterator[tuple[s
     yield "held", held_chart(runs, found.lines)
 
 
-def _save(charts: Iterable[tuple[str, Figure]], folder: Path) -> list[Path]:
+def save(charts: Iterable[tuple[str, Figure]], folder: Path) -> list[Path]:
+    """Each chart in both forms; the files written."""
     written = []
     for name, figure in charts:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,127 @@
+"""What happened when, from a trial's events, requests and pool samples."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.analysis.columns import by_instance, numbers
+from harness.analysis.summarise import ALERT_SHARE
+from harness.outcomes import Outcome
+from harness.postmortem.incident import Incident
+
+WAKES_TOLD = 3
+LISTENER_TOLD = ("listener_connected", "listener_heartbeat_failed", "listener_disconnected", "listener_connect_failed")
+LISTENER_MOST = 6
+LISTENER_WORDS = {
+    "listener_connected": "The queue listener listens again",
+    "listener_heartbeat_failed": "The queue listener's heartbeat fails",
+    "listener_disconnected": "The queue listener drops its connection",
+    "listener_connect_failed": "The queue listener fails to connect",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened, in seconds from the start of the burst."""
+
+    at_s: float
+    what: str
+
+    def relative(self) -> str:
+        """`+8.1 s`, or with minutes where there are many of them."""
+        seconds = abs(self.at_s)
+        sign = "−" if self.at_s < -0.0005 else "+"
+        if seconds >= 600:
+            return f"{sign}{seconds // 60:.0f} min {seconds % 60:.0f} s"
+        return f"{sign}{seconds:.3f} s" if seconds < 1 else f"{sign}{seconds:.1f} s"
+
+    def utc(self, began_at: datetime) -> str:
+        """The same on the clock, to a tenth of a second."""
+        moment = began_at + timedelta(seconds=self.at_s)
+        return f"{moment:%H:%M:%S}.{moment.microsecond // 100_000}"
+
+
+def timeline(found: Incident) -> list[Moment]:
+    """The moments of the told trial, in order."""
+    trial = found.first.trial
+    requests, pool = found.run.rows(trial, "requests"), found.run.rows(trial, "pool")
+    events = found.run.rows(trial, "events").to_pylist()
+    told = [*_database(events), *_listener(events), *_requests(requests), *_pool(found, pool)]
+    return sorted(told, key=lambda moment: moment.at_s)
+
+
+def _database(events: list[dict[str, object]]) -> Iterator[Moment]:
+    words = {
+        "warmed": "The pool has been filled",
+        "suspended": "The database suspends",
+        "slow": "A round trip to the database begins to take longer",
+        "first_attempt": "The first connection attempt: the database begins to wake",
+        "woken": "The database answers again",
+    }
+    told: dict[str, int] = {}
+    for event in events:
+        name = str(event["event"])
+        if name in words:
+            told[name] = told.get(name, 0) + 1
+            if told[name] <= WAKES_TOLD:
+                yield Moment(float(str(event["at_s"])), words[name])
+            elif told[name] == WAKES_TOLD + 1:
+                more = sum(1 for one in events if one["event"] == name) - WAKES_TOLD
+                yield Moment(float(str(event["at_s"])), f"{words[name]}, for the first of {more} more times")
+
+
+def _listener(events: list[dict[str, object]]) -> Iterator[Moment]:
+    said = [event for event in events if event["event"] in LISTENER_TOLD]
+    # It had connected before anything happened; of what follows the first and the last tell the story.
+    said = said[1:] if said and said[0]["event"] == "listener_connected" else said
+    kept = said if len(said) <= LISTENER_MOST else [*said[: LISTENER_MOST - 2], *said[-2:]]
+    for event in kept:
+        detail = json.loads(str(event["detail"])) if event["detail"] else {}
+        error = f" ({detail['error']})" if "error" in detail else ""
+        took = event["value_s"]
+        after = f" after {float(str(took)):.1f} s" if took is not None and float(str(took)) >= 0.1 else ""
+        yield Moment(float(str(event["at_s"])), f"{LISTENER_WORDS[str(event['event'])]}{after}{error}")
+
+
+def _requests(requests: pa.Table) -> Iterator[Moment]:
+    if not requests.num_rows:
+        return
+    arrival_s, end_s = numbers(requests, "arrival_s"), numbers(requests, "end_s")
+    yield Moment(float(arrival_s.min()), "The first request arrives")
+    yield Moment(float(arrival_s.max()), "The last request arrives")
+    yield Moment(float(end_s.max()), "The last request has ended")
+    for outcome in Outcome:
+        if outcome is Outcome.OK:
+            continue
+        failed = requests.filter(pc.equal(requests["outcome"], outcome.value))
+        if failed.num_rows:
+            ended_s = numbers(failed, "end_s")
+            yield Moment(float(ended_s.min()), f"The first {outcome} is answered ({outcome.http_status})")
+            if failed.num_rows > 1:
+                yield Moment(float(ended_s.max()), f"The last of {failed.num_rows} {outcome}")
+
+
+def _pool(found: Incident, pool: pa.Table) -> Iterator[Moment]:
+    one, configuration = found.first, found.first.trial.pool
+    # Before the burst it was filled: that is no queue.
+    for samples in by_instance(pool.filter(pc.greater_equal(pool["at_s"], 0.0))):
+        at_s, in_use, waiting = (numbers(samples, name) for name in ("at_s", "checked_out", "waiting"))
+        whose = "A pool" if one.trial.scenario.instances > 1 else "The pool"
+        for mask, what in (
+            (in_use >= configuration.capacity, f"{whose} is full: all {configuration.capacity} slots in use"),
+            (waiting > 0, "The first request waits in the pool's queue"),
+        ):
+            if mask.any():
+                yield Moment(float(at_s[np.argmax(mask)]), what)
+        if waiting.size and waiting.max() > 0:
+            yield Moment(float(at_s[np.argmax(waiting)]), f"The queue is at its longest: {waiting.max():.0f} requests")
+        break
+    if one.utilization_alert_s is not None:
+        yield Moment(one.utilization_alert_s, f"An alert on {ALERT_SHARE:.0%} of the pool in use would have come")
+    if one.recovered_after_s is not None:
+        yield Moment(one.recovered_after_s, "Recovered: nobody waits, no connection is being made")

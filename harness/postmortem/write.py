@@ -1,0 +1,53 @@
+"""Writes the draft and its charts into the run's folder."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from harness.analysis.charts.draw import figures, in_a_name, save, styled
+from harness.analysis.compare import compare
+from harness.analysis.load import Run
+from harness.postmortem.changes import changes
+from harness.postmortem.chart import changes_chart
+from harness.postmortem.draft import NAME, Chart, draft
+from harness.postmortem.incident import incident
+from harness.simulation.calibration import Calibration
+from harness.simulation.times import Times
+
+CHARTS = "charts"
+
+
+def write(
+    run: Run,
+    *,
+    configuration: str | None = None,
+    began_at: datetime | None = None,
+    calibration: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Write `postmortem.md`; its path. Raises `UserError` for a configuration that the run has not."""
+    found = incident(run, configuration=configuration)
+    times = Times() if calibration is None else Calibration.read(calibration).times()
+    tried = changes(found, times, say)
+    say("drawing the charts")
+    folder = run.folder / CHARTS
+    titles = {}
+    for name, figure in figures(run, compare([run])):
+        titles[name] = " ".join(figure.get_suptitle().split())
+        save([(name, figure)], folder)
+    for name, figure in styled(changes_chart(tried)):
+        titles[name] = " ".join(figure.get_suptitle().split())
+        save([(name, figure)], folder)
+    wake = in_a_name(found.first.trial.wake_label)
+    told = [name for name in (f"requests-{wake}", f"pool-{wake}") if name in titles]
+    path = run.folder / NAME
+    path.write_text(
+        draft(
+            found,
+            tried,
+            charts=[Chart(titles[name], f"{CHARTS}/{name}.png") for name in told],
+            settings=Chart(titles["settings"], f"{CHARTS}/settings.png"),
+            began_at=began_at,
+        )
+    )
+    return path
