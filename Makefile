@@ -27,6 +27,11 @@ $(VENV)/installed: $(BIN)/python requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(VENV)/installed-notebooks: $(VENV)/installed requirements-notebooks.lock
+	@echo "Installing what notebooks need into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-notebooks.lock
+	@touch $@
+
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	@echo "Installing the development tools into $(VENV) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
@@ -43,6 +48,10 @@ coldstart: $(VENV)/installed ## Replay a cold start and compare the pools (STACK
 .PHONY: report
 report: $(VENV)/installed ## Write the newest run's report.html (RUN=)
 	@$(BIN)/coldstart report $(or $(RUN),newest)
+
+.PHONY: notebooks
+notebooks: $(VENV)/installed-notebooks ## Execute the notebooks on the newest run (RUN=; RUN=sample: as they are committed)
+	@$(BIN)/python -m benchmarks.notebooks $(RUN)
 
 .PHONY: test lint types check
 test: $(VENV)/installed-dev ## Run the whole test suite
@@ -95,8 +104,11 @@ lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --upgrade --extra all --group build --quiet --output-file requirements.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --upgrade --extra all --group dev --constraints requirements.lock --quiet \
-		--output-file requirements-dev.lock
+		--no-emit-find-links --no-header --upgrade --extra all --extra notebooks --constraints requirements.lock --quiet \
+		--output-file requirements-notebooks.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --upgrade --extra all --extra notebooks --group dev \
+		--constraints requirements-notebooks.lock --quiet --output-file requirements-dev.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment, the built tools and the caches; runs are kept

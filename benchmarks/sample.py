@@ -58,7 +58,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("names", nargs="*", choices=[*RUNS, []], help="which of them; left out, all")
     SAMPLE.mkdir(exist_ok=True)
-    assert DEFAULT_RUNS == Path("results/runs"), "the samples are taken from there"
+    assert Path("results/runs") == DEFAULT_RUNS, "the samples are taken from there"
     for name in options.parse_args().names or RUNS:
         make(name)
     draw()

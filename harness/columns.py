@@ -6,7 +6,7 @@ Times are seconds from the start of the trial's burst unless the name says other
 from dataclasses import dataclass
 from typing import Literal
 
-type_names = Literal["int", "float", "text"]
+type_names = Literal["int", "float", "text", "bool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,80 @@ EVENTS: tuple[Column, ...] = (
     Column("event", "text", "What happened; the list is in results/README.md"),
     Column("value_s", "float", "The duration that goes with it, where there is one", nullable=True),
     Column("detail", "text", "The rest of it, as JSON", nullable=True),
+)
+
+SUMMARY: tuple[Column, ...] = (
+    TRIAL,
+    Column("seed", "int", "What the arrivals and the wake were drawn from"),
+    Column("control", "bool", "The same arrivals with the compute awake"),
+    Column("variant", "text", "The story's variant", nullable=True),
+    Column("wake_profile", "text", "The wake profile's name; empty: a control, as the next three", nullable=True),
+    Column("wake_latency_s", "float", "Of the first wake", nullable=True),
+    Column(
+        "wake_on_suspend",
+        "text",
+        "What happened to open connections: close, terminate, reset, freeze or keep",
+        nullable=True,
+    ),
+    Column("wake_while_waking", "text", "What a new connection met: hold, drop, refuse or error", nullable=True),
+    Column("pool_size", "int", "Connections the pool keeps"),
+    Column("max_overflow", "int", "Connections it makes beyond them"),
+    Column("pool_timeout_s", "float", "How long a request waits in the pool's queue"),
+    Column("connection_timeout_s", "float", "How long connecting may take; 0: no limit"),
+    Column("statement_timeout_s", "float", "How long a statement may take, by asyncpg's count; 0: no limit"),
+    Column("pool_recycle_s", "float", "The age at which a connection is replaced before it is used"),
+    Column("pool_pre_ping", "bool", "Whether a connection is tried before it is used"),
+    Column("use_lifo", "bool", "Whether the connection used last is used first"),
+    Column("server_statement_timeout_s", "float", "PostgreSQL's own statement_timeout; 0: no limit"),
+    Column("requests", "int", "Requests that ended"),
+    Column("failed", "int", "Those that did not end ok"),
+    Column("ok", "int", "Requests by their outcome, each in a column of its name, as the next seven"),
+    Column("pool_timeout", "int", "The queue's wait ran out"),
+    Column("connect_timeout", "int", "Connecting took too long"),
+    Column("connect_error", "int", "Refused, an error response, or too many connections"),
+    Column("statement_timeout", "int", "A statement took too long"),
+    Column("connection_lost", "int", "The connection died in use, or was stale"),
+    Column("client_timeout", "int", "The client gave up"),
+    Column("error", "int", "Anything else"),
+    Column("exhaustion", "float", "pool_timeout as a share of the requests"),
+    Column(
+        "latency_p50_s", "float", "Latency of all requests since their arrival: the median, and so on", nullable=True
+    ),
+    Column("latency_p95_s", "float", "95th percentile", nullable=True),
+    Column("latency_p99_s", "float", "99th percentile", nullable=True),
+    Column("latency_max_s", "float", "The longest", nullable=True),
+    Column("checkout_wait_p50_s", "float", "Time in the pool's queue: the median, and so on", nullable=True),
+    Column("checkout_wait_p95_s", "float", "95th percentile", nullable=True),
+    Column("checkout_wait_max_s", "float", "The longest", nullable=True),
+    Column("peak_checked_out", "int", "Most slots in use at a time"),
+    Column("peak_waiting", "int", "Most requests in the queue at a time"),
+    Column("woke_after_s", "float", "When the compute answered again", nullable=True),
+    Column(
+        "recovered_after_s",
+        "float",
+        "The first moment after it at which nobody waits and no connection is being made",
+        nullable=True,
+    ),
+    Column("utilization_alert_s", "float", "When an alert on 80 % of the pool in use would have come", nullable=True),
+    Column("first_failure_s", "float", "When the first failure was answered", nullable=True),
+    Column(
+        "alert_lead_s", "float", "How long before the first failure that alert came; negative: after it", nullable=True
+    ),
+    Column("attempts", "int", "What the service was asked in all, retries included"),
+    Column("wakes", "int", "How often the compute woke"),
+    Column("awake_s", "float", "How long the compute was awake", nullable=True),
+    Column("live_after", "int", "Connections the pool holds at the end", nullable=True),
+    Column(
+        "idle_p95_s",
+        "float",
+        "Of the connections given out: how long they had been idle, 95th percentile",
+        nullable=True,
+    ),
+    Column("late_start_p99_s", "float", "How late the load generator started requests: 99th percentile", nullable=True),
+    Column("late_start_max_s", "float", "The longest", nullable=True),
+    Column("kept_schedule", "bool", "Whether the load generator kept its schedule: if not, it is no measurement"),
+    Column("complete", "bool", "Whether every scheduled request ended"),
+    Column("wall_s", "float", "How long the trial took, by the clock on the wall"),
 )
 
 EVENT_NAMES: dict[str, str] = {

@@ -1,7 +1,7 @@
 """What one trial came to: the numbers of `--json`, of summary.csv and of every table and expectation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -114,7 +114,11 @@ class TrialSummary:
         }
 
     def to_row(self) -> dict[str, Any]:
-        """The row of summary.csv: the same numbers, flat; a quantile that does not exist stays empty."""
+        """The row of summary.csv, by harness.columns.SUMMARY: the same numbers, flat.
+
+        A setting has its unit in its name, so that pool_timeout_s is one and pool_timeout counts requests. A quantile
+        that does not exist stays empty.
+        """
         wake = self.trial.wake_json() or {"profile": None, "latency_s": None, "on_suspend": None, "while_waking": None}
         return {
             "trial": self.trial.number,
@@ -122,7 +126,7 @@ class TrialSummary:
             "control": self.trial.is_control,
             "variant": self.trial.scenario.variant or None,
             **{f"wake_{name}": value for name, value in wake.items()},
-            **self.trial.pool.to_json(),
+            **asdict(self.trial.pool),
             "requests": self.requests,
             "failed": self.failed,
             **{outcome.value: self.count(outcome) for outcome in Outcome},

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.columns import EVENT_NAMES, EVENTS, POOL, REQUESTS, Column
+from harness.columns import EVENT_NAMES, EVENTS, POOL, REQUESTS, SUMMARY, Column
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "results" / "README.md"
 TOP = """\
@@ -28,6 +28,20 @@ leaves what it had. `harness.analysis.load("newest")` reads it back in one call,
 `status` is `complete`, `aborted` (Ctrl-C), `failed` (a part of the stack died), `running`, or, for a reader of a run
 whose process is gone without a word, `killed`.
 
+`sample/` keeps a run of each stack, which the notebooks, the documents and the tests read: `embedded` and `compose` are
+the default of `make coldstart` (in containers on stand-ins for the official images: Debian's PostgreSQL 15, the real
+Toxiproxy), `simulated` has five wake latencies and three seeds, `incident` is
+[incident_2025_12_02](../scenarios/incident_2025_12_02.py). `python -m benchmarks.sample` makes them anew.
+
+| notebook | what it answers |
+| --- | --- |
+| [compare_pools.ipynb](compare_pools.ipynb) | exhaustion and timeout rates per pool, what each costs, what to choose |
+| [incident.ipynb](incident.ipynb) | one incident, before and after a change, request by request |
+| [wake_latency.ipynb](wake_latency.ipynb) | how long a wake each pool survives, and where the choice changes |
+
+They read a run's files with pandas and nothing else. `make notebooks` executes them on the newest run and leaves them
+beside its files; without a run, on the samples, as they are committed here.
+
 Times are seconds from the start of the trial's burst unless the name says otherwise; before it they are negative.
 A column marked ∅ can be empty.
 """
@@ -38,7 +52,8 @@ def page() -> str:
     tables = {"requests.parquet": REQUESTS, "pool.parquet": POOL, "events.parquet": EVENTS}
     parts = [TOP, *(f"## {name}\n\n{_columns(columns)}" for name, columns in tables.items())]
     events = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in EVENT_NAMES.items())
-    return "\n".join([*parts, f"### Events\n\n| event | meaning |\n| --- | --- |\n{events}\n"])
+    parts.append(f"## summary.csv\n\n{_columns(SUMMARY)}")
+    return "\n".join([*parts, f"## Events\n\n| event | meaning |\n| --- | --- |\n{events}\n"])
 
 
 def _columns(columns: Sequence[Column]) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from harness.analysis import load
 from harness.analysis.judge import judge
-from harness.columns import EVENTS, POOL, REQUESTS, Column
+from harness.columns import EVENTS, POOL, REQUESTS, SUMMARY, Column
 from harness.errors import UserError
 from harness.expectation import Verdict
 from harness.library import load_scenario, scenario_names
@@ -83,16 +83,18 @@ def test_a_run_is_read_back_in_one_call(tmp_path: Path) -> None:
     assert summary.wall_s == 3.5
     assert summary.complete
     assert read.summary.loc[0, "pool_timeout"] == 1
+    assert read.summary.loc[0, "pool_timeout_s"] == read.trials[0].pool.pool_timeout_s
     assert not list(run.folder.glob("*.jsonl"))
 
 
-@pytest.mark.parametrize("columns", [REQUESTS, POOL, EVENTS], ids=["requests", "pool", "events"])
-def test_the_files_have_the_columns_that_are_documented(tmp_path: Path, columns: tuple[Column, ...]) -> None:
+@pytest.mark.parametrize(
+    ("name", "columns"), [("requests", REQUESTS), ("pool", POOL), ("events", EVENTS), ("summary", SUMMARY)]
+)
+def test_the_files_have_the_columns_that_are_documented(tmp_path: Path, name: str, columns: tuple[Column, ...]) -> None:
     run = writer(tmp_path)
     fill(run)
     run.close("complete")
-    read = load(run.folder)
-    frame = {len(REQUESTS): read.requests, len(POOL): read.pool, len(EVENTS): read.events}[len(columns)]
+    frame = getattr(load(run.folder), name)
     assert list(frame.columns) == [column.name for column in columns]
     for column in columns:
         assert column.nullable or frame[column.name].notna().all()
