@@ -49,6 +49,10 @@ coldstart: $(VENV)/installed ## Replay a cold start and compare the pools (STACK
 report: $(VENV)/installed ## Write the newest run's report.html (RUN=)
 	@$(BIN)/coldstart report $(or $(RUN),newest)
 
+.PHONY: postmortem
+postmortem: $(VENV)/installed ## Write the newest run's postmortem.md (RUN=, ARGS=)
+	@$(BIN)/coldstart postmortem $(or $(RUN),newest) $(ARGS)
+
 .PHONY: notebooks
 notebooks: $(VENV)/installed-notebooks ## Execute the notebooks on the newest run (RUN=; RUN=sample: as they are committed)
 	@$(BIN)/python -m benchmarks.notebooks $(RUN)
@@ -79,6 +83,7 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.load_lateness
 	@$(BIN)/python -m benchmarks.load_workers
 	@$(BIN)/python -m benchmarks.simulation_speed
+	@$(BIN)/python -m benchmarks.large_run
 
 .PHONY: agreement agreement-versions theory
 agreement: $(VENV)/installed-dev ## Compare the simulated stack with the embedded one (docs/simulation.md)

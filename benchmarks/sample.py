@@ -8,15 +8,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.analysis import load
 from harness.analysis.charts import draw_charts
+from harness.postmortem import write
 from harness.results.folder import DEFAULT_RUNS, run_folders
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "results" / "sample"
 IMAGES = ROOT / "docs" / "images"
-SHOWN = ("requests-wake-12s", "pool-wake-12s", "outcomes", "rates")
+SHOWN = ("requests-wake-12s", "pool-wake-12s", "outcomes", "rates", "settings")
+PRODUCTION = "5+0"
 """What the README shows of the embedded run."""
 WAKES = ("6", "8", "10", "12", "14")
 RUNS = {
@@ -46,12 +49,13 @@ def make(name: str) -> None:
 
 
 def draw() -> None:
-    """The README's pictures."""
-    charts = SAMPLE / "charts"
-    draw_charts(load(SAMPLE / "embedded"), charts)
-    for name in SHOWN:
-        shutil.copy(charts / f"{name}.png", IMAGES / f"{name}.png")
-    shutil.rmtree(charts)
+    """The README's pictures: charts of the embedded run, and of its pool's settings once they are changed."""
+    with TemporaryDirectory(prefix="coldstart-sample-") as folder:
+        copy = Path(shutil.copytree(SAMPLE / "embedded", Path(folder) / "embedded"))
+        draw_charts(load(copy), copy / "charts")
+        write(load(copy), configuration=PRODUCTION)
+        for name in SHOWN:
+            shutil.copy(copy / "charts" / f"{name}.png", IMAGES / f"{name}.png")
 
 
 def main() -> None:
