@@ -26,7 +26,9 @@ const errors = []; window.addEventListener("error", event => errors.push(event.m
 window.addEventListener("load", () => {
   const wide = document.documentElement.scrollWidth - window.innerWidth;
   const broken = [...document.images].filter(image => !image.complete || !image.naturalWidth).length;
-  document.title = `wide ${wide} broken ${broken} errors ${errors.length}`;
+  const paper = getComputedStyle(document.body).backgroundColor;
+  const drawn = document.images[0].currentSrc === document.images[0].src ? "light" : "dark";
+  document.title = `wide ${wide} broken ${broken} errors ${errors.length} ${drawn} on ${paper}`;
 });
 </script>
 """
@@ -122,15 +124,18 @@ def test_the_command_writes_it_beside_the_run(run: Run) -> None:
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 @pytest.mark.parametrize("width", [1280, 500])
-def test_a_browser_shows_it_without_errors_or_overflow(page: str, tmp_path: Path, width: int) -> None:
+@pytest.mark.parametrize(("scheme", "drawn"), [(1, "light on rgb(255, 255, 255)"), (0, "dark on rgb(28, 28, 30)")])
+def test_a_browser_shows_it_without_errors_or_overflow_on_light_and_dark_screens(
+    page: str, tmp_path: Path, width: int, scheme: int, drawn: str
+) -> None:
     probed = tmp_path / "page.html"
     probed.write_text(page.replace("<head>", f"<head>{PROBE}", 1))
     assert BROWSER is not None
     done = subprocess.run(
         [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},2000", "--dump-dom",
-         f"--user-data-dir={tmp_path / 'profile'}", probed.as_uri()],
+         f"--blink-settings=preferredColorScheme={scheme}", f"--user-data-dir={tmp_path / 'profile'}", probed.as_uri()],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    found = re.search(r"<title>wide (-?\d+) broken (\d+) errors (\d+)</title>", done.stdout)
+    found = re.search(r"<title>wide (-?\d+) broken (\d+) errors (\d+) (.*)</title>", done.stdout)
     assert found is not None, done.stdout[:500]
-    assert (int(found[1]) <= 0, found[2], found[3]) == (True, "0", "0")
+    assert (int(found[1]) <= 0, found[2], found[3], found[4]) == (True, "0", "0", drawn)
