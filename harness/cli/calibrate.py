@@ -14,7 +14,7 @@ FILE = Path("results") / "calibration.json"
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=FILE, show_default=True, help="Where to."
 )
 def calibrate(out: Path) -> None:
-    """Measure this machine's round trip, connect and statement times, for `coldstart run --calibration`."""
+    """Measure round trip, connect and statement times. For `coldstart run --calibration`."""
     from harness.stacks.calibrating import calibrate as measure
 
     with tempfile.TemporaryDirectory(prefix="coldstart-") as logs:

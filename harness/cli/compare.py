@@ -25,7 +25,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--markdown", "form", flag_value="markdown", help="Tables to paste.")
 @click.option("--charts", "charts", type=FOLDER, help="Also draw them side by side, into this folder.")
 def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
-    """Compare the pool configurations of RUNS (ids, paths, or newest): rates, latencies, paired differences."""
+    """Compare the pools of RUNS, with intervals. RUNS are ids, paths, or newest; pools are compared in pairs, too."""
     from harness.analysis import load
     from harness.analysis.compare import compare as compared
 

@@ -30,7 +30,7 @@ TOPICS = ("scenarios", "settings", "listener", "profiles")
 @click.command("list")
 @click.argument("topic", type=click.Choice(TOPICS), required=False)
 def list_(topic: str | None) -> None:
-    """Show what can be run: scenarios and their pools, settings, wake profiles."""
+    """Show scenarios, settings and wake profiles."""
     console = Console(highlight=False)
     topics = {"scenarios": _scenarios, "settings": _settings, "listener": _listener, "profiles": _profiles}
     console.print(Group(*(part for name in ([topic] if topic else TOPICS) for part in (*topics[name](), ""))))

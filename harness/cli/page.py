@@ -6,7 +6,7 @@ import click
 @click.command()
 @click.argument("run", default="newest")
 def report(run: str) -> None:
-    """Write report.html into the folder of RUN (an id, a path, or newest): one file, nothing else needed."""
+    """Write report.html: all of RUN in one file. RUN is an id, a path, or newest."""
     from harness.analysis import load
     from harness.analysis.report import NAME
     from harness.analysis.report import report as page

@@ -18,7 +18,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--calibration", type=FILE, help="Times that coldstart calibrate measured, for what settings change.")
 def postmortem(run: str, configuration: str | None, began_at: str | None, calibration: Path | None) -> None:
-    """Write postmortem.md into the folder of RUN (an id, a path, or newest), with its charts beside it."""
+    """Write postmortem.md: a draft, with its charts. RUN is an id, a path, or newest."""
     from harness.analysis import load
     from harness.postmortem import NAME, write
 

@@ -54,7 +54,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--out", type=FOLDER, help="Where runs are kept. [default: results/runs]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else.")
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
-    """Run SCENARIO (a name, or a path) and compare its pool configurations."""
+    """Run SCENARIO and compare its pools. It is a name, or a path."""
     from harness.cli.progress import watching
     from harness.run import execute
 

@@ -23,7 +23,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--out", type=FOLDER, default=DEFAULT_RUNS, show_default=True, help="Where runs are kept.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def runs(*, prune: bool, keep: int, out: Path, as_json: bool) -> None:
-    """List the runs, newest first; with --prune remove the old ones."""
+    """List the runs, or remove old ones (--prune)."""
     folders = run_folders(out)[::-1]
     if prune:
         removed = [folder for folder in folders[keep:] if _about(folder)["status"] != "running"]

@@ -31,6 +31,7 @@ from harness.compute import (
 from harness.errors import UserError
 from harness.proxy.connection import Connection, Stage
 from harness.proxy.startup import IDLE
+from harness.proxy.timer import TickTimer
 
 if TYPE_CHECKING:
     from harness.proxy.proxy import Proxy
@@ -88,12 +89,12 @@ class SleepingCompute:
         self._proxy = proxy
         latencies_s = chain(settings.wake_latencies_s, repeat(settings.wake_latencies_s[-1]))
         self._compute = Compute(settings.behaviour, latencies_s.__next__, now_s=monotonic())
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = TickTimer(self._tick)
         self._planned_wake_at_s = 0.0
         self._released: set[Connection] = set()
         for connection in proxy.connections:
             self._compute.connection_attempt(monotonic(), connection)
-        self._set_timer()
+        self._timer.set(self._compute.next_tick_s)
 
     @property
     def state(self) -> State:
@@ -129,13 +130,12 @@ class SleepingCompute:
 
     def stop(self) -> None:
         """No more effects: the compute is taken away, or the proxy is."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             self._do(effect)
-        self._set_timer()
+        self._timer.set(self._compute.next_tick_s)
 
     def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case an effect
         match effect:
@@ -204,16 +204,5 @@ class SleepingCompute:
         if self._proxy.enabled and self.state is State.ACTIVE:
             self._proxy.listener.accept()
 
-    def _set_timer(self) -> None:
-        due_s = self._compute.next_tick_s
-        if self._timer is not None:
-            if due_s is not None and self._timer.when() == due_s:
-                return
-            self._timer.cancel()
-            self._timer = None
-        if due_s is not None:
-            self._timer = asyncio.get_running_loop().call_at(due_s, self._tick)
-
     def _tick(self) -> None:
-        self._timer = None
         self._carry_out(self._compute.tick(monotonic()))

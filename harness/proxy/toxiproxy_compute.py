@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from harness.compute import Compute, Effect, OnSuspend, State, Suspended, Waking, WhileWaking, Woken
 from harness.errors import UserError
 from harness.proxy.sleep import ComputeSettings
+from harness.proxy.timer import TickTimer
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.wake import WakeProfile
 
@@ -58,10 +59,10 @@ class ToxiproxyCompute:
         self._proxy = proxy
         self._said = said
         self._sessions = sessions
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = TickTimer(self._tick)
         self._doing: asyncio.Task[None] | None = None
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._set_timer()
+        self._timer.set(self._compute.next_tick_s)
 
     @staticmethod
     def check(wake: WakeProfile, *, can: frozenset[OnSuspend] = frozenset({OnSuspend.CLOSE})) -> None:
@@ -113,9 +114,9 @@ class ToxiproxyCompute:
 
     def stop(self) -> None:
         """No more effects."""
-        for task in (self._timer, self._doing):
-            if task is not None:
-                task.cancel()
+        self._timer.cancel()
+        if self._doing is not None:
+            self._doing.cancel()
 
     def _carry_out(self, effects: list[Effect]) -> None:
         # Toxics act on a proxy as a whole: what the state machine says of single connections follows from them.
@@ -127,7 +128,7 @@ class ToxiproxyCompute:
                     self._said("first_attempt", at_s=at_s, ready_at_s=ready_at_s)
                 case Woken(_, planned_at_s):
                     self._do(self._wake, planned_at_s)
-        self._set_timer()
+        self._timer.set(self._compute.next_tick_s)
 
     def _do(self, step: Callable[..., Any], *arguments: float) -> None:
         """One step after the other: the API is asked in threads."""
@@ -174,16 +175,5 @@ class ToxiproxyCompute:
     async def _remove(self, name: str) -> None:
         await asyncio.to_thread(self._server.remove_toxic, self._proxy, name)
 
-    def _set_timer(self) -> None:
-        due_s = self._compute.next_tick_s
-        if self._timer is not None:
-            if due_s is not None and self._timer.when() == due_s:
-                return
-            self._timer.cancel()
-            self._timer = None
-        if due_s is not None:
-            self._timer = asyncio.get_running_loop().call_at(due_s, self._tick)
-
     def _tick(self) -> None:
-        self._timer = None
         self._carry_out(self._compute.tick(monotonic()))
