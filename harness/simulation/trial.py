@@ -70,6 +70,8 @@ class _Story:
         self._rows = Simulated()
         self._origin_s: float | None = None
         self._bursts = 0
+        self._asked_before = 0
+        """Requests of the bursts that are over: numbers go on from one burst to the next."""
         self._late: list[tuple[float, float]] = []
         """When each held connection went on, and how late."""
         self._server = self._database_server(times)
@@ -174,6 +176,7 @@ class _Story:
             requests.append(self._ask(arrival, start_s + arrival.at_s, burst.mix, waits_s(arrival.number)))
         for request in requests:
             await request
+        self._asked_before += len(arrivals)
         self._event("burst_ended")
 
     async def _until(self, at_s: float) -> None:
@@ -211,7 +214,7 @@ class _Story:
                 return
             end_s = self._loop.time()
             self._rows.requests.append({
-                "number": arrival.number, "request": arrival.request.value, "arrival_s": arrival_s,
+                "number": self._asked_before + arrival.number, "request": arrival.request.value, "arrival_s": arrival_s,
                 "start_s": arrival_s, "end_s": end_s, "latency_s": end_s - arrival_s, "attempts": number,
                 **_answered(answer),
             })  # fmt: skip

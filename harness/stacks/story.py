@@ -117,11 +117,13 @@ class _Story:
         self._progress = progress
         self._finished = asyncio.Queue[dict[str, Any]]()
         self._bursts = 0
+        self._asked_before = 0
+        """Requests of the bursts that are over: numbers go on from one burst to the next."""
 
     async def read_load(self) -> None:
         async for record in self._load.records():
             if record["record"] == "request":
-                self._rows.request(record)
+                self._rows.request({**record, "number": self._asked_before + record["number"]})
                 self._progress.request_ended(self._trial, record["outcome"])
             else:
                 self._finished.put_nowait(record)
@@ -145,6 +147,7 @@ class _Story:
         limit_s = lead_s(burst) + burst.over_s + self._patience_s() + PATIENCE_S
         with suppress(TimeoutError):
             ended = await asyncio.wait_for(self._finished.get(), limit_s)
+            self._asked_before += burst.requests
             self._rows.event("burst_ended", ended["at_s"])
             return
         raise StackError("locust", f"had not finished its burst after {limit_s:g} s", log=self._load.log)

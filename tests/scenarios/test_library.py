@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.analysis import load
+from harness.analysis.report import report
 from harness.cli.progress import watching
 from harness.expectation import Verdict
 from harness.library import load_scenario, scenario_names
+from harness.postmortem import write
 from harness.results.codec import scenario_from_json, scenario_to_json, trial_from_json, trial_to_json
 from harness.run import execute
 from harness.scenario import Scenario
@@ -37,6 +40,25 @@ def test_it_is_reproduced_in_virtual_time(name: str, tmp_path: Path) -> None:
     assert len(done.judgements) >= 2
     assert [one for one in done.judgements if one.verdict is not Verdict.REPRODUCED] == []
     assert done.exit_status == 0
+    of_a_trial = load(done.folder).requests.groupby("trial")["number"]
+    assert (of_a_trial.nunique() == of_a_trial.size()).all(), "a number is one arrival, however many bursts there are"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_report_and_a_postmortem_can_be_made_of_it(name: str, tmp_path: Path) -> None:
+    scenario = load_scenario(name)
+    trials = trials_of(scenario, seed=1)
+    with watching(trials) as progress:
+        done = execute(
+            scenario, trials, stack="simulated", options=RunOptions(), progress=progress, out=tmp_path, charts=False
+        )
+    run = load(done.folder)
+    page = report(run)
+    assert page.count("<picture>") >= 4
+    draft = write(run).read_text()
+    assert "## What each setting would have changed" in draft
+    assert "nan" not in draft
+    assert "None" not in draft
 
 
 @pytest.mark.parametrize("name", EVERY)
