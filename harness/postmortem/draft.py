@@ -69,7 +69,8 @@ def _items(said: Iterable[str], *, mark: str = "-") -> str:
 
 def _impact(found: Incident) -> str:
     return markdown_table(
-        ["", "with the wake", *(["awake (control)"] if found.controls else [])], sentences.impact(found)
+        ["", "with the wake" if found.sleeps else "as it was", *(["awake (control)"] if found.controls else [])],
+        sentences.impact(found),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 import pyarrow.compute as pc
@@ -102,15 +103,14 @@ def causes(found: Incident) -> Iterator[str]:
     """Why requests failed, as far as rows can say."""
     one, trial = found.first, found.first.trial
     failed = _failed(found.summaries)
-    if found.sleeps and one.woke_after_s is not None:
+    if found.sleeps:
         rows = found.run.rows(trial, "requests")
-        met = numbers(rows, "arrival_s") < one.woke_after_s
-        lost = met & ~pc.equal(rows["outcome"], Outcome.OK.value).to_numpy()
-        after = int(np.count_nonzero(numbers(rows, "arrival_s") >= one.woke_after_s))
-        later = one.failed - int(np.count_nonzero(lost))
-        told = f"{np.count_nonzero(met)} of {one.requests} requests came before the database answered again"
-        rest = f", and of the {after} after it {later}" if after else ""
-        yield f"{told}; {np.count_nonzero(lost)} of them failed{rest}."
+        met = _met_a_wake(found)
+        lost = pc.not_equal(rows["outcome"], Outcome.OK.value).to_numpy()
+        others = one.requests - int(np.count_nonzero(met))
+        told = f"{np.count_nonzero(met)} of {one.requests} requests met the database while it was waking"
+        rest = f", and of the {others} others {np.count_nonzero(lost & ~met)}" if others else ""
+        yield f"{told}; {np.count_nonzero(lost & met)} of them failed{rest}."
     if not failed:
         yield "Nothing failed: there is no cause to name."
     yield from why(found.wake_latency_s, found.summaries)
@@ -120,7 +120,7 @@ def causes(found: Incident) -> Iterator[str]:
             yield "With the database awake the same arrivals lose nothing: all of it is the cold start's."
         elif failed:
             yield f"With the database awake the same arrivals lose {awake}: the cold start does not explain all of it."
-    else:
+    elif found.sleeps:
         yield "The run has no control; below the same arrivals meet a database that is awake, in virtual time."
     if one.utilization_alert_s is None and failed:
         yield "An alert on 80 % of the pool in use would not have come."
@@ -168,7 +168,7 @@ def actions(found: Incident, changes: Changes) -> Iterator[str]:
             f"`{one.what}`: saves {one.saved} of {changes.again.failed} failures and loses {one.lost} others; the "
             f"slowest request then takes {seconds(one.max_s)}, as it was {seconds(changes.again.max_s)}."
         )
-    if helping:
+    if any(one.max_s > changes.again.max_s + SLOW_S for one in helping):
         yield "How long may an answer take? What outlives the wake saves requests and lets them wait."
     if not helping and changes.again.failed:
         yield "No setting alone helps: look at two together (`coldstart run`), at warming the pool, or at not sleeping."
@@ -221,6 +221,17 @@ def measured(found: Incident) -> str:
         f"Stack {manifest.stack}, {manifest.status}, started {manifest.started_at}, commit "
         f"{manifest.git_commit or 'unknown'}, seeds {seeds}. {versions}."
     )
+
+
+def _met_a_wake(found: Incident) -> np.ndarray:
+    """Which of the told trial's requests were under way between a first attempt and its answer."""
+    rows, events = found.run.rows(found.first.trial, "requests"), found.run.of(found.first.trial, "events")
+    arrival_s, end_s = numbers(rows, "arrival_s"), numbers(rows, "end_s")
+    began, woke = (events.loc[events["event"] == name, "at_s"] for name in ("first_attempt", "woken"))
+    met = np.zeros(len(arrival_s), dtype=bool)
+    for began_s, woke_s in zip_longest(began, woke, fillvalue=np.inf):
+        met |= (arrival_s < woke_s) & (end_s > began_s)
+    return met
 
 
 def _bursts(found: Incident) -> str:

@@ -121,6 +121,14 @@ def test_the_cold_start_is_blamed_for_what_the_control_does_not_lose(page: str) 
     assert "lose nothing: all of it is the cold start's" in section(page, "Root cause, as far as the data shows it")
 
 
+def test_who_met_the_wake_is_counted_from_the_rows(run: Run, found: Incident, page: str) -> None:
+    rows = run.of(found.first.trial, "requests")
+    met = rows["arrival_s"] < found.first.woke_after_s
+    lost = rows["outcome"] != "ok"
+    told = f"{met.sum()} of 60 requests met the database while it was waking; {(met & lost).sum()} of them failed"
+    assert told in section(page, "Root cause, as far as the data shows it")
+
+
 def test_moments_are_in_order_and_those_of_the_rows(run: Run, found: Incident) -> None:
     told = timeline(found)
     assert [moment.at_s for moment in told] == sorted(moment.at_s for moment in told)

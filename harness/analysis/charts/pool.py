@@ -30,7 +30,8 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     longest = max(met, key=lambda one: one.peak_waiting)
     name = named(run, longest.trial.configuration, width=200)
     wake = capitalised(met[0].trial.wake_words)
-    title = f"{wake}: the queue of {name} grows longest, to {longest.peak_waiting} requests"
+    grows = f"the queue of {name} grows longest, to {longest.peak_waiting} requests"
+    title = f"{wake}: {grows if longest.peak_waiting else 'no request waits in a queue'}"
     figure, panels = stacked_panels(len(met), title=title, panel_in=0.95)
     for panel, one in zip(panels, met, strict=True):
         rows = run.of(one.trial, "pool")
