@@ -50,6 +50,10 @@ def main() -> None:
         if asked != NEWEST:
             raise SystemExit(f"coldstart: {error}") from None
         run = None
+    if run is not None and not (run / "summary.csv").is_file():
+        raise SystemExit(
+            f"coldstart: {run.name} did not reach its end: coldstart report {run.name} reads what there is"
+        )
     for notebook in NOTEBOOKS:
         out = notebook if run is None else run / notebook.name
         execute(notebook, out, run)

@@ -30,6 +30,8 @@ def summary(found: Incident) -> str:
     """What happened, in a paragraph."""
     one, trial = found.first, found.first.trial
     told = f"{_bursts(found)} met {found.configuration}"
+    if found.run.manifest.status != "complete":
+        told = f"**The run is {found.run.manifest.status}: this is what it measured until then.** {told}"
     if found.sleeps:
         times = f", and the database slept {one.wakes} times" if one.wakes > 1 else ""
         woke = _range([one.trial.wake_latency_s for one in found.summaries])
