@@ -12,7 +12,7 @@ from PIL import Image
 from harness.analysis import Run, load
 from harness.analysis.charts import draw_comparison
 from harness.analysis.charts.draw import comparison_figures, figures
-from harness.analysis.charts.held import held
+from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import MOST_POOLS, line_style, run_names
 from harness.analysis.compare import compare
 from harness.cli.progress import watching
@@ -164,8 +164,7 @@ def test_what_all_instances_hold_is_added_up() -> None:
         "instance": [0, 0, 1, 1, 0, 0],
         "size": [9, 2, 3, 4, 2, 2],
     })  # fmt: skip
-    at_s, size = held(pool)
-    assert list(zip(at_s.tolist(), size.tolist(), strict=True)) == [(0.0, 5.0), (1.0, 6.0), (3.0, 6.0)]
+    assert together(pool, ["size"])["size"].to_dict() == {0.0: 5.0, 1.0: 6.0, 3.0: 6.0}
 
 
 def test_a_chart_of_many_requests_is_no_file_of_many_lines(tmp_path: Path) -> None:

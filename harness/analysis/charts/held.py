@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import MANY, all_series, in_lines, line_legend, mark_wake, stacked_panels
 from harness.analysis.compare import Line
 from harness.analysis.load import Run
-
-LEAD_S = 1.0
-"""How much of the time before the burst is shown."""
 
 
 def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
@@ -31,10 +27,10 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
         for one, name in zip(every, names, strict=True):
             for run, trial in here:
                 if run is one.run and trial.configuration == one.configuration:
-                    at_s, size = held(run.of(trial, "pool"))
+                    held = together(run.of(trial, "pool"), ["size"])["size"]
                     panel.step(
-                        at_s, size, where="post", label=name, color=one.colour, linestyle=one.dashes,
-                        rasterized=len(at_s) > MANY,
+                        held.index.to_numpy(dtype=float), held.to_numpy(dtype=float), where="post", label=name,
+                        color=one.colour, linestyle=one.dashes, rasterized=len(held) > MANY,
                     )  # fmt: skip
         panel.set_title(wake)
         panel.set_ylabel("connections")
@@ -43,18 +39,6 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
     panels[-1].set_xlabel("time since the burst began [s]")
     line_legend(figure, panels)
     return figure
-
-
-def held(pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The moments at which what all instances hold together changes, and what they hold from then on."""
-    rows = pool[pool["at_s"] >= -LEAD_S]
-    # Each instance's sample holds until its next one.
-    each = rows.assign(instance=rows["instance"].fillna(0)).pivot_table(
-        index="at_s", columns="instance", values="size", aggfunc="last"
-    )
-    total = each.astype(float).ffill().fillna(0.0).sum(axis="columns")
-    kept = total[(total != total.shift()) | (np.arange(len(total)) == len(total) - 1)]
-    return kept.index.to_numpy(dtype=float), kept.to_numpy(dtype=float)
 
 
 def _title(lines: Sequence[Line]) -> str:

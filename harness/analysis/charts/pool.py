@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import (
     MANY,
     PANEL_WIDTH,
@@ -20,30 +21,20 @@ from harness.analysis.load import Run
 from harness.summary import TrialSummary
 
 LAYERS = {"in use": "#0072b2", "connecting": "#e69f00", "waiting in the queue": "#d9c3e8"}
-LEAD_S = 1.0
-"""How much of the time before the burst is shown."""
 HEADROOM = 1.25
 
 
 def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     """The pools of the trials that met one wake: what is above the capacity waits."""
-    longest = max(met, key=lambda one: one.peak_waiting)
-    name = named(run, longest.trial.configuration, width=200)
-    wake = capitalised(met[0].trial.wake_words)
-    grows = f"the queue of {name} grows longest, to {longest.peak_waiting} requests"
-    title = f"{wake}: {grows if longest.peak_waiting else 'no request waits in a queue'}"
-    figure, panels = stacked_panels(len(met), title=title, panel_in=0.95)
-    for panel, one in zip(panels, met, strict=True):
-        rows = run.of(one.trial, "pool")
-        if one.trial.scenario.instances > 1:
-            # One stands for all: requests go to them in turn.
-            rows = rows[rows["instance"] == 0]
-        rows = changes(rows[rows["at_s"] >= -LEAD_S])
+    timelines = [together(run.of(one.trial, "pool"), ["checked_out", "connecting", "waiting"]) for one in met]
+    figure, panels = stacked_panels(len(met), title=_title(run, met, timelines), panel_in=0.95)
+    highest = 0
+    for panel, one, rows in zip(panels, met, timelines, strict=True):
         in_use = (rows["checked_out"] - rows["connecting"]).clip(lower=0)
         layers = (in_use, rows["connecting"], rows["waiting"])
         mark_wake(panel, run, one.trial, label="top" if panel is panels[0] else None)
         panel.stackplot(
-            rows["at_s"].to_numpy(dtype=float),
+            rows.index.to_numpy(dtype=float),
             *(layer.to_numpy(dtype=float) for layer in layers),
             colors=list(LAYERS.values()),
             labels=list(LAYERS) if panel is panels[0] else [],
@@ -51,20 +42,30 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
             linewidth=0,
             rasterized=len(rows) > MANY,
         )
-        capacity = one.trial.pool.capacity
+        instances, waiting = one.trial.scenario.instances, _most_waiting(one, rows)
+        capacity = one.trial.pool.capacity * instances
+        highest = max(highest, waiting + capacity)
         panel.axhline(capacity, color=ink(), linewidth=0.7, linestyle="--", label="capacity")
         name = named(run, one.trial.configuration, width=200)
-        panel.set_title(textwrap.fill(f"{name}: capacity {capacity}, up to {one.peak_waiting} wait", PANEL_WIDTH))
+        whose = f" on {instances} instances" if instances > 1 else ""
+        panel.set_title(textwrap.fill(f"{name}{whose}: capacity {capacity}, up to {waiting} wait", PANEL_WIDTH))
         panel.set_ylabel("requests")
-    panels[0].set_ylim(0, HEADROOM * max(one.peak_waiting + one.trial.pool.capacity for one in met))
+    panels[0].set_ylim(0, HEADROOM * highest)
     panels[-1].set_xlabel("time since the burst began [s]")
     line_legend(figure, panels, ncols=4)
     return figure
 
 
-def changes(rows: pd.DataFrame) -> pd.DataFrame:
-    """The samples at which something changes, and the last one: as steps they draw the same timeline."""
-    counts = rows[["checked_out", "connecting", "waiting"]]
-    changed = (counts != counts.shift()).any(axis=1)
-    changed.iloc[-1:] = True
-    return rows[changed]
+def _most_waiting(one: TrialSummary, rows: pd.DataFrame) -> int:
+    """In the queues of all instances at a time."""
+    return one.peak_waiting if one.trial.scenario.instances == 1 else int(rows["waiting"].max())
+
+
+def _title(run: Run, met: Sequence[TrialSummary], timelines: Sequence[pd.DataFrame]) -> str:
+    waiting = [_most_waiting(one, rows) for one, rows in zip(met, timelines, strict=True)]
+    wake = capitalised(met[0].trial.wake_words)
+    most = max(waiting)
+    if most == 0:
+        return f"{wake}: no request waits in a queue"
+    name = named(run, met[waiting.index(most)].trial.configuration, width=200)
+    return f"{wake}: the queue of {name} grows longest, to {most} requests"
