@@ -11,6 +11,7 @@ from harness.errors import StackError, UserError
 
 COMMANDS = {
     "run": "harness.cli.run:run",
+    "sweep": "harness.cli.sweep:sweep",
     "compare": "harness.cli.compare:compare",
     "report": "harness.cli.page:report",
     "postmortem": "harness.cli.postmortem:postmortem",

@@ -2,20 +2,15 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.arrivals import Pattern
+from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import asked
-from harness.compute import OnSuspend, WhileWaking
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import STACKS, choose, plays_in_real_time
 from harness.trial import trials_of
-
-CALIBRATION = click.Path(dir_okay=False, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -28,31 +23,11 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--wake", "wakes", multiple=True, metavar="WAKE", help="8 (seconds), neon (a profile), neon:8, or measured.csv."
 )
-@click.option("--requests", type=int, help="Requests of the burst.")
-@click.option("--over", "over_s", type=float, metavar="SECONDS", help="How long the burst is.")
-@click.option("--arrivals", type=click.Choice([one.value for one in Pattern]), help="How the arrivals lie in time.")
-@click.option("--warm", type=int, metavar="CONNECTIONS", help="Connections the pool holds when the compute suspends.")
-@click.option(
-    "--on-suspend", type=click.Choice([one.value for one in OnSuspend]), help="What happens to open connections."
-)
-@click.option(
-    "--while-waking", type=click.Choice([one.value for one in WhileWaking]), help="What a new connection meets."
-)
-@click.option(
-    "--alert-after", "alert_sustained_s", type=float, metavar="SECONDS", help="How long a pool must be over 80%."
-)
+@with_options(STORY)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of every pool; repeatable.")
-@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to run.")
-@click.option("--seed", type=int, default=1, show_default=True, help="What the arrivals and the wakes are drawn from.")
-@click.option("--parallel", type=click.IntRange(min=1), help="Trials at a time; left out, the stack decides.")
+@with_options(SEEDS)
 @click.option("--workers", type=click.IntRange(min=1), help="Locust workers a trial; left out, one process drives all.")
-@click.option("--service-time", "service_time_s", type=float, metavar="SECONDS", help="Simulated only: a query's time.")
-@click.option("--connect-time", "connect_time_s", type=float, metavar="SECONDS", help="Simulated only: a connect.")
-@click.option("--calibration", type=CALIBRATION, help="Simulated only: times that coldstart calibrate measured.")
-@click.option("--control/--no-control", default=True, show_default=True, help="Also the same arrivals, compute awake.")
-@click.option("--charts/--no-charts", default=None, help="Draw the charts.  [default: unless --json]")
-@click.option("--out", type=FOLDER, help="Where runs are kept. [default: results/runs]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else.")
+@with_options(SIMULATED, KEEPING)
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Run SCENARIO and compare its pools. It is a name, or a path."""
     from harness.cli.progress import watching

@@ -1,0 +1,65 @@
+"""The options that say how a scenario is asked differently: the same for every command that plays one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.arrivals import Pattern
+from harness.compute import OnSuspend, WhileWaking
+
+CALIBRATION = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+STORY = (
+    click.option("--requests", type=int, help="Requests of the burst."),
+    click.option("--over", "over_s", type=float, metavar="SECONDS", help="How long the burst is."),
+    click.option("--arrivals", type=click.Choice([one.value for one in Pattern]), help="How the arrivals lie in time."),
+    click.option(
+        "--warm", type=int, metavar="CONNECTIONS", help="Connections the pool holds when the compute suspends."
+    ),
+    click.option(
+        "--on-suspend", type=click.Choice([one.value for one in OnSuspend]), help="What happens to open connections."
+    ),
+    click.option(
+        "--while-waking", type=click.Choice([one.value for one in WhileWaking]), help="What a new connection meets."
+    ),
+    click.option(
+        "--alert-after", "alert_sustained_s", type=float, metavar="SECONDS", help="How long a pool must be over 80%."
+    ),
+)
+SEEDS = (
+    click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to run."),
+    click.option(
+        "--seed", type=int, default=1, show_default=True, help="What the arrivals and the wakes are drawn from."
+    ),
+    click.option("--parallel", type=click.IntRange(min=1), help="Trials at a time; left out, the stack decides."),
+)
+SIMULATED = (
+    click.option(
+        "--service-time", "service_time_s", type=float, metavar="SECONDS", help="Simulated only: a query's time."
+    ),
+    click.option("--connect-time", "connect_time_s", type=float, metavar="SECONDS", help="Simulated only: a connect."),
+    click.option("--calibration", type=CALIBRATION, help="Simulated only: times that coldstart calibrate measured."),
+)
+KEEPING = (
+    click.option(
+        "--control/--no-control", default=True, show_default=True, help="Also the same arrivals, compute awake."
+    ),
+    click.option("--charts/--no-charts", default=None, help="Draw the charts.  [default: unless --json]"),
+    click.option("--out", type=FOLDER, help="Where runs are kept. [default: results/runs]"),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else."),
+)
+
+Command = Callable[..., Any]
+
+
+def with_options(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+    """Give a command these groups of options, in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate

@@ -1,0 +1,42 @@
+"""Ranges on the command line: `5:30:5`, both ends included, or `5,10,20`, or `5`."""
+
+import math
+
+from harness.errors import UserError
+
+ALLOWED = "FIRST:LAST, FIRST:LAST:STEP, or values with commas"
+MOST = 1000
+
+
+def whole_range(text: str, *, where: str) -> list[int]:
+    """Whole numbers, each once, ascending. Raises `UserError`."""
+    values = number_range(text, where=where)
+    if any(value != int(value) or value < 0 for value in values):
+        raise UserError(f"{text!r} has values that are no whole numbers, 0 or more", where=where, allowed=ALLOWED)
+    return [int(value) for value in values]
+
+
+def number_range(text: str, *, where: str) -> list[float]:
+    """Numbers, each once, ascending. Raises `UserError`."""
+    if not is_range(text):
+        raise UserError(f"{text!r} is no range", where=where, allowed=ALLOWED)
+    if ":" not in text:
+        return sorted({float(part) for part in text.split(",")})
+    first, last, *rest = (float(part) for part in text.split(":"))
+    step = rest[0] if rest else 1.0
+    if step <= 0 or last < first:
+        raise UserError(f"{text!r} has nothing in it", where=where, allowed=ALLOWED)
+    # A little beyond the last, so that 0.1 + 0.2 is not too far.
+    count = math.floor((last - first) / step + 1e-9) + 1
+    if count > MOST:
+        raise UserError(f"{text!r} has {count} values", where=where, allowed=f"up to {MOST}")
+    return [round(first + number * step, 9) for number in range(count)]
+
+
+def is_range(text: str) -> bool:
+    """Whether this is one at all: a wake can also be a profile's name, or a file."""
+    parts = text.split(":") if ":" in text else text.split(",")
+    try:
+        return len(text.split(":")) <= 3 and all(math.isfinite(float(part)) for part in parts)
+    except ValueError:
+        return False
