@@ -2,16 +2,21 @@
 
 import io
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.colors import to_rgb
 from PIL import Image
 from rich.console import Console
 
 from harness.analysis import Run, load
 from harness.analysis.charts import draw_charts
+from harness.analysis.charts.draw import figures
 from harness.analysis.charts.paper import OUTCOME_COLOURS
+from harness.analysis.compare import compare
 from harness.analysis.findings import findings
 from harness.analysis.summarise import recovered_after_s, utilization_alert_s
 from harness.cli.report import comparison
@@ -94,6 +99,28 @@ def test_the_same_run_draws_the_same_files(run: Run, tmp_path: Path) -> None:
 def test_outcomes_have_colours_of_their_own() -> None:
     assert set(OUTCOME_COLOURS) == set(Outcome)
     assert len(set(OUTCOME_COLOURS.values())) == len(Outcome)
+
+
+@pytest.mark.parametrize("style", ["light", "dark"])
+def test_every_number_on_a_bar_can_be_read(run: Run, style: str) -> None:
+    chart = dict(figures(run, compare([run]), style=style))["outcomes"]
+    (panel,) = chart.axes
+    assert len(panel.texts) > 5
+    for text in panel.texts:
+        at, row = text.get_position()
+        (bar,) = (
+            bar
+            for bar in panel.patches
+            if bar.get_x() < at < bar.get_x() + bar.get_width() and row == round(bar.get_y())
+        )
+        light, dark = sorted((luminance(bar.get_facecolor()), luminance(text.get_color())))[::-1]
+        assert (light + 0.05) / (dark + 0.05) >= 3, (text.get_text(), bar.get_facecolor(), text.get_color())
+
+
+def luminance(colour: Any) -> float:
+    """Relative, as WCAG 2 defines it."""
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in to_rgb(colour)]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
 def test_the_findings_say_who_survives_and_why_the_others_do_not(run: Run) -> None:
