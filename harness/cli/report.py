@@ -12,6 +12,7 @@ from harness.analysis.labels import in_common, without
 from harness.expectation import Judgement, Verdict
 from harness.outcomes import Outcome
 from harness.run import FinishedRun
+from harness.scenario import Burst
 from harness.summary import TrialSummary
 
 VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red", Verdict.UNKNOWN: "yellow"}
@@ -96,7 +97,11 @@ def verdicts(judgements: Sequence[Judgement]) -> Table:
 
 
 def _headline(done: FinishedRun) -> str:
-    bursts = " then ".join(f"{burst.requests} requests over {burst.over_s:g} s" for burst in done.scenario.bursts)
+    told = {story.variant: " then ".join(map(_burst, story.bursts)) for story in done.scenario.stories}
+    if len(set(told.values())) == 1:
+        bursts = next(iter(told.values()))
+    else:
+        bursts = "".join(f"\n  {name}: {text}" for name, text in told.items())
     shortened = f"\nshortened for real time: {done.scenario.shortened}" if done.scenario.shortened else ""
     return f"{done.scenario.name} on {done.stack}: {bursts}{shortened}"
 
@@ -116,6 +121,11 @@ def _line(
         *(Text(column.value(one)) for column in told),
         Text("before" if (one.recovered_after_s or 0.0) < 0 else _seconds(one.recovered_after_s)),
     ]
+
+
+def _burst(burst: Burst) -> str:
+    over = _duration(burst.over_s) if burst.over_s >= 3600 else f"{burst.over_s:g} s"
+    return f"{burst.requests} requests over {over}"
 
 
 def _duration(seconds: float | None) -> str:
