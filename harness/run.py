@@ -86,6 +86,7 @@ def execute(
         workers=options.workers,
         notes=[why, parallelism.why],
         argv=list(argv),
+        asked=options.asked(),
     )
     status = "failed"
     try:

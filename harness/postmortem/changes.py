@@ -84,6 +84,7 @@ class Changes:
 def changes(found: Incident, times: Times, say: Say) -> Changes:
     """Play the incident as it was, with the database awake, and with each setting changed alone."""
     trials = [one.trial for one in found.summaries[:SEEDS]]
+    times = times.of_the_story(trials[0].scenario, asked=found.run.manifest.asked)
     say("playing the incident again in virtual time")
     before = [_played(trial, times) for trial in trials]
     tried = []

@@ -11,8 +11,7 @@ from harness.postmortem.changes import changes
 from harness.postmortem.chart import changes_chart
 from harness.postmortem.draft import NAME, Chart, draft
 from harness.postmortem.incident import incident
-from harness.simulation.calibration import Calibration
-from harness.simulation.times import Times
+from harness.simulation.calibration import times_of
 
 CHARTS = "charts"
 
@@ -27,8 +26,7 @@ def write(
 ) -> Path:
     """Write `postmortem.md`; its path. Raises `UserError` for a configuration that the run has not."""
     found = incident(run, configuration=configuration)
-    times = Times() if calibration is None else Calibration.read(calibration).times()
-    tried = changes(found, times, say)
+    tried = changes(found, times_of(run.manifest.asked, calibration), say)
     say("drawing the charts")
     folder = run.folder / CHARTS
     titles = {}

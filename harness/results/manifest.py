@@ -35,6 +35,8 @@ class Manifest:
     started_at: str
     workers: int | None = None
     """Locust workers of each trial; null: one process drove the whole schedule."""
+    asked: dict[str, float] = field(default_factory=dict)
+    """The simulated database's times that the user gave: service_time_s, connect_time_s."""
     ended_at: str | None = None
     pid: int = field(default_factory=os.getpid)
     expectations: list[dict[str, str]] = field(default_factory=list)

@@ -44,6 +44,7 @@ class RunWriter:
         workers: int | None = None,
         notes: Sequence[str] = (),
         argv: Sequence[str] = (),
+        asked: Mapping[str, float] | None = None,
     ) -> Self:
         """Make the run's folder under `out`. Raises `UserError` when that can't be written."""
         now = datetime.now(UTC)
@@ -58,6 +59,7 @@ class RunWriter:
             workers=workers,
             notes=list(notes),
             argv=list(argv),
+            asked=dict(asked or {}),
             versions={**_versions(ALWAYS_VERSIONED), **versions},
             machine=this_machine(),
             git_commit=git_commit(CHECKOUT),

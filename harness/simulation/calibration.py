@@ -1,13 +1,14 @@
 """Measured times for the simulation: what `coldstart calibrate` writes and `--calibration` reads."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Self
 
 from harness.errors import UserError
-from harness.simulation.times import Times
+from harness.simulation.times import Times, given
 from harness.wake import Empirical
 
 
@@ -28,6 +29,7 @@ class Calibration:
             round_trip=Empirical(self.round_trip_s),
             service=Empirical(self.service_s),
             connect=Empirical(self.connect_s),
+            measured=True,
         )
 
     def medians_s(self) -> dict[str, float]:
@@ -57,3 +59,16 @@ class Calibration:
             allowed = "a file that coldstart calibrate wrote"
             raise UserError("is no calibration", where=str(path), allowed=allowed) from error
         return calibration
+
+
+def times_of(asked: Mapping[str, float], calibration: Path | None = None) -> Times:
+    """The simulation's times: measured ones where there are any, and those that were asked for in their place.
+
+    `asked` is by name, `service_time_s` and `connect_time_s`. Raises `UserError` for what can't be a time.
+    """
+    times = Times() if calibration is None else Calibration.read(calibration).times()
+    if "service_time_s" in asked:
+        times = replace(times, service=given(asked["service_time_s"], "--service-time"))
+    if "connect_time_s" in asked:
+        times = replace(times, connect=given(asked["connect_time_s"], "--connect-time"))
+    return times

@@ -2,10 +2,12 @@
 
 import math
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from harness.errors import UserError
+from harness.scenario import Scenario
 from harness.wake import Constant, WakeLatency
 
 Draw = Callable[[], float]
@@ -19,6 +21,19 @@ class Times:
     round_trip: WakeLatency = field(default=NONE)
     service: WakeLatency = field(default=NONE)
     connect: WakeLatency = field(default=NONE)
+    measured: bool = False
+    """Whether they come from a calibration: then they stand for the scenario's own."""
+
+    def of_the_story(self, scenario: Scenario, *, asked: Collection[str] = ()) -> Self:
+        """These times, with the scenario's own where nothing was measured or asked for (`service_time_s`, …)."""
+        if self.measured:
+            return self
+
+        def own(name: str, mine: WakeLatency) -> WakeLatency:
+            seconds = getattr(scenario, f"{name}_time_s")
+            return mine if seconds is None or f"{name}_time_s" in asked else given(seconds, name)
+
+        return replace(self, service=own("service", self.service), connect=own("connect", self.connect))
 
     def way(self, seed: int) -> Draw:
         """One way: half a round trip."""

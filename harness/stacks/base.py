@@ -55,6 +55,11 @@ class RunOptions:
     logs: Path = field(default_factory=Path)
     """The folder for the logs of the stack's processes."""
 
+    def asked(self) -> dict[str, float]:
+        """The simulated database's times that the user gave, by name, in seconds."""
+        given = {"service_time_s": self.service_time_s, "connect_time_s": self.connect_time_s}
+        return {name: seconds for name, seconds in given.items() if seconds is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Parallelism:

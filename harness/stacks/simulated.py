@@ -13,9 +13,7 @@ from importlib.metadata import version
 from multiprocessing import get_context
 
 from harness.errors import UserError
-from harness.scenario import Scenario
-from harness.simulation.calibration import Calibration
-from harness.simulation.times import Times, given
+from harness.simulation.calibration import times_of
 from harness.simulation.trial import Simulated, simulate
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.trial import Trial
@@ -35,7 +33,7 @@ class SimulatedStack:
         if options.workers is not None:
             raise UserError("--workers belongs to the stacks in real time: here is no Locust", where="stack simulated")
         check_warm(trials)
-        _times(options)
+        times_of(options.asked(), options.calibration)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         if options.parallel is not None:
@@ -69,7 +67,7 @@ class RunningSimulated:
     def __init__(self, executor: Executor, options: RunOptions) -> None:
         self._executor = executor
         self._options = options
-        self._times = _times(options)
+        self._times = times_of(options.asked(), options.calibration)
 
     def versions(self) -> dict[str, str]:
         """There are no servers."""
@@ -80,34 +78,13 @@ class RunningSimulated:
         # Expectations are code and stay here.
         story = replace(trial, scenario=replace(trial.scenario, expect=None))
         loop = asyncio.get_running_loop()
-        times = of_the_story(self._times, trial.scenario, self._options)
+        times = self._times.of_the_story(trial.scenario, asked=self._options.asked())
         rows: Simulated = await loop.run_in_executor(self._executor, simulate, story, times)
         recorder.add_requests(trial.number, rows.requests)
         recorder.add_pool(trial.number, rows.pool)
         recorder.add_events(trial.number, rows.events)
         for row in rows.requests:
             progress.request_ended(trial, row["outcome"])
-
-
-def _times(options: RunOptions) -> Times:
-    measured = Times() if options.calibration is None else Calibration.read(options.calibration).times()
-    service, connect = options.service_time_s, options.connect_time_s
-    return Times(
-        round_trip=measured.round_trip,
-        service=measured.service if service is None else given(service, "--service-time"),
-        connect=measured.connect if connect is None else given(connect, "--connect-time"),
-    )
-
-
-def of_the_story(times: Times, scenario: Scenario, options: RunOptions) -> Times:
-    """These times, with the scenario's own where nobody gave or measured others."""
-    if options.calibration is not None:
-        return times
-    own = {"service": (scenario.service_time_s, options.service_time_s),
-           "connect": (scenario.connect_time_s, options.connect_time_s)}  # fmt: skip
-    return replace(times, **{
-        name: given(told_s, name) for name, (told_s, asked_s) in own.items() if told_s is not None and asked_s is None
-    })  # fmt: skip
 
 
 def _become_worker() -> None:

@@ -15,7 +15,7 @@ from harness.cli.progress import watching
 from harness.errors import UserError
 from harness.outcomes import Outcome
 from harness.pool import PoolConfiguration
-from harness.postmortem import NAME
+from harness.postmortem import NAME, write
 from harness.postmortem.changes import AWAKE, Changes, changes, settings
 from harness.postmortem.draft import Chart, draft
 from harness.postmortem.incident import Incident, incident
@@ -178,6 +178,26 @@ def test_a_change_is_paired_request_by_request(run: Run, tried: Changes) -> None
     assert one.failed == other.failed
     assert one.saved - one.lost == tried.again.failed - one.failed
     assert one.helps
+
+
+@pytest.mark.parametrize("told", ["by the story", "by the user"])
+def test_it_is_played_again_with_the_times_it_was_played_with(told: str, tmp_path: Path) -> None:
+    # 40 requests at once, four slots and 0.5 s a query: who is not through in 3 s is lost, and with no time nobody is.
+    story = Scenario(
+        name="busy",
+        wake=profile("always-on"),
+        pools=(pool("4+0", pool_timeout=3),),
+        timeline=(Warm(), Burst(requests=40, over_s=0.1)),
+        service_time_s=0.5 if told == "by the story" else None,
+    )
+    trials = trials_of(story, seed=1)
+    options = RunOptions(service_time_s=0.5 if told == "by the user" else None)
+    with watching(trials) as progress:
+        done = execute(story, trials, stack="simulated", options=options, progress=progress, out=tmp_path, charts=False)
+    path = write(load(done.folder))
+    again = section(path.read_text(), "What each setting would have changed")
+    assert done.summaries[0].failed > 10
+    assert f"As it was, virtual time loses {done.summaries[0].failed} of 40 requests" in again
 
 
 def test_every_setting_has_values_worth_trying_and_its_own_is_none_of_them() -> None:
