@@ -6,9 +6,10 @@ VENV ?= .venv
 STACK ?= auto
 SCENARIO ?= cold_burst
 ARGS ?=
-TOOLS := $(CURDIR)/.tools
+# Relative, because make has no names with spaces.
+TOOLS := .tools
 # The real Toxiproxy, where `make toxiproxy` has built it, is what the proxy's tests compare with.
-export PATH := $(TOOLS):$(PATH)
+export PATH := $(CURDIR)/$(TOOLS):$(PATH)
 BIN := $(VENV)/bin
 
 .PHONY: help
@@ -21,20 +22,32 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "$(PYTHON) can't make a virtual environment: install its venv package"; exit 2; }
 
-$(VENV)/installed: $(BIN)/python requirements.lock pyproject.toml
+# uv reads none of pip's settings, so the index and the certificates that pip knows of are passed on to it.
+PIP_SETTING = $$($(BIN)/pip config list 2>/dev/null | sed -n "s/^.*\.$(1)='\(.*\)'$$/\1/p" | tail -1)
+define UV_INSTALL
+	@index="$(call PIP_SETTING,index-url)"; [ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
+	cert="$(call PIP_SETTING,cert)"; [ -z "$$cert" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
+	$(BIN)/uv pip install --quiet --python "$(BIN)/python"
+endef
+
+$(BIN)/uv: $(BIN)/python requirements-uv.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(VENV)/installed: $(BIN)/uv requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(UV_INSTALL) --require-hashes -r requirements.lock
+	$(UV_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/installed-notebooks: $(VENV)/installed requirements-notebooks.lock
 	@echo "Installing what notebooks need into $(VENV) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-notebooks.lock
+	$(UV_INSTALL) --require-hashes -r requirements-notebooks.lock
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	@echo "Installing the development tools into $(VENV) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(UV_INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 .PHONY: setup dev
@@ -101,19 +114,21 @@ scenarios: $(VENV)/installed-dev ## Play every scenario on both stacks and write
 toxiproxy: $(TOOLS)/toxiproxy-server ## Build the real Toxiproxy (needs Go), for the tests that compare with it
 $(TOOLS)/toxiproxy-server:
 	@mkdir -p $(TOOLS)
-	GOBIN=$(TOOLS) go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
+	GOBIN="$(CURDIR)/$(TOOLS)" go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
 	@mv $(TOOLS)/server $@
 
+# Every lock file works with pip as with uv: hashes, no index, and extras pinned as they are required.
+LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-strip-extras --no-header --quiet $(LOCK_ARGS)
 .PHONY: lock
-lock: ## Pin the dependencies anew (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --upgrade --extra all --group build --quiet --output-file requirements.lock
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --upgrade --extra all --extra notebooks --constraints requirements.lock --quiet \
+lock: LOCK_ARGS ?= --upgrade
+lock: $(BIN)/uv ## Pin the dependencies anew (LOCK_ARGS=: only what pyproject.toml changed)
+	$(LOCK) --group pyproject.toml:setup --output-file requirements-uv.lock
+	$(LOCK) pyproject.toml --extra all --group build --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra all --extra notebooks --constraints requirements.lock \
 		--output-file requirements-notebooks.lock
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --upgrade --extra all --extra notebooks --group dev \
-		--constraints requirements-notebooks.lock --quiet --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --extra all --extra notebooks --group dev --constraints requirements-notebooks.lock \
+		--output-file requirements-dev.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment, the built tools and the caches; runs are kept
