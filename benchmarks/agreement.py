@@ -14,13 +14,13 @@ from pathlib import Path
 from benchmarks.report import SIMULATION_PAGE, STACKS_PAGE, write_table
 from harness.cli.progress import watching
 from harness.library import load_scenario
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
+from harness.model.summary import TrialSummary
+from harness.model.trial import trials_of
+from harness.model.wake import profile
 from harness.run import execute
 from harness.stacks.base import RunOptions
 from harness.stacks.calibrating import calibrate
-from harness.summary import TrialSummary
-from harness.trial import trials_of
-from harness.wake import profile
 
 POOLS = ("5+0", "10+5", "15+5", "10+10")
 WAKES_S = (5.0, 8.0, 11.0)

@@ -23,11 +23,11 @@ Found = dict[str, dict[str, int]]
 
 def play() -> Found:
     """Every behaviour of a compute with two pools: outcomes with their errors, by cell. Runs inside one pair."""
-    from harness.compute import OnSuspend, WhileWaking
-    from harness.scenario import Burst, Scenario, Suspend, Warm
+    from harness.model.compute import OnSuspend, WhileWaking
+    from harness.model.scenario import Burst, Scenario, Suspend, Warm
+    from harness.model.trial import trials_of
+    from harness.model.wake import profile
     from harness.simulation.trial import simulate
-    from harness.trial import trials_of
-    from harness.wake import profile
 
     found: Found = {}
     for on_suspend in OnSuspend:

@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from benchmarks.report import write_table
-from harness.columns import EVENTS, POOL, REQUESTS
 from harness.library import load_scenario
+from harness.model.columns import EVENTS, POOL, REQUESTS
+from harness.model.scenario import Burst, Scenario
+from harness.model.trial import trials_of
 from harness.results import RunWriter
 from harness.results.read import schema
-from harness.scenario import Burst, Scenario
 from harness.simulation.trial import simulate
-from harness.trial import trials_of
 
 OVER_S = 20.0
 READING = """

@@ -14,11 +14,11 @@ import numpy as np
 
 from benchmarks.load_lateness import answer
 from benchmarks.report import write_table
-from harness.errors import StackError
 from harness.library import load_scenario
-from harness.order import lead_s
-from harness.process import Child
-from harness.scenario import Burst
+from harness.model.errors import StackError
+from harness.model.order import lead_s
+from harness.model.scenario import Burst
+from harness.processes.process import Child
 from harness.stacks.driving import order, running_load
 
 WORKERS = (None, 1, 2, 4)

@@ -12,7 +12,7 @@ import nbformat
 import papermill
 from traitlets.config import Config
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 from harness.results import find_run
 from harness.results.folder import NEWEST
 

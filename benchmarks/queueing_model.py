@@ -11,8 +11,8 @@ from typing import Any
 
 import simpy
 
-from harness.arrivals import Arrival
-from harness.pool import PoolConfiguration
+from harness.model.arrivals import Arrival
+from harness.model.pool import PoolConfiguration
 
 
 def played(

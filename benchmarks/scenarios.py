@@ -12,13 +12,13 @@ from time import monotonic
 
 from benchmarks.report import FINDINGS_PAGE, write_table
 from harness.cli.progress import watching
-from harness.errors import UserError
-from harness.expectation import Judgement, Verdict
 from harness.library import load_scenario, scenario_names
+from harness.model.errors import UserError
+from harness.model.expectation import Judgement, Verdict
+from harness.model.trial import trials_of
 from harness.run import execute
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose, plays_in_real_time
-from harness.trial import trials_of
 
 UNABLE = "can't"
 

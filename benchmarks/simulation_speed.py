@@ -11,12 +11,12 @@ from statistics import median
 
 from benchmarks.queueing_model import played
 from benchmarks.report import write_table
-from harness.pool import PoolConfiguration
-from harness.scenario import Burst, Scenario, Suspend, Warm
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import Burst, Scenario, Suspend, Warm
+from harness.model.trial import Trial
+from harness.model.wake import Constant, profile
 from harness.simulation.times import Times
 from harness.simulation.trial import simulate
-from harness.trial import Trial
-from harness.wake import Constant, profile
 
 BURST = Burst(requests=200, over_s=20)
 ROUNDS = 7

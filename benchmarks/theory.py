@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from benchmarks.report import SIMULATION_PAGE, write_table
-from harness.pool import PoolConfiguration
-from harness.scenario import Burst, Idle, Scenario, Suspend, Warm
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import Burst, Idle, Scenario, Suspend, Warm
+from harness.model.trial import Trial
+from harness.model.wake import Constant, profile
 from harness.simulation.theory import lost_to_impatience, served_after_wake, wakes_per_s
 from harness.simulation.times import Exponential, Times
 from harness.simulation.trial import simulate
-from harness.trial import Trial
-from harness.wake import Constant, profile
 
 PATIENT_S = 10_000.0
 T95 = {4: 2.776, 7: 2.365, 9: 2.262}

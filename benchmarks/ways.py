@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import StackError, UserError
+from harness.model.errors import StackError, UserError
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.proxy.toxiproxy import ToxiproxyServer
 

@@ -5,8 +5,8 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from harness.errors import UserError
-from harness.scenario import Scenario
+from harness.model.errors import UserError
+from harness.model.scenario import Scenario
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NOT_SCENARIOS = frozenset({"__init__", "locustfile"})

@@ -11,15 +11,15 @@ from typing import Any
 from harness.analysis import load
 from harness.analysis.judge import judge
 from harness.analysis.summarise import write_summary
-from harness.errors import StackError, UserError
-from harness.expectation import Judgement, Verdict
+from harness.model.errors import StackError, UserError
+from harness.model.expectation import Judgement, Verdict
+from harness.model.scenario import Scenario
+from harness.model.summary import TrialSummary
+from harness.model.trial import Trial
 from harness.results import RunWriter
 from harness.results.folder import DEFAULT_RUNS
-from harness.scenario import Scenario
 from harness.stacks.base import Progress, Recorder, RunningStack, RunOptions, Stack
 from harness.stacks.choose import choose
-from harness.summary import TrialSummary
-from harness.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

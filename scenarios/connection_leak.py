@@ -4,8 +4,7 @@ No setting mends a leak: what the pool's size changes is when the first request 
 long before: that is the one to act on.
 """
 
-from harness.arrivals import RequestMix
-from harness.scenario import Burst, Scenario, Warm, at_least, pool, that
+from harness.scenario import Burst, RequestMix, Scenario, Warm, at_least, pool, that
 from harness.wake import profile
 
 small, large = pool("3+0", pool_timeout=3), pool("6+3", pool_timeout=3)

@@ -16,6 +16,7 @@ from harness.scenario import (
     RealTime,
     Scenario,
     Suspend,
+    TrialSummary,
     Warm,
     at_least,
     hang,
@@ -23,7 +24,6 @@ from harness.scenario import (
     pool,
     that,
 )
-from harness.summary import TrialSummary
 from harness.wake import profile
 
 that_night = pool("5+0", pool_timeout=30, connection_timeout=0, statement_timeout=0)

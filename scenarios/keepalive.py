@@ -7,8 +7,19 @@ Not on compose: the real Toxiproxy does not tell of traffic, so its compute can'
 
 from dataclasses import replace
 
-from harness.expectation import Statement
-from harness.scenario import Burst, Idle, QueueListener, RealTime, Scenario, Variant, Warm, hang, latency_at_most, that
+from harness.scenario import (
+    Burst,
+    Idle,
+    QueueListener,
+    RealTime,
+    Scenario,
+    Statement,
+    Variant,
+    Warm,
+    hang,
+    latency_at_most,
+    that,
+)
 from harness.wake import profile
 
 neon = profile("neon", latency_s=5.0)

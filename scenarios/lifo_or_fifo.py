@@ -6,8 +6,7 @@ closes what is beyond pool_size when it comes back, and keeps the rest for ever.
 that something else (a server's idle timeout, pool_recycle at the next checkout) can end them unnoticed.
 """
 
-from harness.arrivals import RequestMix
-from harness.scenario import Burst, RealTime, Scenario, Warm, none, pool, that
+from harness.scenario import Burst, RealTime, RequestMix, Scenario, Warm, none, pool, that
 from harness.wake import profile
 
 lifo, fifo = pool("10+5"), pool("10+5", use_lifo=False)

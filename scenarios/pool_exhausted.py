@@ -4,8 +4,7 @@ Every second request waits a second for something else, an upload perhaps, with 
 a second need 15 connections for that alone. The database is awake throughout: no cold start is needed for this.
 """
 
-from harness.arrivals import RequestMix
-from harness.scenario import Burst, Scenario, Warm, at_least, hang, latency_at_most, none, pool
+from harness.scenario import Burst, RequestMix, Scenario, Warm, at_least, hang, latency_at_most, none, pool
 from harness.wake import profile
 
 small, medium, large = (pool(size, pool_timeout=2) for size in ("5+0", "10+5", "20+10"))

@@ -6,8 +6,7 @@ statement in the server; only then is it the QueryCanceledError that the referen
 slow statements keep their connections for 20 s, and with 5+0 the others fail in the queue.
 """
 
-from harness.arrivals import RequestMix
-from harness.scenario import Burst, Scenario, Warm, at_least, error, latency_at_most, none, pool
+from harness.scenario import Burst, RequestMix, Scenario, Warm, at_least, error, latency_at_most, none, pool
 from harness.wake import profile
 
 unlimited = pool("5+0", statement_timeout=0)

@@ -8,8 +8,7 @@ Not on compose: the real Toxiproxy does not tell of traffic, so its compute can'
 import math
 from dataclasses import replace
 
-from harness.expectation import Statement
-from harness.scenario import Burst, QueueListener, RealTime, Scenario, Variant, Warm, that
+from harness.scenario import Burst, QueueListener, RealTime, Scenario, Statement, Variant, Warm, that
 from harness.wake import profile
 
 DAY_S = 86_400

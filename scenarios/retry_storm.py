@@ -5,8 +5,7 @@ that doubles; with the same and full jitter. A retry brings most requests throug
 place in the same queue: the service is asked twice as often while it can do least.
 """
 
-from harness.expectation import Statement
-from harness.scenario import Burst, Retry, Scenario, Suspend, Variant, Warm, at_least, at_most, that
+from harness.scenario import Burst, Retry, Scenario, Statement, Suspend, Variant, Warm, at_least, at_most, that
 from harness.wake import profile
 
 once, hasty, patient, jittered = "asked once", "retried at once", "with backoff", "with backoff and jitter"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.postgres import PostgresServer, embedded_postgres
-from harness.process import Child
+from harness.processes.process import Child
 from harness.service.catalogue import create_catalogue
 
 BUILT = Path(__file__).parent.parent / ".tools" / "toxiproxy-server"

@@ -9,37 +9,37 @@ import pytest
 
 HARNESS = Path(__file__).parent.parent / "harness"
 
-NOUNS = {
-    "arrivals", "columns", "compute", "errors", "expectation", "listener", "order", "outcomes", "pool", "protocol",
-    "retry", "scenario", "summary", "trial", "wake",
-}  # fmt: skip
-# Each place may import the nouns, itself, and the places named here.
-PLACES: dict[str, set[str]] = {
+# Each room may import the model, itself, and the rooms named here: they stand in the order in which they build on
+# each other.
+ROOMS: dict[str, set[str]] = {
+    "model": set(),
+    # What a scenario file imports.
+    "scenario": set(),
+    "wake": set(),
     "library": set(),
-    "process": set(),
-    "child": set(),
-    "proxy": {"process", "child"},
-    "postgres": {"process", "child"},
-    "compose": {"child", "proxy"},
-    "service": {"child"},
-    "load": {"child", "library", "process", "service"},
+    "processes": set(),
+    "proxy": {"processes"},
+    "postgres": {"processes"},
+    "compose": {"processes", "proxy"},
+    "service": {"processes"},
+    "load": {"library", "processes", "service"},
     "simulation": {"service"},
     "results": set(),
     "analysis": {"results"},
     "postmortem": {"analysis", "results", "simulation"},
-    "stacks": {"child", "compose", "library", "process", "proxy", "postgres", "service", "simulation"},
+    "stacks": {"compose", "library", "processes", "proxy", "postgres", "service", "simulation"},
     "run": {"stacks", "results", "analysis"},
 }
 TOP = {"cli", "__main__"}
 
 
 def room(path: Path) -> str:
-    """The noun or place a file belongs to."""
+    """The folder or file directly under harness/ that it belongs to."""
     return path.relative_to(HARNESS).parts[0].removesuffix(".py")
 
 
 def rooms_imported(path: Path) -> set[str]:
-    """The nouns and places a file imports, `if TYPE_CHECKING` included."""
+    """The rooms a file imports, `if TYPE_CHECKING` included."""
     modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -60,9 +60,27 @@ def test_imports_point_one_way(path: Path) -> None:
     mine = room(path)
     if mine in TOP:
         return
-    assert mine in NOUNS or mine in PLACES, f"{mine} is neither a noun nor a place: say what it is"
-    allowed = NOUNS | PLACES.get(mine, set()) | {mine}
+    assert mine in ROOMS, f"{mine} is a new room: say what it may import"
+    allowed = {mine} if mine == "model" else {"model", mine} | ROOMS[mine]
     assert rooms_imported(path) <= allowed
+
+
+def test_the_model_and_what_scenario_files_import_load_the_standard_library_only() -> None:
+    modules = [
+        "harness." + ".".join(path.relative_to(HARNESS).with_suffix("").parts).removesuffix(".__init__")
+        for path in files()
+        if room(path) in ("model", "scenario", "wake")
+    ]
+    code = (
+        "import importlib, sys\n"
+        "before = set(sys.modules)\n"
+        f"for module in {modules!r}: importlib.import_module(module)\n"
+        "loaded = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "found = sorted(loaded - set(sys.stdlib_module_names) - {'harness'})\n"
+        "sys.exit(f'imported: {found}' if found else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_importing_everything_but_the_locust_part_leaves_gevent_alone() -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.errors import StackError
-from harness.process import Child
+from harness.model.errors import StackError
+from harness.processes.process import Child
 
 pytestmark = pytest.mark.anyio
 
 ECHO = """
 import asyncio, sys
-from harness.child import commands, emit
+from harness.processes.child import commands, emit
 async def main():
     emit({"record": "ready"})
     async for command in commands():
@@ -88,7 +88,7 @@ def test_kill_9_of_the_parent_takes_its_children_down(tmp_path: Path) -> None:
     code = f"""
 import asyncio, sys
 from pathlib import Path
-from harness.process import Child
+from harness.processes.process import Child
 async def main():
     child = await Child.start("echo", [sys.executable, "-c", {ECHO!r}], log=Path({str(tmp_path / "log")!r}))
     await child.next_record("ready")

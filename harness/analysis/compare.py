@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from harness.analysis.columns import by_instance, numbers, there
 from harness.analysis.load import Run
 from harness.analysis.statistics import Measure, mean, quantiles, rate, sign_test
-from harness.outcomes import Outcome
-from harness.pool import PoolConfiguration
-from harness.summary import TrialSummary
-from harness.trial import Trial
+from harness.model.outcomes import Outcome
+from harness.model.pool import PoolConfiguration
+from harness.model.summary import TrialSummary
+from harness.model.trial import Trial
 
 QUANTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 RATES = (

@@ -4,8 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.outcomes import Outcome
-from harness.summary import TrialSummary
+from harness.model.outcomes import Outcome
+from harness.model.summary import TrialSummary
 
 WAKE_LATE_S = 0.05
 """The wake is detected, and what it releases goes on, within this; later, the machine was in the way."""

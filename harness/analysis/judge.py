@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from harness.expectation import Judgement, Statement, Verdict
-from harness.pool import PoolConfiguration
-from harness.scenario import Scenario
-from harness.summary import TrialSummary
+from harness.model.expectation import Judgement, Statement, Verdict
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import Scenario
+from harness.model.summary import TrialSummary
 
 
 def judge(scenario: Scenario, summaries: Sequence[TrialSummary]) -> list[Judgement]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from harness.pool import PoolConfiguration
+from harness.model.pool import PoolConfiguration
 
 
 def in_common(pools: Sequence[PoolConfiguration]) -> list[str]:

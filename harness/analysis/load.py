@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from harness.analysis.summarise import summarise
+from harness.model.scenario import Scenario
+from harness.model.summary import TrialSummary
+from harness.model.trial import Trial
 from harness.results import TABLES, Manifest, find_run, read_manifest, read_table
 from harness.results.folder import NEWEST
-from harness.scenario import Scenario
-from harness.summary import TrialSummary
-from harness.trial import Trial
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from harness.analysis.compare import Comparison, compare
 from harness.analysis.findings import findings
 from harness.analysis.load import Run
 from harness.analysis.tables import NOTE, groups, seconds, shares, times
-from harness.summary import TrialSummary
+from harness.model.summary import TrialSummary
 
 TEMPLATES = Path(__file__).parent
 NAME = "report.html"

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.analysis.columns import by_instance, numbers, there
-from harness.outcomes import Outcome
-from harness.scenario import ALERT_SUSTAINED_S
-from harness.summary import TrialSummary
-from harness.trial import Trial
+from harness.model.outcomes import Outcome
+from harness.model.scenario import ALERT_SUSTAINED_S
+from harness.model.summary import TrialSummary
+from harness.model.trial import Trial
 
 ALERT_SHARE = 0.8
 """The reference service alerts when checked_out / pool_size is above 80 % for a sustained period."""
@@ -29,7 +29,7 @@ def summarise(
 ) -> TrialSummary:
     """The summary of one trial from its rows of the three tables, each sorted by time.
 
-    Requests and samples are many and stay in columns (harness/columns.py); events are few.
+    Requests and samples are many and stay in columns (harness/model/columns.py); events are few.
     """
     outcomes = _counts(requests["outcome"])
     late = _quantiles(numbers(requests, "start_s") - numbers(requests, "arrival_s"), p99=99, max=100)
@@ -53,7 +53,7 @@ def summarise(
         recovered_after_s=_last([recovered_after_s(one, woke_after_s) for one in pools]),
         utilization_alert_s=min((at_s for at_s in alerts if at_s is not None), default=None),
         errors=_counts(failed["error"]),
-        latencies_s=latency_s[np.argsort(numbers(requests, "number"), kind="stable")],
+        latencies_s=latency_s[np.argsort(numbers(requests, "number"), kind="stable")].tolist(),
         attempts=int(np.nansum(np.where(np.isnan(asked := numbers(requests, "attempts")), 1, asked))),
         wakes=sum(1 for row in events if row["event"] == "woken"),
         awake_s=awake_s(np.concatenate([numbers(requests, "end_s"), numbers(pool, "at_s")]), events)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from harness.analysis.compare import RATES, Comparison, Line
 from harness.analysis.statistics import Measure
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
 
 Columns: TypeAlias = list[tuple[str, Callable[[Line], str]]]
 """A table's columns by name, each with how a line fills it; an interval stands below its value."""

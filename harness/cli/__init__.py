@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from harness import __version__
-from harness.errors import StackError, UserError
+from harness.model.errors import StackError, UserError
 
 COMMANDS = {
     "run": "harness.cli.run:run",

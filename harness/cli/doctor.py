@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import StackError, UserError
+from harness.model.errors import StackError, UserError
 
 REALTIME = ("fastapi", "uvicorn", "httpx", "locust", "toxiproxy-python")
 

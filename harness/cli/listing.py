@@ -8,11 +8,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import UserError
 from harness.library import load_scenario, scenario_names
-from harness.listener import QueueListener
-from harness.pool import ENVIRONMENT_PREFIX, MEANINGS, PoolConfiguration
-from harness.wake import PROFILES
+from harness.model.errors import UserError
+from harness.model.listener import QueueListener
+from harness.model.pool import ENVIRONMENT_PREFIX, MEANINGS, PoolConfiguration
+from harness.model.wake import PROFILES
 
 GUESSED = "~"
 LISTENER_MEANINGS = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from harness.arrivals import Pattern
-from harness.compute import OnSuspend, WhileWaking
+from harness.model.arrivals import Pattern
+from harness.model.compute import OnSuspend, WhileWaking
 
 CALIBRATION = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -10,9 +10,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
+from harness.model.trial import Trial
 from harness.stacks.base import Progress
-from harness.trial import Trial
 
 MOST_LINES = 24
 """Above so many trials only those under way are shown."""

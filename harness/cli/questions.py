@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.errors import UserError
 from harness.library import load_scenario
-from harness.pool import SHORT_FORM_ALLOWED, PoolConfiguration
-from harness.scenario import Scenario
-from harness.wake import read_wake
+from harness.model.errors import UserError
+from harness.model.pool import SHORT_FORM_ALLOWED, PoolConfiguration
+from harness.model.scenario import Scenario
+from harness.model.wake import read_wake
 
 
 def asked(given: Mapping[str, Any], *, real_time: bool = False) -> Scenario:

@@ -2,7 +2,7 @@
 
 import math
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 ALLOWED = "FIRST:LAST, FIRST:LAST:STEP, or values with commas"
 MOST = 1000

@@ -9,11 +9,11 @@ from rich.text import Text
 
 from harness.analysis.findings import findings
 from harness.analysis.labels import in_common, without
-from harness.expectation import Judgement, Verdict
-from harness.outcomes import Outcome
+from harness.model.expectation import Judgement, Verdict
+from harness.model.outcomes import Outcome
+from harness.model.scenario import Burst
+from harness.model.summary import TrialSummary
 from harness.run import FinishedRun
-from harness.scenario import Burst
-from harness.summary import TrialSummary
 
 VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red", Verdict.UNKNOWN: "yellow"}
 

@@ -8,9 +8,9 @@ import click
 
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import asked
+from harness.model.trial import trials_of
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import STACKS, choose, plays_in_real_time
-from harness.trial import trials_of
 
 
 @click.command()

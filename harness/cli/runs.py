@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 from harness.results import read_manifest
 from harness.results.folder import DEFAULT_RUNS, run_folders
 

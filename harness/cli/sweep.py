@@ -15,11 +15,11 @@ from harness.analysis.compare import Line
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import asked
 from harness.cli.ranges import is_range, number_range, whole_range
-from harness.errors import UserError
+from harness.model.errors import UserError
+from harness.model.trial import trials_of
 from harness.run import FinishedRun
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
-from harness.trial import trials_of
 
 MOST_TRIALS = 10_000
 MOST_ROWS = 40

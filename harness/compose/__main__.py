@@ -17,10 +17,10 @@ from time import monotonic
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from harness.child import emit, watch_stdin
 from harness.compose.engine import SERVICES
 from harness.compose.project import Project, project, sweep
-from harness.errors import StackError
+from harness.model.errors import StackError
+from harness.processes.child import emit, watch_stdin
 
 ALIVE_EVERY_S = 0.5
 ACCEPTED = "Accepted client"

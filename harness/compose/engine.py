@@ -12,7 +12,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 from testcontainers.core.docker_client import DockerClient
 
-from harness.errors import StackError
+from harness.model.errors import StackError
 
 FILE = "docker-compose.yml"
 SERVICES = ("postgres", "toxiproxy")

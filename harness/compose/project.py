@@ -15,7 +15,7 @@ from docker.models.containers import Container
 from testcontainers.compose import DockerCompose
 
 from harness.compose.engine import FILE, SERVICES, compose_binary, compose_folder, engine
-from harness.errors import StackError
+from harness.model.errors import StackError
 
 OWNER = "dev.coldstart.owner"
 """A label: the process that takes the project down, by id and start time."""

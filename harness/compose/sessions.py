@@ -6,7 +6,7 @@ from time import monotonic
 
 import asyncpg
 
-from harness.errors import StackError
+from harness.model.errors import StackError
 
 OPEN = """
 SELECT pid FROM pg_stat_activity

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 import asyncpg
 
 from harness.compose.sessions import DatabaseSessions
-from harness.compute import OnSuspend
-from harness.errors import StackError, UserError
+from harness.model.compute import OnSuspend
+from harness.model.errors import StackError, UserError
+from harness.model.wake import WakeProfile, profile, read_wake
 from harness.proxy.connection import Connection
 from harness.proxy.events import EventStream
 from harness.proxy.proxy import Proxy
@@ -27,7 +28,6 @@ from harness.proxy.sleep import ComputeSettings
 from harness.proxy.startup import IDLE
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
-from harness.wake import WakeProfile, profile, read_wake
 
 PROXY = "database"
 PORT = 5432

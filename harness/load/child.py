@@ -1,8 +1,8 @@
 """Locust as a child of the harness: told what to drive on stdin, every request a record on stdout.
 
 Loaded by Locust itself, as a locustfile (`locust -f …/harness/load/child.py --headless`). The command:
-`{"command": "start", "at_s": T, …}` with an order (harness/order.py) begins a burst at T of the monotonic clock; the
-end of stdin ends the process. The records: `ready`, `request`, `finished`.
+`{"command": "start", "at_s": T, …}` with an order (harness/model/order.py) begins a burst at T of the monotonic clock;
+the end of stdin ends the process. The records: `ready`, `request`, `finished`.
 
 With Locust's `--master` the same is said to this process, which says `listening` with its port first and passes
 everything on to and from its workers by Locust's own messages. A worker (`--worker`) says nothing on stdout, and is
@@ -22,11 +22,11 @@ from gevent.queue import Queue
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
-from harness.child import emit
 from harness.load.distribution import Conductor
 from harness.load.records import row
 from harness.load.user import OpenLoopUser
-from harness.order import Order
+from harness.model.order import Order
+from harness.processes.child import emit
 
 CLIENT_TIMEOUT_VARIABLE = "COLDSTART_CLIENT_TIMEOUT_S"
 URLS_VARIABLE = "COLDSTART_URLS"

@@ -15,7 +15,7 @@ from typing import Any
 from gevent.queue import Queue
 from locust.runners import MasterRunner, Runner
 
-from harness.order import Order
+from harness.model.order import Order
 
 BURST, WAITING, FINISHED = "coldstart_burst", "coldstart_waiting", "coldstart_finished"
 LOCAL = "local"

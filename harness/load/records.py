@@ -12,7 +12,7 @@ OUTCOMES = frozenset({
     "ok", "pool_timeout", "connect_timeout", "connect_error", "statement_timeout", "connection_lost",
     "client_timeout", "error",
 })  # fmt: skip
-"""The outcomes by name: harness.outcomes knows them too, but needs SQLAlchemy to classify exceptions."""
+"""The outcomes by name: harness.model.outcomes knows them too, but needs SQLAlchemy to classify exceptions."""
 
 
 def server_timing(header: str | None) -> dict[str, float]:

@@ -20,7 +20,7 @@ from locust.runners import WORKER_REPORT_INTERVAL, MasterRunner, WorkerRunner
 from harness.library import scenario_names, told_in_real_time
 from harness.load.distribution import Conductor, connected
 from harness.load.user import OpenLoopUser
-from harness.order import Order, lead_s
+from harness.model.order import Order, lead_s
 
 NETWORK_LEAD_S = 0.4
 """Beyond what drawing the schedule needs: an order to another host may take a while."""

@@ -13,10 +13,10 @@ from gevent.pool import Group
 from locust import task
 from locust.contrib.fasthttp import FastHttpUser
 
-from harness.arrivals import Arrival
 from harness.load.distribution import FINISHED, WAITING, Inbox
 from harness.load.records import outcome_of
-from harness.order import Order
+from harness.model.arrivals import Arrival
+from harness.model.order import Order
 from harness.service.routes import ROUTES
 
 SPIN_S = 0.0005

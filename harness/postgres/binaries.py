@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 VARIABLE = "COLDSTART_POSTGRES_BIN"
 DEBIAN = Path("/usr/lib/postgresql")

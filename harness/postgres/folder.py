@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from pwd import getpwnam
 
-from harness.errors import StackError
+from harness.model.errors import StackError
 from harness.postgres.binaries import Binaries
 
 PREFIX = "coldstart-postgres-"

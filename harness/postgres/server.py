@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.process import Child
+from harness.processes.process import Child
 
 
 @dataclass(frozen=True, slots=True)

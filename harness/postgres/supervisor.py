@@ -1,6 +1,6 @@
 """The process beside the server: makes it, reports it, and takes it down when the parent goes.
 
-`python -m harness.postgres.supervisor MAX_CONNECTIONS` is a child of the harness (see harness/process.py): it says
+`python -m harness.postgres.supervisor MAX_CONNECTIONS` is a child of the harness (harness/processes): it says
 `ready` with host, port, user, password and database, and ends at the end of its stdin.
 """
 
@@ -15,10 +15,10 @@ import threading
 import time
 from pathlib import Path
 
-from harness.child import emit, watch_stdin
-from harness.errors import StackError, UserError
+from harness.model.errors import StackError, UserError
 from harness.postgres.binaries import Binaries, binaries
 from harness.postgres.folder import Account, account, readable_by, server_folder
+from harness.processes.child import emit, watch_stdin
 
 HOST = "127.0.0.1"
 USER = "coldstart"

@@ -10,16 +10,16 @@ import pyarrow as pa
 
 from harness.analysis.statistics import sign_test
 from harness.analysis.summarise import summarise
-from harness.outcomes import Outcome
-from harness.pool import PoolConfiguration
+from harness.model.outcomes import Outcome
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import Warm
+from harness.model.summary import TrialSummary
+from harness.model.trial import Trial
 from harness.postmortem.incident import Incident
 from harness.results import TABLES
 from harness.results.read import schema
-from harness.scenario import Warm
 from harness.simulation.times import Times
 from harness.simulation.trial import simulate
-from harness.summary import TrialSummary
-from harness.trial import Trial
 
 SEEDS = 5
 """More of them cost time and tell a draft nothing."""

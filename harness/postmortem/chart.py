@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.analysis.charts.paper import ink, mark, outcome_colour, stacked_panels
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
 from harness.postmortem.changes import AWAKE, Change, Changes
 
 BAR_IN = 0.17

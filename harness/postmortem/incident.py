@@ -7,8 +7,8 @@ from datetime import datetime
 
 from harness.analysis.compare import Comparison, compare, wake_name
 from harness.analysis.load import Run
-from harness.errors import UserError
-from harness.summary import TrialSummary
+from harness.model.errors import UserError
+from harness.model.summary import TrialSummary
 
 
 @dataclass(frozen=True, slots=True)

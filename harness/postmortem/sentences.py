@@ -12,12 +12,12 @@ from harness.analysis.columns import numbers
 from harness.analysis.findings import why
 from harness.analysis.statistics import rate
 from harness.analysis.tables import seconds
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
+from harness.model.scenario import Burst
+from harness.model.summary import TrialSummary
+from harness.model.wake import Constant
 from harness.postmortem.changes import AWAKE, Change, Changes
 from harness.postmortem.incident import Incident
-from harness.scenario import Burst
-from harness.summary import TrialSummary
-from harness.wake import Constant
 
 SLOW_S = 1.0
 """Slower than this, and a person notices."""

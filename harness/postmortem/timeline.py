@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from harness.analysis.columns import by_instance, numbers
 from harness.analysis.summarise import ALERT_SHARE
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
 from harness.postmortem.incident import Incident
 
 WAKES_TOLD = 3

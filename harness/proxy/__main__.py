@@ -2,7 +2,7 @@
 
 import sys
 
-from harness.errors import StackError
+from harness.model.errors import StackError
 from harness.proxy.server import serve_as_child
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from typing import Any, Self
 
 import httpx
 
-from harness.errors import StackError
+from harness.model.errors import StackError
+from harness.model.wake import WakeProfile
 from harness.proxy.sleep import ComputeSettings
-from harness.wake import WakeProfile
 
 TIMEOUT_S = 10.0
 SLOW = "coldstart_slow"

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 from harness.proxy.api import json_answer
 from harness.proxy.collection import ApiError, ProxyCollection, add_toxic, field, parsed, start
 from harness.proxy.proxy import Proxy

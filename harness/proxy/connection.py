@@ -7,8 +7,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from harness.compute import ErrorResponse
-from harness.protocol import encoded
+from harness.model.compute import ErrorResponse
+from harness.model.protocol import encoded
 from harness.proxy.link import AttachedToxic, Link
 from harness.proxy.startup import StartupAnswer
 

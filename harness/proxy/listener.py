@@ -12,7 +12,7 @@ import struct
 import sys
 from collections.abc import Callable
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 BACKLOG = 1024
 SO_MEMINFO = 55

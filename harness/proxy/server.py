@@ -13,8 +13,8 @@ from typing import Any
 
 import uvicorn
 
-from harness.child import commands, emit
-from harness.errors import StackError
+from harness.model.errors import StackError
+from harness.processes.child import commands, emit
 from harness.proxy.api import application
 from harness.proxy.coldstart_api import routes
 from harness.proxy.collection import ProxyCollection

@@ -1,4 +1,4 @@
-"""A compute on a proxy: the pure state machine of harness/compute.py, its effects carried out on real connections."""
+"""A compute on a proxy: the state machine of harness/model/compute.py, its effects carried out on real connections."""
 
 import asyncio
 import math
@@ -7,7 +7,7 @@ from itertools import chain, repeat
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from harness.compute import (
+from harness.model.compute import (
     Admit,
     Behaviour,
     Close,
@@ -28,7 +28,7 @@ from harness.compute import (
     WhileWaking,
     Woken,
 )
-from harness.errors import UserError
+from harness.model.errors import UserError
 from harness.proxy.connection import Connection, Stage
 from harness.proxy.startup import IDLE
 from harness.proxy.timer import TickTimer

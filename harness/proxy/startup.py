@@ -6,8 +6,8 @@ Source: PostgreSQL documentation, "Message Formats".
 import struct
 from collections.abc import Callable
 
-from harness.compute import ErrorResponse
-from harness.protocol import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST, STARTUP_LIMIT, encoded
+from harness.model.compute import ErrorResponse
+from harness.model.protocol import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST, STARTUP_LIMIT, encoded
 
 IDLE = b"Z\x00\x00\x00\x05I"
 """ReadyForQuery: the backend waits for a statement and is in no transaction."""

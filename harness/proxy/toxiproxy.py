@@ -12,7 +12,7 @@ import requests
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
-from harness.errors import StackError
+from harness.model.errors import StackError
 
 TIMEOUT_S = 5.0
 

@@ -12,12 +12,12 @@ from itertools import chain, repeat
 from time import monotonic
 from typing import Any, Protocol
 
-from harness.compute import Compute, Effect, OnSuspend, State, Suspended, Waking, WhileWaking, Woken
-from harness.errors import UserError
+from harness.model.compute import Compute, Effect, OnSuspend, State, Suspended, Waking, WhileWaking, Woken
+from harness.model.errors import UserError
+from harness.model.wake import WakeProfile
 from harness.proxy.sleep import ComputeSettings
 from harness.proxy.timer import TickTimer
 from harness.proxy.toxiproxy import ToxiproxyServer
-from harness.wake import WakeProfile
 
 FOR_EVER_MS = 600_000
 """A hold's latency: longer than any wake, ended by removing the toxic."""

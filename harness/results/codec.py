@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from harness.arrivals import RequestMix, RequestName
-from harness.compute import ErrorResponse, OnSuspend, WhileWaking
-from harness.listener import QueueListener
-from harness.pool import PoolConfiguration
-from harness.retry import Retry
-from harness.scenario import VARYING, Burst, Idle, Scenario, Slow, Suspend, TimelinePhase, Variant, Warm
-from harness.trial import Trial
-from harness.wake import Constant, Empirical, LogNormal, WakeLatency, WakeProfile
+from harness.model.arrivals import RequestMix, RequestName
+from harness.model.compute import ErrorResponse, OnSuspend, WhileWaking
+from harness.model.listener import QueueListener
+from harness.model.pool import PoolConfiguration
+from harness.model.retry import Retry
+from harness.model.scenario import VARYING, Burst, Idle, Scenario, Slow, Suspend, TimelinePhase, Variant, Warm
+from harness.model.trial import Trial
+from harness.model.wake import Constant, Empirical, LogNormal, WakeLatency, WakeProfile
 
 PHASES: dict[str, type[TimelinePhase]] = {"warm": Warm, "suspend": Suspend, "idle": Idle, "slow": Slow, "burst": Burst}
 LATENCIES: dict[str, Any] = {"constant": Constant, "log_normal": LogNormal, "empirical": Empirical}

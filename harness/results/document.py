@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.columns import EVENT_NAMES, EVENTS, POOL, REQUESTS, SUMMARY, Column
+from harness.model.columns import EVENT_NAMES, EVENTS, POOL, REQUESTS, SUMMARY, Column
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "results" / "README.md"
 TOP = """\

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 DEFAULT_RUNS = Path("results") / "runs"
 MANIFEST = "manifest.json"

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from harness.model.scenario import Scenario
+from harness.model.trial import Trial
 from harness.results.codec import scenario_from_json, trial_from_json
 from harness.results.folder import MANIFEST
-from harness.scenario import Scenario
-from harness.trial import Trial
 
 FORMAT = 2
 

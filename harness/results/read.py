@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet
 
-from harness.columns import EVENTS, POOL, REQUESTS, Column
-from harness.errors import UserError
+from harness.model.columns import EVENTS, POOL, REQUESTS, Column
+from harness.model.errors import UserError
 from harness.results.folder import MANIFEST
 from harness.results.manifest import FORMAT, Manifest
 

@@ -10,13 +10,13 @@ from typing import IO, Any, Self
 
 import pyarrow.parquet
 
-from harness.errors import UserError
-from harness.expectation import Judgement
+from harness.model.errors import UserError
+from harness.model.expectation import Judgement
+from harness.model.scenario import Scenario
+from harness.model.trial import Trial
 from harness.results.codec import scenario_to_json, trial_to_json
 from harness.results.manifest import Manifest, git_commit, this_machine
 from harness.results.read import TABLES, read_spool
-from harness.scenario import Scenario
-from harness.trial import Trial
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 ALWAYS_VERSIONED = ("coldstart", "pandas", "pyarrow", "matplotlib")

@@ -1,6 +1,6 @@
 """`python -m harness.service`: the service as a child of the harness, its settings from the environment.
 
-DATABASE_URL and the DATABASE_* settings; see harness/pool.py. Says `ready` with its port and `pool` samples, and
+DATABASE_URL and the DATABASE_* settings; see harness/model/pool.py. Says `ready` with its port and `pool` samples, and
 warms the pool when told to.
 """
 
@@ -13,10 +13,10 @@ import sys
 
 import uvicorn
 
-from harness.child import commands, emit
-from harness.errors import UserError
-from harness.listener import QueueListener
-from harness.pool import PoolConfiguration
+from harness.model.errors import UserError
+from harness.model.listener import QueueListener
+from harness.model.pool import PoolConfiguration
+from harness.processes.child import commands, emit
 from harness.service.app import create_app
 from harness.service.database import create_engine
 from harness.service.listener import ListenerEvent, listening

@@ -10,8 +10,8 @@ from typing import Annotated
 from fastapi import FastAPI, Path, Query
 from fastapi.responses import JSONResponse, Response
 
-from harness.arrivals import RequestName
-from harness.outcomes import Outcome
+from harness.model.arrivals import RequestName
+from harness.model.outcomes import Outcome
 from harness.service.requests import Answer, Database
 from harness.service.routes import PROBLEM_JSON
 

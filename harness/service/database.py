@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import URL, AsyncAdaptedQueuePool, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from harness.pool import PoolConfiguration
+from harness.model.pool import PoolConfiguration
 from harness.service.observation import ObservedConnection, PoolWatch
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import asyncpg
 from sqlalchemy import URL
 
-from harness.listener import QueueListener
+from harness.model.listener import QueueListener
 from harness.service.database import connect_arguments
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -32,7 +32,7 @@ The last one is asyncpg's where the server has ended the session and the end of 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerEvent:
-    """What happened to a listener, by the names and columns of harness/columns.py; `at_s` on the loop's clock."""
+    """What happened to a listener, by the names and columns of harness/model/columns.py; `at_s` on the loop's clock."""
 
     event: str
     at_s: float

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from harness.outcomes import Phase
+from harness.model.outcomes import Phase
 from harness.service.trace import TRACE
 
 HELD = "coldstart_held"
@@ -58,7 +58,7 @@ class _Ping:
 
 @dataclass(frozen=True, slots=True)
 class PoolSample:
-    """The pool at one moment, by the names of harness/columns.py."""
+    """The pool at one moment, by the names of harness/model/columns.py."""
 
     at_s: float
     size: int

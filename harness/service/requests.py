@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from harness.arrivals import RequestName
-from harness.outcomes import Outcome, classify, driver_exception
+from harness.model.arrivals import RequestName
+from harness.model.outcomes import Outcome
+from harness.service.classify import classify, driver_exception
 from harness.service.observation import PoolWatch
 from harness.service.statements import LIST_TRACKS, READ_TRACK, SLOW_QUERY_SQL, WRITE_PLAY, track_id
 from harness.service.telemetry import Telemetry

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.arrivals import RequestName
+from harness.model.arrivals import RequestName
 
 PROBLEM_JSON = "application/problem+json"
 

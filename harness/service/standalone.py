@@ -1,7 +1,7 @@
 """`python -m harness.service.standalone`: the service under test by itself, until SIGTERM; docker-compose.yml runs it.
 
-Settings from the environment: DATABASE_URL, the DATABASE_* settings of harness/pool.py, HOST and PORT. It makes its
-catalogue at the start, which empties one that is there.
+Settings from the environment: DATABASE_URL, the DATABASE_* settings of harness/model/pool.py, HOST and PORT. It makes
+its catalogue at the start, which empties one that is there.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ import sys
 import uvicorn
 from sqlalchemy import make_url
 
-from harness.errors import UserError
-from harness.pool import PoolConfiguration
+from harness.model.errors import UserError
+from harness.model.pool import PoolConfiguration
 from harness.service.app import create_app
 from harness.service.catalogue import create_catalogue
 from harness.service.database import create_engine

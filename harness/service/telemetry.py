@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UserError
-from harness.outcomes import Outcome
-from harness.pool import PoolConfiguration
+from harness.model.errors import UserError
+from harness.model.outcomes import Outcome
+from harness.model.pool import PoolConfiguration
 from harness.service.observation import PoolSample, PoolWatch
 
 if TYPE_CHECKING:

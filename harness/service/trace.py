@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from harness.outcomes import Phase
+from harness.model.outcomes import Phase
 
 
 def _clock() -> Callable[[], float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.compute import (
+from harness.model.compute import (
     Admit,
     Behaviour,
     Close,

@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import median
 from typing import Self
 
-from harness.errors import UserError
+from harness.model.errors import UserError
+from harness.model.wake import Empirical
 from harness.simulation.times import Times, given
-from harness.wake import Empirical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

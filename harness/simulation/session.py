@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from harness.compute import ErrorResponse
-from harness.protocol import encoded, message
+from harness.model.compute import ErrorResponse
+from harness.model.protocol import encoded, message
 from harness.simulation import wire
 from harness.simulation.catalogue import Known, encoded_rows, lookup, normal
 from harness.simulation.startup import Starting

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.compute import ADMIN_SHUTDOWN, ErrorResponse
-from harness.protocol import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST, encoded
+from harness.model.compute import ADMIN_SHUTDOWN, ErrorResponse
+from harness.model.protocol import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST, encoded
 from harness.simulation import wire
 from harness.simulation.catalogue import PARAMETERS
 from harness.simulation.scram import MECHANISM, Challenge, WrongPasswordError

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from harness.errors import UserError
-from harness.scenario import Scenario
-from harness.wake import Constant, WakeLatency
+from harness.model.errors import UserError
+from harness.model.scenario import Scenario
+from harness.model.wake import Constant, WakeLatency
 
 Draw = Callable[[], float]
 NONE = Constant(0.0)

@@ -13,10 +13,11 @@ from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
-from harness.arrivals import Arrival, RequestMix
-from harness.errors import UserError
-from harness.outcomes import Outcome
-from harness.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.arrivals import Arrival, RequestMix
+from harness.model.errors import UserError
+from harness.model.outcomes import Outcome
+from harness.model.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.trial import Trial
 from harness.service.database import create_engine
 from harness.service.listener import CONNECTED, ListenerEvent, listening
 from harness.service.observation import PoolSample, PoolWatch
@@ -26,7 +27,6 @@ from harness.simulation.backend import SimulatedPostgres
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import Network
 from harness.simulation.times import Times, drawing
-from harness.trial import Trial
 
 HOST, PORT = "localhost", 5432
 PASSWORD = "simulated"  # noqa: S105 - of nothing
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Simulated:
-    """A trial's rows, by the columns of harness/columns.py, in the burst's time."""
+    """A trial's rows, by the columns of harness/model/columns.py, in the burst's time."""
 
     requests: list[Row] = field(default_factory=list)
     pool: list[Row] = field(default_factory=list)

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.protocol import STARTUP_LIMIT, message
+from harness.model.protocol import STARTUP_LIMIT, message
 
 PROTOCOL_3 = 196608
 MESSAGE_LIMIT = 2**30 - 1

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from harness.errors import UserError
-from harness.scenario import Warm
-from harness.trial import Trial
+from harness.model.errors import UserError
+from harness.model.scenario import Warm
+from harness.model.trial import Trial
 
 Row: TypeAlias = Mapping[str, Any]
-"""One row of a table of harness/columns.py, without its `trial`."""
+"""One row of a table of harness/model/columns.py, without its `trial`."""
 
 
 class Recorder(Protocol):

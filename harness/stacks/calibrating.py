@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from harness.postgres import embedded_postgres
-from harness.process import Child
+from harness.processes.process import Child
 from harness.proxy.client import ProxyClient
 from harness.service.catalogue import create_catalogue
 from harness.service.statements import READ_TRACK, WRITE_PLAY

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from harness.errors import StackError, UserError
+from harness.model.errors import StackError, UserError
 
 if TYPE_CHECKING:
     from harness.stacks.base import Stack

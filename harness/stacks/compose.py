@@ -14,10 +14,11 @@ import asyncpg
 
 from harness.compose.engine import compose_binary, engine
 from harness.compose.sessions import DatabaseSessions
-from harness.compute import OnSuspend
-from harness.errors import StackError, UserError
+from harness.model.compute import OnSuspend
+from harness.model.errors import StackError, UserError
+from harness.model.trial import Trial
 from harness.postgres import PostgresServer
-from harness.process import Child
+from harness.processes.process import Child
 from harness.proxy.client import SLOW, slow_toxic
 from harness.proxy.sleep import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
@@ -27,7 +28,6 @@ from harness.stacks.base import RunOptions
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, beside, connections_needed
 from harness.stacks.stage import SleepingDatabase
 from harness.stacks.story import ProxyEvents
-from harness.trial import Trial
 
 CAN_SUSPEND = frozenset({OnSuspend.CLOSE, OnSuspend.TERMINATE, OnSuspend.FREEZE})
 HOST = "127.0.0.1"

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from harness.listener import NO_LISTENER
-from harness.order import Order
-from harness.process import Child
-from harness.retry import Retry
-from harness.scenario import Burst, Scenario
-from harness.trial import Trial
+from harness.model.listener import NO_LISTENER
+from harness.model.order import Order
+from harness.model.retry import Retry
+from harness.model.scenario import Burst, Scenario
+from harness.model.trial import Trial
+from harness.processes.process import Child
 
 LOAD = Path(__file__).parent.parent / "load" / "child.py"
 LOOPBACK = "127.0.0.1"

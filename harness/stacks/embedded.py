@@ -6,16 +6,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+from harness.model.trial import Trial
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.postgres.binaries import binaries
-from harness.process import Child
+from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
 from harness.stacks.base import RunOptions
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, beside, connections_needed
 from harness.stacks.stage import SleepingDatabase
 from harness.stacks.story import ProxyEvents
-from harness.trial import Trial
 
 
 class EmbeddedStack(RealTimeStack):

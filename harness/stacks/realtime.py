@@ -13,7 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from harness.errors import UserError
+from harness.model.errors import UserError
+from harness.model.trial import Trial
 from harness.postgres import PostgresServer
 from harness.service.catalogue import create_role
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
@@ -21,7 +22,6 @@ from harness.stacks.driving import running_load, running_service
 from harness.stacks.stage import SleepingDatabase, Target
 from harness.stacks.story import ProxyEvents, play
 from harness.stacks.timebase import TrialRows
-from harness.trial import Trial
 
 RELEASE_BUDGET = 160
 """Requests that may be released at the same moment, a core: more, and the wake would show this machine's own queue."""

@@ -13,16 +13,16 @@ from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 
-from harness.child import commands, emit
-from harness.errors import StackError, UserError
 from harness.library import told_in_real_time
-from harness.order import lead_s
-from harness.pool import PoolConfiguration
-from harness.scenario import Burst
+from harness.model.errors import StackError, UserError
+from harness.model.order import lead_s
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import Burst
+from harness.model.trial import Trial
+from harness.processes.child import commands, emit
 from harness.stacks.base import RunOptions
 from harness.stacks.embedded import EmbeddedStack
 from harness.stacks.stage import Stage
-from harness.trial import Trial
 
 
 async def serve(trial: Trial, logs: Path) -> None:

@@ -12,11 +12,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from multiprocessing import get_context
 
-from harness.errors import UserError
+from harness.model.errors import UserError
+from harness.model.trial import Trial
 from harness.simulation.calibration import times_of
 from harness.simulation.trial import Simulated, simulate
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
-from harness.trial import Trial
 
 WORTH_PROCESSES = 24
 """Fewer trials are done before other processes would have imported what they need."""

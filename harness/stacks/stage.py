@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from harness.errors import StackError
-from harness.process import Child
-from harness.scenario import Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.errors import StackError
+from harness.model.scenario import Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.trial import Trial
+from harness.processes.process import Child
 from harness.service.listener import CONNECTED
 from harness.stacks.timebase import TrialRows
-from harness.trial import Trial
 
 LISTENER_PATIENCE_S = 60.0
 """For a listener's first connection, to a database that is awake."""

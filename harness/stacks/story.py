@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from harness.errors import StackError
-from harness.order import lead_s
-from harness.process import Child
-from harness.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.errors import StackError
+from harness.model.order import lead_s
+from harness.model.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.trial import Trial
+from harness.processes.process import Child
 from harness.stacks.base import Progress
 from harness.stacks.driving import order
 from harness.stacks.stage import Stage, Target
 from harness.stacks.timebase import TrialRows
-from harness.trial import Trial
 
 SETTLE_S = 0.25
 """After the last answer: what the pool does with its connections is recorded too."""

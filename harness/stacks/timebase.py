@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from harness.columns import POOL, REQUESTS, Column
+from harness.model.columns import POOL, REQUESTS, Column
 from harness.stacks.base import Recorder, Row
 
 MOMENTS = frozenset({"at_s", "arrival_s", "start_s", "end_s"})

@@ -20,11 +20,11 @@ from harness.analysis.compare import compare
 from harness.analysis.findings import findings
 from harness.analysis.summarise import recovered_after_s, utilization_alert_s
 from harness.cli.report import comparison
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
+from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.trial import trials_of
+from harness.model.wake import profile
 from harness.results import RunWriter
-from harness.scenario import Burst, Scenario, Suspend, Warm, pool
-from harness.trial import trials_of
-from harness.wake import profile
 
 SCENARIO = Scenario(
     name="small",

@@ -17,14 +17,14 @@ from harness.cli.compare import compare as compare_command
 from harness.cli.compare import markdown
 from harness.cli.progress import watching
 from harness.cli.runs import runs as runs_command
-from harness.errors import UserError
-from harness.outcomes import Outcome
+from harness.model.errors import UserError
+from harness.model.outcomes import Outcome
+from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.trial import trials_of
+from harness.model.wake import profile
 from harness.results import RunWriter, read_manifest
 from harness.run import execute
-from harness.scenario import Burst, Scenario, Suspend, Warm, pool
 from harness.stacks.base import RunOptions
-from harness.trial import trials_of
-from harness.wake import profile
 
 SCENARIO = Scenario(
     name="compared",

@@ -16,13 +16,13 @@ from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import MOST_POOLS, line_style, run_names
 from harness.analysis.compare import compare
 from harness.cli.progress import watching
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
+from harness.model.scenario import Burst, RealTime, Scenario, Suspend, Warm
+from harness.model.trial import trials_of
+from harness.model.wake import profile
 from harness.results import RunWriter
 from harness.run import execute
-from harness.scenario import Burst, RealTime, Scenario, Suspend, Warm
 from harness.stacks.base import RunOptions
-from harness.trial import trials_of
-from harness.wake import profile
 
 SIZES, OVERFLOWS = (2, 4, 6), (0, 2, 4)
 GRID = Scenario(

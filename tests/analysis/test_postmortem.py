@@ -12,9 +12,12 @@ from harness.analysis.columns import numbers
 from harness.cli import main
 from harness.cli.postmortem import postmortem as command
 from harness.cli.progress import watching
-from harness.errors import UserError
-from harness.outcomes import Outcome
-from harness.pool import PoolConfiguration
+from harness.model.errors import UserError
+from harness.model.outcomes import Outcome
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.trial import trials_of
+from harness.model.wake import profile
 from harness.postmortem import NAME, write
 from harness.postmortem.changes import AWAKE, Changes, changes, settings
 from harness.postmortem.draft import Chart, draft
@@ -22,11 +25,8 @@ from harness.postmortem.incident import Incident, incident
 from harness.postmortem.timeline import Moment, timeline
 from harness.results import RunWriter
 from harness.run import execute
-from harness.scenario import Burst, Scenario, Suspend, Warm, pool
 from harness.simulation.times import Times
 from harness.stacks.base import RunOptions
-from harness.trial import trials_of
-from harness.wake import profile
 
 STORY = Scenario(
     name="night",

@@ -15,9 +15,9 @@ from harness.analysis.report import report
 from harness.cli.page import report as report_command
 from harness.cli.progress import watching
 from harness.library import load_scenario
+from harness.model.trial import trials_of
 from harness.run import execute
 from harness.stacks.base import RunOptions
-from harness.trial import trials_of
 
 BROWSER = shutil.which("chromium")
 PROBE = """

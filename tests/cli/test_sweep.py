@@ -13,7 +13,7 @@ from harness.analysis import load
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.cli.run import run as run_command
 from harness.cli.sweep import sweep as sweep_command
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 STORY = ["--requests", "60", "--over", "6"]
 GRID = ["--pool-size", "2:6:2", "--max-overflow", "0,4", "--wake", "4:12:8"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.compose import engine
-from harness.errors import StackError
+from harness.model.errors import StackError
 
 
 def _lacking() -> str | None:

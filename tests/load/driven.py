@@ -9,8 +9,8 @@ from time import monotonic
 from typing import Any
 
 from harness.library import load_scenario
-from harness.process import Child
-from harness.scenario import Burst
+from harness.model.scenario import Burst
+from harness.processes.process import Child
 from harness.stacks.driving import order, running_load
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer-Timing: query;dur=1\r\nContent-Length: 2\r\n\r\n{}"

@@ -6,7 +6,7 @@ import pytest
 from geventhttpclient.useragent import RetriesExceeded
 
 from harness.load.records import OUTCOMES, outcome_of, row, server_timing
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
 from harness.service.routes import PROBLEM_JSON
 
 

@@ -12,7 +12,7 @@ import asyncpg
 import psutil
 import pytest
 
-from harness.errors import StackError, UserError
+from harness.model.errors import StackError, UserError
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.postgres.binaries import VARIABLE, binaries
 from harness.postgres.folder import PREFIX, sweep

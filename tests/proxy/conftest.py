@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harness.process import Child
+from harness.processes.process import Child
 from tests.conftest import SERVERS, real_toxiproxy
 from tests.proxy.wire import PATIENCE_S, OurServer, ProxyUnderTest, Upstream, echo_back
 

@@ -13,15 +13,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from harness.compute import Behaviour, OnSuspend, State
-from harness.errors import StackError, UserError
+from harness.model.compute import Behaviour, OnSuspend, State
+from harness.model.errors import StackError, UserError
+from harness.model.wake import profile
 from harness.postgres import PostgresServer
-from harness.process import Child
+from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.proxy.sleep import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
-from harness.wake import profile
 from tests.conftest import SERVERS, real_toxiproxy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.quiet]

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from harness.process import Child
+from harness.processes.process import Child
 
 PATIENCE_S = 15.0
 """What is waited for comes long before this, or never."""

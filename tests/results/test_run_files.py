@@ -12,15 +12,15 @@ import pytest
 
 from harness.analysis import load
 from harness.analysis.judge import judge
-from harness.columns import EVENTS, POOL, REQUESTS, SUMMARY, Column
-from harness.errors import UserError
-from harness.expectation import Verdict
 from harness.library import load_scenario, scenario_names
+from harness.model.columns import EVENTS, POOL, REQUESTS, SUMMARY, Column
+from harness.model.errors import UserError
+from harness.model.expectation import Verdict
+from harness.model.trial import Trial, trials_of
+from harness.model.wake import PROFILES, profile
 from harness.results import RunWriter, find_run
 from harness.results.codec import scenario_from_json, scenario_to_json, trial_from_json, trial_to_json
 from harness.scenario import Burst, Scenario, Suspend, Warm, at_least, none
-from harness.trial import Trial, trials_of
-from harness.wake import PROFILES, profile
 
 SCENARIO = Scenario(
     name="small",

@@ -7,14 +7,14 @@ import pytest
 from harness.analysis import load
 from harness.analysis.report import report
 from harness.cli.progress import watching
-from harness.expectation import Verdict
 from harness.library import load_scenario, scenario_names
+from harness.model.expectation import Verdict
+from harness.model.scenario import Scenario
+from harness.model.trial import trials_of
 from harness.postmortem import write
 from harness.results.codec import scenario_from_json, scenario_to_json, trial_from_json, trial_to_json
 from harness.run import execute
-from harness.scenario import Scenario
 from harness.stacks.base import RunOptions
-from harness.trial import trials_of
 
 EVERY = scenario_names()
 

@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from harness.arrivals import RequestName
 from harness.load.records import server_timing
-from harness.outcomes import Outcome
+from harness.model.arrivals import RequestName
+from harness.model.outcomes import Outcome
 from harness.service.app import create_app
 from harness.service.requests import Answer
 from harness.service.routes import ROUTES

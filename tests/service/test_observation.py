@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from harness.arrivals import RequestName
-from harness.pool import PoolConfiguration
+from harness.model.arrivals import RequestName
+from harness.model.pool import PoolConfiguration
 from harness.postgres import PostgresServer
 from harness.service.database import create_engine
 from harness.service.observation import PoolSample, PoolWatch

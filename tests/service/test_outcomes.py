@@ -9,16 +9,16 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from harness.arrivals import RequestName
-from harness.outcomes import Outcome
-from harness.pool import PoolConfiguration
+from harness.model.arrivals import RequestName
+from harness.model.outcomes import Outcome
+from harness.model.pool import PoolConfiguration
+from harness.model.wake import profile
 from harness.postgres import PostgresServer
-from harness.process import Child
+from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.database import create_engine
 from harness.service.observation import PoolWatch
 from harness.service.requests import Answer, Database
-from harness.wake import profile
 
 pytestmark = pytest.mark.anyio
 

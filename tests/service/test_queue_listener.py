@@ -6,12 +6,12 @@ from itertools import islice
 import asyncpg
 import pytest
 
-from harness.listener import QueueListener
+from harness.model.listener import QueueListener
+from harness.model.wake import profile
 from harness.postgres import PostgresServer
-from harness.process import Child
+from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.listener import ListenerEvent, listening
-from harness.wake import profile
 
 pytestmark = pytest.mark.anyio
 

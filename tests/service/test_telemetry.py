@@ -18,10 +18,10 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from harness.arrivals import RequestName
-from harness.errors import UserError
-from harness.outcomes import Outcome
-from harness.pool import PoolConfiguration
+from harness.model.arrivals import RequestName
+from harness.model.errors import UserError
+from harness.model.outcomes import Outcome
+from harness.model.pool import PoolConfiguration
 from harness.postgres import PostgresServer
 from harness.service.database import create_engine
 from harness.service.observation import PoolWatch

@@ -7,11 +7,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from harness.compute import ErrorResponse
+from harness.model.compute import ErrorResponse
+from harness.model.wake import profile
 from harness.simulation.backend import SimulatedPostgres, constant
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import LINUX, Network
-from harness.wake import profile
 
 HOST = "localhost"
 

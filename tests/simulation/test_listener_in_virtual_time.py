@@ -8,7 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from harness.errors import UserError
+from harness.model.errors import UserError
+from harness.model.trial import Trial
+from harness.model.wake import Constant, WakeProfile, profile
 from harness.scenario import Burst, Idle, QueueListener, Scenario, Suspend, Warm
 from harness.service.listener import ListenerEvent, listening
 from harness.simulation.backend import SimulatedPostgres, constant
@@ -16,8 +18,6 @@ from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import LINUX, Network
 from harness.simulation.times import Times
 from harness.simulation.trial import Simulated, simulate
-from harness.trial import Trial
-from harness.wake import Constant, WakeProfile, profile
 
 URL = "postgresql+asyncpg://coldstart@localhost:5432/catalogue"
 WAKES_AT_LAST_S = 100_000.0

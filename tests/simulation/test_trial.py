@@ -10,13 +10,13 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from harness.compute import OnSuspend, WhileWaking
 from harness.library import load_scenario
-from harness.scenario import Burst, Idle, Scenario, Suspend, Warm, pool
+from harness.model.compute import OnSuspend, WhileWaking
+from harness.model.scenario import Burst, Idle, Scenario, Suspend, Warm, pool
+from harness.model.trial import Trial
+from harness.model.wake import Constant, LogNormal, WakeProfile, profile
 from harness.simulation.times import Times
 from harness.simulation.trial import Simulated, simulate
-from harness.trial import Trial
-from harness.wake import Constant, LogNormal, WakeProfile, profile
 
 DIGEST = """
 import hashlib, json
@@ -24,8 +24,8 @@ from dataclasses import asdict
 from harness.library import load_scenario
 from harness.simulation.times import Times
 from harness.simulation.trial import simulate
-from harness.trial import trials_of
-from harness.wake import LogNormal
+from harness.model.trial import trials_of
+from harness.model.wake import LogNormal
 times = Times(round_trip=LogNormal(0.001, 0.005, 0.1), service=LogNormal(0.002, 0.01, 1.0))
 rows = [asdict(simulate(trial, times)) for trial in trials_of(load_scenario("cold_burst"), seed=7)[:4]]
 print(hashlib.sha256(json.dumps(rows).encode()).hexdigest())
@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process_whatever_the_hash
     }  # fmt: skip
     times = Times(round_trip=LogNormal(0.001, 0.005, 0.1), service=LogNormal(0.002, 0.01, 1.0))
     scenario = load_scenario("cold_burst")
-    from harness.trial import trials_of
+    from harness.model.trial import trials_of
 
     rows = [asdict(simulate(one, times)) for one in trials_of(scenario, seed=7)[:4]]
     assert digests == {hashlib.sha256(json.dumps(rows).encode()).hexdigest() + "\n"}

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from harness.compose import engine
-from harness.errors import StackError, UserError
+from harness.model.errors import StackError, UserError
 from harness.stacks.choose import choose
 
 

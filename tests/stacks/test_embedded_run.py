@@ -15,11 +15,11 @@ import pytest
 
 from harness.analysis import load
 from harness.library import load_scenario
+from harness.model.trial import trials_of
 from harness.postmortem.incident import incident
 from harness.results import find_run
 from harness.stacks.base import RunOptions
 from harness.stacks.embedded import EmbeddedStack
-from harness.trial import trials_of
 
 RUN = [sys.executable, "-m", "harness", "run", "cold_burst", "--stack", "embedded", "--no-charts"]
 SMALL = ["--pool", "2+1", "--wake", "1.5", "--requests", "40", "--over", "2"]

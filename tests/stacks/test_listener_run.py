@@ -10,13 +10,13 @@ import pytest
 
 from harness.analysis import load
 from harness.library import load_scenario
-from harness.process import Child
+from harness.processes.process import Child
 from harness.results.codec import scenario_from_json
 
 RUN = [sys.executable, "-m", "harness", "run", "--no-charts", "--no-control", "--json"]
 SCENARIO = """
 from harness.scenario import Burst, Idle, QueueListener, Scenario, Suspend, Warm
-from harness.wake import profile
+from harness.model.wake import profile
 
 SCENARIO = Scenario(
     name="listening",

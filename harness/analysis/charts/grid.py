@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from harness.analysis.charts.paper import ink, outcome_colour, paper, stacked_panels
 from harness.analysis.charts.rates import kinds
 from harness.analysis.compare import Line
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
 
 FILLED = 0.5
 """A grid of which less than this share was run is not one."""

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from harness.analysis.charts.paper import MANY, all_series, in_lines, line_legend, stacked_panels
 from harness.analysis.columns import numbers
 from harness.analysis.load import Run
-from harness.outcomes import Outcome
-from harness.trial import Trial
+from harness.model.outcomes import Outcome
+from harness.model.trial import Trial
 
 LEAST_S = 0.001
 """A panel is at least this wide: in virtual time answers may take no time at all."""

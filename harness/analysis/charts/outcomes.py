@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from harness.analysis.charts.paper import named, outcome_colour, outcome_legend, paper, stacked_panels
 from harness.analysis.load import Run
-from harness.outcomes import Outcome
-from harness.summary import TrialSummary
+from harness.model.outcomes import Outcome
+from harness.model.summary import TrialSummary
 
 TOO_NARROW = 0.04
 """A share below which a bar's piece has no room for its number."""

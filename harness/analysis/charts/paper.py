@@ -16,8 +16,8 @@ from matplotlib.patches import Patch
 
 from harness.analysis.labels import in_common, without
 from harness.analysis.load import Run
-from harness.outcomes import Outcome
-from harness.trial import Trial
+from harness.model.outcomes import Outcome
+from harness.model.trial import Trial
 
 WIDTH_IN = 3.5
 TITLE_WIDTH = 52

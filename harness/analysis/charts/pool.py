@@ -18,7 +18,7 @@ from harness.analysis.charts.paper import (
     stacked_panels,
 )
 from harness.analysis.load import Run
-from harness.summary import TrialSummary
+from harness.model.summary import TrialSummary
 
 LAYERS = {"in use": "#0072b2", "connecting": "#e69f00", "waiting in the queue": "#d9c3e8"}
 HEADROOM = 1.25

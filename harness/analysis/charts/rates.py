@@ -11,7 +11,7 @@ from harness.analysis.charts.paper import in_lines, line_legend, line_style, sta
 from harness.analysis.compare import Line
 from harness.analysis.labels import in_common, without
 from harness.analysis.statistics import Measure
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
 
 DODGE = 0.012
 """Lines stand beside each other, by this share of the width, so that no interval hides another."""

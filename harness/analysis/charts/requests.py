@@ -17,8 +17,8 @@ from harness.analysis.charts.paper import (
     stacked_panels,
 )
 from harness.analysis.load import Run
-from harness.outcomes import Outcome
-from harness.summary import TrialSummary
+from harness.model.outcomes import Outcome
+from harness.model.summary import TrialSummary
 
 
 def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
-from harness.outcomes import Outcome
-from harness.trial import Trial
+from harness.model.outcomes import Outcome
+from harness.model.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +33,7 @@ class TrialSummary:
     """Whether every scheduled request ended."""
     errors: dict[str, int] = field(default_factory=dict)
     """The failures by the name of what was raised."""
-    latencies_s: Sequence[float] | np.ndarray = field(default=(), repr=False, compare=False)
+    latencies_s: Sequence[float] = field(default=(), repr=False, compare=False)
     """Every request's, in the order of their numbers."""
     attempts: int = 0
     """What the service was asked in all, retries included."""
@@ -75,7 +73,7 @@ class TrialSummary:
 
     def longer_than(self, seconds: float) -> int:
         """How many requests took longer than this."""
-        return int(np.count_nonzero(np.asarray(self.latencies_s) > seconds))
+        return sum(1 for latency_s in self.latencies_s if latency_s > seconds)
 
     @property
     def exhaustion(self) -> float:
@@ -114,7 +112,7 @@ class TrialSummary:
         }
 
     def to_row(self) -> dict[str, Any]:
-        """The row of summary.csv, by harness.columns.SUMMARY: the same numbers, flat.
+        """The row of summary.csv, by harness.model.columns.SUMMARY: the same numbers, flat.
 
         A setting has its unit in its name, so that pool_timeout_s is one and pool_timeout counts requests. A quantile
         that does not exist stays empty.

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.pool import PoolConfiguration
-from harness.scenario import Scenario
-from harness.wake import WakeProfile
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import Scenario
+from harness.model.wake import WakeProfile
 
 WAKES = 100
 """Wake latencies drawn in advance, one a wake."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
 from harness.library import load_scenario, scenario_names
-from harness.scenario import Burst, Scenario, Warm
-from harness.trial import trials_of
-from harness.wake import PROFILES, Constant, Empirical, LogNormal, profile
+from harness.model.errors import UserError
+from harness.model.scenario import Burst, Scenario, Warm
+from harness.model.trial import trials_of
+from harness.model.wake import PROFILES, Constant, Empirical, LogNormal, profile
 
 
 @pytest.mark.parametrize("name", scenario_names())

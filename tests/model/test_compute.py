@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
-from harness.compute import (
+from harness.model.compute import (
     ADMIN_SHUTDOWN,
     Admit,
     Behaviour,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UserError
-from harness.listener import NO_LISTENER, QueueListener
+from harness.model.errors import UserError
+from harness.model.listener import NO_LISTENER, QueueListener
 
 seconds = st.floats(0.001, 1000)
 listeners = st.builds(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
-from harness.wake import Empirical, profile, read_wake
+from harness.model.errors import UserError
+from harness.model.wake import Empirical, profile, read_wake
 
 NEON = profile("neon")
 

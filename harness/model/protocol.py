@@ -5,7 +5,7 @@ Source: PostgreSQL documentation, "Message Formats".
 
 import struct
 
-from harness.compute import ErrorResponse
+from harness.model.compute import ErrorResponse
 
 SSL_REQUEST = 80877103
 GSSENC_REQUEST = 80877104

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from harness.outcomes import Outcome
+from harness.model.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from harness.summary import TrialSummary
-    from harness.trial import Trial
+    from harness.model.summary import TrialSummary
+    from harness.model.trial import Trial
 
 
 class Verdict(StrEnum):

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from harness.errors import StackError
+from harness.model.errors import StackError
 
 LINE_LIMIT = 16 * 2**20
 STOP_GRACE_S = 5.0

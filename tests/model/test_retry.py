@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.errors import UserError
-from harness.retry import Retry
+from harness.model.errors import UserError
+from harness.model.retry import Retry
 
 
 def test_the_waits_grow_by_the_factor_up_to_the_longest() -> None:

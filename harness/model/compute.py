@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 
 class State(StrEnum):

@@ -4,7 +4,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 
 class Pattern(StrEnum):

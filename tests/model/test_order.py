@@ -5,9 +5,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.arrivals import Pattern, RequestMix, RequestName
-from harness.order import Order
-from harness.scenario import Burst
+from harness.model.arrivals import Pattern, RequestMix, RequestName
+from harness.model.order import Order
+from harness.model.scenario import Burst
 
 mixes = st.builds(
     RequestMix.of,

@@ -1,55 +1,19 @@
-"""What became of a request: one of eight outcomes, told by exception type, SQLAlchemy code and SQLSTATE.
+"""What an exception means: the outcome of the request it ended, by exception type, SQLAlchemy code and SQLSTATE.
 
 Sources: asyncpg raises the builtin `TimeoutError` for both its connect timeout and its command timeout, so the
 phase a request was in decides between them; SQLAlchemy's pool raises `sqlalchemy.exc.TimeoutError` with code
 `3o7r`. SQLAlchemy 2.0 passes asyncpg's connect errors through as they are, 2.1 wraps them: both are unwrapped.
 """
 
-from enum import StrEnum
-
 import asyncpg
 import sqlalchemy.exc
+
+from harness.model.outcomes import Outcome, Phase
 
 POOL_TIMEOUT_CODE = "3o7r"
 QUERY_CANCELED = "57014"
 # Class 08 is "connection exception"; the others are what a server says as it closes a session.
 LOST_SQLSTATES = frozenset({"57P01", "57P02", "57P05", "25P03"})
-
-
-class Outcome(StrEnum):
-    """How a request ended. Every request ends in exactly one."""
-
-    OK = "ok"
-    POOL_TIMEOUT = "pool_timeout"
-    CONNECT_TIMEOUT = "connect_timeout"
-    CONNECT_ERROR = "connect_error"
-    STATEMENT_TIMEOUT = "statement_timeout"
-    CONNECTION_LOST = "connection_lost"
-    CLIENT_TIMEOUT = "client_timeout"
-    ERROR = "error"
-
-    @property
-    def http_status(self) -> int:
-        """The status the service answers with."""
-        return _HTTP_STATUS.get(self, 500)
-
-
-_HTTP_STATUS = {
-    Outcome.OK: 200,
-    Outcome.POOL_TIMEOUT: 503,
-    Outcome.CONNECT_TIMEOUT: 503,
-    Outcome.CONNECT_ERROR: 503,
-    Outcome.STATEMENT_TIMEOUT: 504,
-}
-
-
-class Phase(StrEnum):
-    """What a request was doing with its connection when it failed."""
-
-    CHECKOUT = "checkout"
-    """In the pool's queue, or being given an idle connection (the pre-ping included)."""
-    CONNECT = "connect"
-    QUERY = "query"
 
 
 def classify(exception: BaseException, phase: Phase) -> Outcome:

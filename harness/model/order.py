@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from harness.arrivals import Arrival, RequestMix, share
-from harness.retry import Retry
-from harness.scenario import Burst
+from harness.model.arrivals import Arrival, RequestMix, share
+from harness.model.retry import Retry
+from harness.model.scenario import Burst
 
 LEAD_S = 0.1
 LEAD_A_REQUEST_S = 20e-6

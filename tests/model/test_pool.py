@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UserError
-from harness.pool import MEANINGS, SETTINGS, PoolConfiguration, after_change, before_change
+from harness.model.errors import UserError
+from harness.model.pool import MEANINGS, SETTINGS, PoolConfiguration, after_change, before_change
 
 configurations = st.builds(
     PoolConfiguration,

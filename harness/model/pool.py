@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 SHORT_FORM = re.compile(r"(\d+)\+(\d+)", re.ASCII)
 SHORT_FORM_ALLOWED = "pool_size+max_overflow, for example 10+5, with at least one connection"

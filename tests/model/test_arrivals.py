@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule, share
-from harness.errors import UserError
-from harness.scenario import Burst
+from harness.model.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule, share
+from harness.model.errors import UserError
+from harness.model.scenario import Burst
 
 DRAWN = [pattern for pattern in Pattern if pattern is not Pattern.GIVEN]
 patterns = st.sampled_from(DRAWN)
@@ -49,7 +49,7 @@ def test_what_is_asked_does_not_depend_on_when() -> None:
 
 
 def test_the_same_seed_gives_the_same_schedule_in_another_process_with_another_hash_seed() -> None:
-    code = "from tests.nouns.test_arrivals import made; print(made(seed=7))"
+    code = "from tests.model.test_arrivals import made; print(made(seed=7))"
     printed = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True

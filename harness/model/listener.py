@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from harness.errors import UserError
+from harness.model.errors import UserError
 
 ENVIRONMENT_PREFIX = "LISTENER_"
 CHANNEL = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
@@ -25,8 +25,8 @@ class QueueListener:
 
     Raises `UserError` on construction when a value is out of range.
 
-    What a listener means for a compute that sleeps: to `harness.compute` whatever a client sends is activity, so a
-    compute with an idle time longer than `heartbeat_every_s` never suspends by itself while its listener is
+    What a listener means for a compute that sleeps: to `harness.model.compute` whatever a client sends is activity, so
+    a compute with an idle time longer than `heartbeat_every_s` never suspends by itself while its listener is
     connected. Neon counts a `SELECT 1` every few seconds as activity too, and yet its compute suspended under the
     reference service's heartbeat on 2025-12-02: for such a story command it with `Suspend()`. After that the
     listener is the one who starts the wake, before any visitor does, because its heartbeat fails and it reconnects:

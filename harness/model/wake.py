@@ -1,0 +1,320 @@
+"""Wake profiles: what each provider's sleeping PostgreSQL does to its clients, with its sources.
+
+Figures without a source are marked: `unsourced` names the fields that are guesses to be replaced by measurements.
+Facts read 2026-11 from the sources named in each profile.
+"""
+
+import csv
+import math
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from harness.model.compute import COULD_NOT_CONNECT, Behaviour, ErrorResponse, OnSuspend, WhileWaking
+from harness.model.errors import UserError
+
+
+class WakeLatency(Protocol):
+    """How long a wake takes: one draw a wake, in seconds. Prints itself for people."""
+
+    def draw(self, random_: random.Random) -> float: ...
+
+    def __str__(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Every wake takes the same time."""
+
+    latency_s: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.latency_s) and self.latency_s >= 0):
+            raise UserError(f"wake latency must be 0 or positive, got {self.latency_s:g}", where="wake")
+
+    def draw(self, random_: random.Random) -> float:  # noqa: ARG002 - a constant draws nothing
+        return self.latency_s
+
+    def __str__(self) -> str:
+        return f"{self.latency_s:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class LogNormal:
+    """A log-normal wake latency by its median and 95th percentile, cut off at `max_s` by drawing again."""
+
+    p50_s: float
+    p95_s: float
+    max_s: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.p50_s < self.p95_s <= self.max_s:
+            raise UserError(f"needs 0 < p50 < p95 <= max, got {self}", where="wake")
+
+    def draw(self, random_: random.Random) -> float:
+        z95 = 1.6448536269514722
+        sigma = math.log(self.p95_s / self.p50_s) / z95
+        while True:
+            latency_s = random_.lognormvariate(math.log(self.p50_s), sigma)
+            if latency_s <= self.max_s:
+                return latency_s
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50_s:g} s, p95 {self.p95_s:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Empirical:
+    """One of these measured latencies, each as likely as the others."""
+
+    latencies_s: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.latencies_s or any(not (math.isfinite(value) and value >= 0) for value in self.latencies_s):
+            raise UserError("needs at least one latency, each 0 or positive", where="wake")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """One's own measurements: a CSV file whose first column is seconds, below a header or not. `UserError`."""
+        try:
+            with path.open(newline="") as file:
+                cells = [row[0].strip() for row in csv.reader(file) if row and row[0].strip()]
+        except OSError as error:
+            raise UserError(f"can't be read: {error.strerror}", where=str(path)) from None
+        values = [_number(cell) for cell in cells]
+        if len(values) < 1 or any(value is None for value in values[1:]) or values == [None]:
+            line = next((number for number, value in enumerate(values, 1) if value is None and number > 1), 1)
+            raise UserError(f"line {line} has no number of seconds", where=str(path), allowed="a latency a line")
+        return cls(tuple(value for value in values if value is not None))
+
+    def draw(self, random_: random.Random) -> float:
+        return random_.choice(self.latencies_s)
+
+    def __str__(self) -> str:
+        return f"one of {len(self.latencies_s)} measured latencies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeProfile:
+    """One provider: when it suspends, how long it takes to wake, what clients see meanwhile and afterwards."""
+
+    name: str
+    description: str
+    latency: WakeLatency
+    suspend_after_s: float | None
+    """Quiet seconds until it suspends; None: it never does."""
+    on_suspend: OnSuspend
+    while_waking: WhileWaking
+    addresses: int = 1
+    """How many addresses the host has; a driver tries the next when one gives up."""
+    open_connections_prevent_suspend: bool = False
+    error: ErrorResponse = COULD_NOT_CONNECT
+    sources: tuple[str, ...] = ()
+    unsourced: tuple[str, ...] = ()
+
+    @property
+    def can_sleep(self) -> bool:
+        return self.suspend_after_s is not None
+
+    def behaviour(self, *, suspends_by_itself: bool) -> Behaviour:
+        """The compute's behaviour; it suspends for want of activity only when the story waits for that."""
+        return Behaviour(
+            on_suspend=self.on_suspend,
+            while_waking=self.while_waking,
+            suspend_after_s=self.suspend_after_s if suspends_by_itself else None,
+            open_connections_prevent_suspend=self.open_connections_prevent_suspend,
+            error=self.error,
+        )
+
+    def latencies_s(self, seed: int, *, wakes: int) -> list[float]:
+        """The latencies of a trial's first wakes, in order: the same for every pool configuration with this seed."""
+        draw = random.Random(f"wake/{seed}")
+        return [self.latency.draw(draw) for _ in range(wakes)]
+
+    def but(
+        self,
+        *,
+        latency_s: float | None = None,
+        on_suspend: str | None = None,
+        while_waking: str | None = None,
+    ) -> Self:
+        """This profile with some of it replaced, the rest kept. Raises `UserError` for a word it doesn't know."""
+        changes: dict[str, Any] = {}
+        if latency_s is not None:
+            changes["latency"] = Constant(latency_s)
+        if on_suspend is not None:
+            changes["on_suspend"] = _word(OnSuspend, on_suspend, "on_suspend")
+        if while_waking is not None:
+            changes["while_waking"] = _word(WhileWaking, while_waking, "while_waking")
+        return replace(self, **changes)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _word(words: type[OnSuspend] | type[WhileWaking], text: str, where: str) -> OnSuspend | WhileWaking:
+    try:
+        return words(text)
+    except ValueError:
+        raise UserError(f"no such behaviour {text!r}", where=where, allowed=", ".join(words)) from None
+
+
+def profile(
+    name: str,
+    *,
+    latency_s: float | None = None,
+    on_suspend: str | None = None,
+    while_waking: str | None = None,
+) -> WakeProfile:
+    """A wake profile by name, with parts of it replaced. Raises `UserError` for a name that doesn't exist."""
+    try:
+        found = PROFILES[name]
+    except KeyError:
+        raise UserError(f"no wake profile {name!r}", where="wake", allowed=", ".join(PROFILES)) from None
+    return found.but(latency_s=latency_s, on_suspend=on_suspend, while_waking=while_waking)
+
+
+_NEON = WakeProfile(
+    name="neon",
+    description="Neon, direct endpoint: sessions end with 57P01, new connections are held by the proxy until the wake",
+    latency=LogNormal(0.4, 1.5, 10.0),
+    suspend_after_s=300.0,
+    on_suspend=OnSuspend.TERMINATE,
+    while_waking=WhileWaking.HOLD,
+    sources=("neondatabase/neon (proxy, compute_tools)", "Neon documentation, 'Scale to zero'"),
+    unsourced=("latency p50", "latency p95"),
+)
+
+PROFILES: dict[str, WakeProfile] = {
+    known.name: known
+    for known in (
+        _NEON,
+        replace(
+            _NEON,
+            name="neon-pooler",
+            description="Neon, pooled endpoint: as neon, but sessions are closed without a message",
+            on_suspend=OnSuspend.CLOSE,
+        ),
+        replace(
+            _NEON,
+            name="neon-outage",
+            description="The night of 2025-12-02: 248 s, connection requests unanswered, open connections half-open",
+            latency=Constant(248.0),
+            on_suspend=OnSuspend.FREEZE,
+            while_waking=WhileWaking.DROP,
+            addresses=3,
+            sources=("plyr.fm retrospective of 2025-12-02",),
+            unsourced=("on_suspend", "while_waking", "addresses"),
+        ),
+        WakeProfile(
+            name="aurora-serverless-v2",
+            description="Amazon Aurora Serverless v2 with auto-pause: open connections prevent the pause",
+            latency=LogNormal(15.0, 16.0, 20.0),
+            suspend_after_s=300.0,
+            on_suspend=OnSuspend.CLOSE,
+            while_waking=WhileWaking.HOLD,
+            open_connections_prevent_suspend=True,
+            sources=("Aurora user guide, 'Scaling to zero ACUs'",),
+            unsourced=("latency p95", "latency max"),
+        ),
+        WakeProfile(
+            name="aurora-serverless-v2-deep",
+            description="The same after more than 24 h paused",
+            latency=Constant(30.0),
+            suspend_after_s=86_400.0,
+            on_suspend=OnSuspend.CLOSE,
+            while_waking=WhileWaking.HOLD,
+            open_connections_prevent_suspend=True,
+            sources=("Aurora user guide, 'Scaling to zero ACUs' (30 s or longer)",),
+        ),
+        WakeProfile(
+            name="azure-sql-serverless",
+            description="Azure SQL serverless, as a PostgreSQL would show it: logins fail until it has resumed",
+            latency=Constant(60.0),
+            suspend_after_s=3_600.0,
+            on_suspend=OnSuspend.CLOSE,
+            while_waking=WhileWaking.ERROR,
+            open_connections_prevent_suspend=True,
+            error=ErrorResponse(
+                "FATAL", "57P03", "the database is not currently available, retry the connection later"
+            ),
+            sources=("Azure SQL documentation, 'Serverless compute tier' (error 40613)",),
+            unsourced=("error",),
+        ),
+        WakeProfile(
+            name="xata",
+            description="Xata with scale to zero: under 1 s today, over 20 s earlier",
+            latency=LogNormal(0.5, 1.0, 20.0),
+            suspend_after_s=300.0,
+            on_suspend=OnSuspend.CLOSE,
+            while_waking=WhileWaking.HOLD,
+            sources=("Xata documentation",),
+            unsourced=("suspend_after_s", "latency p50", "on_suspend", "while_waking"),
+        ),
+        WakeProfile(
+            name="scaleway-serverless-sql",
+            description="Scaleway Serverless SQL: connections are kept, the first query stalls",
+            latency=LogNormal(2.0, 5.0, 10.0),
+            suspend_after_s=300.0,
+            on_suspend=OnSuspend.KEEP,
+            while_waking=WhileWaking.HOLD,
+            sources=("Scaleway documentation (usually under 5 s)",),
+            unsourced=("latency p50", "latency max", "while_waking"),
+        ),
+        WakeProfile(
+            name="railway",
+            description="Railway app sleeping on the private network: refused until it is up",
+            latency=LogNormal(2.0, 5.0, 15.0),
+            suspend_after_s=600.0,
+            on_suspend=OnSuspend.CLOSE,
+            while_waking=WhileWaking.REFUSE,
+            open_connections_prevent_suspend=True,
+            sources=("Railway documentation, 'App sleeping'",),
+            unsourced=("latency",),
+        ),
+        WakeProfile(
+            name="always-on",
+            description="A PostgreSQL that never sleeps",
+            latency=Constant(0.0),
+            suspend_after_s=None,
+            on_suspend=OnSuspend.KEEP,
+            while_waking=WhileWaking.HOLD,
+            sources=("PostgreSQL documentation",),
+        ),
+        WakeProfile(
+            name="lakebase",
+            description="Databricks Lakebase with scale to zero",
+            latency=LogNormal(0.3, 1.0, 10.0),
+            suspend_after_s=86_400.0,
+            on_suspend=OnSuspend.TERMINATE,
+            while_waking=WhileWaking.HOLD,
+            sources=("Databricks documentation (a few hundred ms)",),
+            unsourced=("latency p95", "latency max", "on_suspend", "while_waking"),
+        ),
+    )
+}
+"""Every wake profile, by name."""
+
+
+def read_wake(text: str, *, otherwise: WakeProfile, where: str = "wake") -> WakeProfile:
+    """`8` (seconds, in all else as `otherwise`), `neon` (a profile), `neon:8` (both), or a file of measurements.
+
+    Instead of the seconds, or of all, a path that ends in `.csv`. Raises `UserError`.
+    """
+    name, colon, seconds = text.partition(":")
+    if not colon and name in PROFILES:
+        return profile(name)
+    chosen = profile(name) if colon and name in PROFILES else otherwise
+    if (measured := seconds if colon and name in PROFILES else text).endswith(".csv"):
+        return replace(chosen, latency=Empirical.read(Path(measured)))
+    chosen = profile(name) if colon else otherwise
+    try:
+        return chosen.but(latency_s=float(seconds if colon else text))
+    except ValueError:
+        allowed = f"seconds, {', '.join(PROFILES)}, or both as neon:8"
+        raise UserError(f"{text!r} is not a wake", where=where, allowed=allowed) from None
