@@ -9,8 +9,11 @@ import numpy as np
 
 from benchmarks.report import write_table
 from harness.library import load_scenario
+from harness.model.order import Order
+from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst
-from harness.stacks.driving import order, running_load
+from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
+from harness.stacks.driving import running_load
 
 RATES_PER_S = (50, 200, 800)
 OVER_S = 5.0
@@ -31,17 +34,18 @@ async def main() -> None:
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     with tempfile.TemporaryDirectory(prefix="coldstart-bench-") as folder:
         async with running_load([url], load_scenario("cold_burst"), log=Path(folder) / "locust.log") as load:
-            await load.next_record("ready")
+            await load.next_record(LoadReady)
             rows = []
             for rate in RATES_PER_S:
                 burst = Burst(requests=round(rate * OVER_S), over_s=OVER_S)
-                await load.send(order(burst, at_s=monotonic() + 0.5, seed=rate))
+                await load.send(StartBurst(at_s=monotonic() + 0.5, order=Order(burst=burst, seed=rate)))
                 late_ms, answered = [], 0
                 async for record in load.records():
-                    if record["record"] == "finished":
+                    if isinstance(record, BurstFinished):
                         break
-                    late_ms.append((record["start_s"] - record["arrival_s"]) * 1000)
-                    answered += record["outcome"] == "ok"
+                    assert isinstance(record, RequestEnded)
+                    late_ms.append((record.row.start_s - record.row.arrival_s) * 1000)
+                    answered += record.row.outcome is Outcome.OK
                 else:
                     raise await load.died()
                 quantiles = [f"{value:.1f}" for value in np.percentile(late_ms, (50, 99, 100))]

@@ -16,10 +16,12 @@ from benchmarks.load_lateness import answer
 from benchmarks.report import write_table
 from harness.library import load_scenario
 from harness.model.errors import StackError
-from harness.model.order import lead_s
+from harness.model.order import Order, lead_s
+from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst
+from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
 from harness.processes.process import Child
-from harness.stacks.driving import order, running_load
+from harness.stacks.driving import running_load
 
 WORKERS = (None, 1, 2, 4)
 ON_TIME_MS = 5.0
@@ -51,20 +53,21 @@ async def ready(url: str, workers: int | None) -> AsyncIterator[Child]:
     with tempfile.TemporaryDirectory(prefix="coldstart-bench-") as folder:
         log = Path(folder) / "locust.log"
         async with running_load([url], load_scenario("cold_burst"), log=log, workers=workers) as load:
-            await load.next_record("ready")
+            await load.next_record(LoadReady)
             yield load
 
 
 async def drive(load: Child, burst: Burst, *, seed: int) -> Lateness:
     start_s = monotonic() + NEXT_WORD_S + lead_s(burst)
-    await load.send(order(burst, at_s=start_s, seed=seed))
+    await load.send(StartBurst(at_s=start_s, order=Order(burst=burst, seed=seed)))
     late_ms, answered, took_s = [], 0, 0.0
     async for record in load.records():
-        if record["record"] == "finished":
+        if isinstance(record, BurstFinished):
             break
-        late_ms.append((record["start_s"] - record["arrival_s"]) * 1000)
-        answered += record["outcome"] == "ok"
-        took_s = max(took_s, record["end_s"] - start_s)
+        assert isinstance(record, RequestEnded)
+        late_ms.append((record.row.start_s - record.row.arrival_s) * 1000)
+        answered += record.row.outcome is Outcome.OK
+        took_s = max(took_s, record.row.end_s - start_s)
     else:
         raise await load.died()
     assert len(late_ms) == burst.requests

@@ -1,5 +1,6 @@
 """The one place that starts a process."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,55 +11,63 @@ import psutil
 import pytest
 
 from harness.model.errors import StackError
-from harness.processes.process import Child
+from harness.processes.messages import LoadReady, PoolWarmed, ServiceReady, WarmPool
+from harness.processes.process import LINE_LIMIT, Child
 
 pytestmark = pytest.mark.anyio
 
-ECHO = """
-import asyncio, sys
+WARMING = """
+import asyncio
 from harness.processes.child import commands, emit
+from harness.processes.messages import LoadReady, PoolWarmed
 async def main():
-    emit({"record": "ready"})
+    emit(LoadReady())
     async for command in commands():
-        emit({"record": "echo", **command})
+        emit(PoolWarmed(at_s=1.5, connections=command.connections))
 asyncio.run(main())
 """
 STUBBORN = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print('{"record":"ready"}', flush=True)
+print('{"record":"load_ready"}', flush=True)
 time.sleep(600)
 """
 PARENT = """
-import json, subprocess, sys
+import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print(json.dumps({"record": "grandchild", "pid": child.pid}), flush=True)
+print('{"record":"service_ready","port":%d}' % child.pid, flush=True)
 child.wait()
+"""
+CHATTY = """
+import sys, time
+print(sys.argv[1], flush=True)
+time.sleep(600)
 """
 
 
 async def test_a_child_takes_commands_and_gives_records(tmp_path: Path) -> None:
-    async with Child.running("echo", [sys.executable, "-c", ECHO], log=tmp_path / "log") as child:
-        await child.next_record("ready")
-        await child.send({"number": 7})
-        assert (await child.next_record("echo"))["number"] == 7
+    async with Child.running("warming", [sys.executable, "-c", WARMING], log=tmp_path / "log") as child:
+        await child.next_record(LoadReady)
+        await child.send(WarmPool(connections=7))
+        assert await child.next_record(PoolWarmed) == PoolWarmed(at_s=1.5, connections=7)
 
 
 async def test_the_end_of_stdin_ends_it(tmp_path: Path) -> None:
-    child = await Child.start("echo", [sys.executable, "-c", ECHO], log=tmp_path / "log")
-    await child.next_record("ready")
+    child = await Child.start("warming", [sys.executable, "-c", WARMING], log=tmp_path / "log")
+    await child.next_record(LoadReady)
     assert await child.stop() == 0
 
 
 async def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     child = await Child.start("stubborn", [sys.executable, "-c", STUBBORN], log=tmp_path / "log")
-    await child.next_record("ready")
+    await child.next_record(LoadReady)
     assert await child.stop(grace_s=0.2) == -signal.SIGKILL
 
 
 async def test_what_it_started_itself_goes_with_it(tmp_path: Path) -> None:
     child = await Child.start("parent", [sys.executable, "-c", PARENT], log=tmp_path / "log")
-    grandchild = psutil.Process((await child.next_record("grandchild"))["pid"])
+    # Its id, in the only record with a number.
+    grandchild = psutil.Process((await child.next_record(ServiceReady)).port)
     await child.stop(grace_s=0.2)
     grandchild.wait(timeout=5)
 
@@ -67,16 +76,81 @@ async def test_a_death_says_how_with_the_last_line_of_its_log(tmp_path: Path) ->
     code = "import sys; print('first', file=sys.stderr); sys.exit('no such file')"
     child = await Child.start("loser", [sys.executable, "-c", code], log=tmp_path / "log")
     with pytest.raises(StackError, match=r"loser: ended with status 1: no such file \(log: .*log\)"):
-        await child.next_record("ready")
+        await child.next_record(LoadReady)
     await child.stop()
 
 
 async def test_a_killed_one_is_named_by_its_signal_while_it_is_watched(tmp_path: Path) -> None:
-    async with Child.running("echo", [sys.executable, "-c", ECHO], log=tmp_path / "log") as child:
-        await child.next_record("ready")
+    async with Child.running("warming", [sys.executable, "-c", WARMING], log=tmp_path / "log") as child:
+        await child.next_record(LoadReady)
         os.kill(child.pid, signal.SIGKILL)
-        with pytest.raises(StackError, match="echo: was killed by SIGKILL"):
+        with pytest.raises(StackError, match="warming: was killed by SIGKILL"):
             await child.watch()
+
+
+NO_RECORDS = {
+    "no JSON": "Welcome to my application",
+    "not an object": "[1, 2]",
+    "nameless": '{"port": 1}',
+    "unknown": '{"record": "goodbye"}',
+    "incomplete": '{"record": "service_ready"}',
+    "of a wrong type": '{"record": "service_ready", "port": "80"}',
+    "with too much": '{"record": "load_ready", "port": 80}',
+}
+
+
+@pytest.mark.parametrize("line", NO_RECORDS.values(), ids=NO_RECORDS.keys())
+async def test_a_line_that_is_no_record_fails_at_once_while_its_writer_lives(tmp_path: Path, line: str) -> None:
+    argv = [sys.executable, "-c", CHATTY, line]
+    async with Child.running("chatty", argv, log=tmp_path / "log", grace_s=0.1) as child:
+        with pytest.raises(StackError) as raised:
+            await asyncio.wait_for(child.next_record(LoadReady), 30)
+        assert psutil.pid_exists(child.pid)
+    assert str(raised.value).startswith(f"chatty: wrote a line that is not a record: {line!r}: ")
+    assert str(raised.value).endswith(f"(log: {tmp_path / 'log'})")
+
+
+async def test_whoever_only_watches_or_reads_on_is_told_of_such_a_line_too(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", CHATTY, '{"record":"load_ready"}\nOops']
+    async with Child.running("chatty", argv, log=tmp_path / "log", grace_s=0.1) as child:
+        with pytest.raises(StackError, match="chatty: wrote a line that is not a record: 'Oops'"):
+            await asyncio.wait_for(child.watch(), 30)
+        records = child.records()
+        assert await anext(records) == LoadReady()
+        with pytest.raises(StackError, match="'Oops'"):
+            await anext(records)
+
+
+async def test_a_long_line_is_shown_shortened(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", CHATTY, 5000 * "x"]
+    async with Child.running("chatty", argv, log=tmp_path / "log", grace_s=0.1) as child:
+        with pytest.raises(StackError, match=r"'x{120}…'"):
+            await asyncio.wait_for(child.next_record(LoadReady), 30)
+
+
+async def test_a_line_without_end_fails_too_and_its_writer_still_ends_when_asked(tmp_path: Path) -> None:
+    code = f"import sys; sys.stdout.write('x' * {3 * LINE_LIMIT}); sys.stdout.flush(); sys.stdin.read()"
+    child = await Child.start("endless", [sys.executable, "-c", code], log=tmp_path / "log")
+    with pytest.raises(StackError, match=f"a line of more than {LINE_LIMIT} bytes"):
+        await asyncio.wait_for(child.next_record(LoadReady), 30)
+    assert await child.stop(grace_s=30) == 0
+
+
+async def test_a_record_that_nobody_waits_for_is_named_without_what_it_carries(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", CHATTY, '{"record":"burst_finished","at_s":12345}']
+    async with Child.running("early", argv, log=tmp_path / "log", grace_s=0.1) as child:
+        with pytest.raises(StackError, match="early: wrote BurstFinished, which nobody waits for") as raised:
+            await asyncio.wait_for(child.next_record(LoadReady), 30)
+        assert "12345" not in str(raised.value).replace(str(tmp_path), "")
+
+
+async def test_a_command_that_is_none_ends_the_child_with_the_reason_in_its_log(tmp_path: Path) -> None:
+    async with Child.running("warming", [sys.executable, "-c", WARMING], log=tmp_path / "log") as child:
+        await child.next_record(LoadReady)
+        assert child._process.stdin is not None
+        child._process.stdin.write(b'{"command": "dance"}\n')
+        with pytest.raises(StackError, match=r"warming: ended with status 1: .*Invalid value 'dance'"):
+            await child.next_record(PoolWarmed)
 
 
 async def test_a_program_that_is_not_there_is_a_stack_error(tmp_path: Path) -> None:
@@ -88,10 +162,11 @@ def test_kill_9_of_the_parent_takes_its_children_down(tmp_path: Path) -> None:
     code = f"""
 import asyncio, sys
 from pathlib import Path
+from harness.processes.messages import LoadReady
 from harness.processes.process import Child
 async def main():
-    child = await Child.start("echo", [sys.executable, "-c", {ECHO!r}], log=Path({str(tmp_path / "log")!r}))
-    await child.next_record("ready")
+    child = await Child.start("warming", [sys.executable, "-c", {WARMING!r}], log=Path({str(tmp_path / "log")!r}))
+    await child.next_record(LoadReady)
     print(child.pid, flush=True)
     await asyncio.sleep(600)
 asyncio.run(main())

@@ -1,7 +1,7 @@
 """`python -m harness.compose`: a run's containers, up as long as stdin is open.
 
-A child of the harness: says `ready` with the ports, then `accepted` for every connection that Toxiproxy accepts, as
-its log tells it; ends when stdin does, a kill -9 of the parent included, and takes everything down.
+A child of the harness: writes `ContainersReady`, then reports `ConnectionAccepted` for every connection that Toxiproxy
+accepts, as its log tells it; ends when stdin does, a kill -9 of the parent included, and takes everything down.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from harness.compose.engine import SERVICES
 from harness.compose.project import Project, project, sweep
 from harness.model.errors import StackError
 from harness.processes.child import emit, watch_stdin
+from harness.processes.messages import ConnectionAccepted, ContainersReady, ProxyReported
 
 ALIVE_EVERY_S = 0.5
 ACCEPTED = "Accepted client"
@@ -41,7 +42,7 @@ def main() -> int:
             # Whoever gives up during the start does not wait for it: Compose is interrupted.
             os.killpg(0, signal.SIGINT)
 
-    watch_stdin(lambda _: None, stop)
+    watch_stdin(stop)
     try:
         sweep()
         with project(places=asked.places, max_connections=asked.max_connections, logs=asked.logs) as running:
@@ -60,14 +61,15 @@ def _serve(running: Project, gone: threading.Event) -> None:
     containers = {service: running.container(service) for service in SERVICES}
     log = containers["toxiproxy"].attach(stream=True, stdout=True, stderr=True)
     threading.Thread(target=_follow, args=(log,), name="toxiproxy's log", daemon=True).start()
-    emit({
-        "record": "ready",
-        "postgres": running.ports.postgres,
-        "toxiproxy": running.ports.toxiproxy,
-        "proxies": list(running.ports.proxies.items()),
-        "container": containers["postgres"].id,
-        "password": running.password,
-    })  # fmt: skip
+    emit(
+        ContainersReady(
+            postgres=running.ports.postgres,
+            toxiproxy=running.ports.toxiproxy,
+            proxies=running.ports.proxies,
+            container=containers["postgres"].id,
+            password=running.password,
+        )
+    )
     while not gone.wait(ALIVE_EVERY_S):
         for service, container in containers.items():
             _check(service, container)
@@ -85,7 +87,7 @@ def _follow(log: Iterable[bytes]) -> None:
     for line in _lines(log):
         if ACCEPTED in line:
             at_s = monotonic()
-            emit({"record": "event", "event": "accepted", "proxy": json.loads(line)["name"], "at_s": at_s})
+            emit(ProxyReported(event=ConnectionAccepted(proxy=json.loads(line)["name"], at_s=at_s)))
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import asyncpg
 
@@ -21,13 +22,14 @@ from harness.compose.sessions import DatabaseSessions
 from harness.model.compute import OnSuspend
 from harness.model.errors import StackError, UserError
 from harness.model.wake import WakeProfile, profile, read_wake
+from harness.processes.messages import ComputeSuspended, ComputeWoken, FirstAttempt
 from harness.proxy.connection import Connection
 from harness.proxy.events import EventStream
 from harness.proxy.proxy import Proxy
 from harness.proxy.sleep import ComputeSettings
 from harness.proxy.startup import IDLE
 from harness.proxy.toxiproxy import ToxiproxyServer
-from harness.proxy.toxiproxy_compute import ToxiproxyCompute
+from harness.proxy.toxiproxy_compute import ComputeEvent, ToxiproxyCompute
 
 PROXY = "database"
 PORT = 5432
@@ -87,7 +89,7 @@ async def serve(wake: WakeProfile, around: Surroundings) -> None:
         around.toxiproxy,
         PROXY,
         ComputeSettings(wake.behaviour(suspends_by_itself=True), latencies_s),
-        said=_say,
+        report=_print,
         sessions=DatabaseSessions(admin, DATABASE),
     )
     doorbell = Proxy(PROXY, listen=f"{around.host}:{around.port}", upstream=around.postgres, events=EventStream())
@@ -126,14 +128,16 @@ def asked(environment: Mapping[str, str]) -> WakeProfile:
     return wake
 
 
-def _say(event: str, *, at_s: float, planned_at_s: float | None = None, ready_at_s: float | None = None) -> None:
+def _print(event: ComputeEvent) -> None:
     match event:
-        case "first_attempt":
-            words = f"first connection: awake in {(ready_at_s or at_s) - at_s:.2f} s"
-        case "woken":
-            words = f"awake, {(at_s - (planned_at_s or at_s)) * 1000:.0f} ms after it was meant to be"
+        case FirstAttempt(at_s=at_s, ready_at_s=ready_at_s):
+            words = f"first connection: awake in {ready_at_s - at_s:.2f} s"
+        case ComputeWoken(at_s=at_s, planned_at_s=planned_at_s):
+            words = f"awake, {(at_s - planned_at_s) * 1000:.0f} ms after it was meant to be"
+        case ComputeSuspended():
+            words = "suspended"
         case _:
-            words = event
+            assert_never(event)
     print(words, flush=True)  # noqa: T201 - this container's log
 
 

@@ -1,16 +1,14 @@
 """Locust as a child of the harness: told what to drive on stdin, every request a record on stdout.
 
-Loaded by Locust itself, as a locustfile (`locust -f …/harness/load/child.py --headless`). The command:
-`{"command": "start", "at_s": T, …}` with an order (harness/model/order.py) begins a burst at T of the monotonic clock;
-the end of stdin ends the process. The records: `ready`, `request`, `finished`.
+Loaded by Locust itself, as a locustfile (`locust -f …/harness/load/child.py --headless`). It understands `StartBurst`,
+and writes `LoadReady`, `RequestEnded` and `BurstFinished` (harness/processes/messages.py); the end of stdin ends it.
 
-With Locust's `--master` the same is said to this process, which says `listening` with its port first and passes
-everything on to and from its workers by Locust's own messages. A worker (`--worker`) says nothing on stdout, and is
-told nothing on stdin but to end.
+With Locust's `--master` the parent speaks to this process, which writes `MasterListening` first and passes everything
+on to and from its workers by Locust's own messages. A worker (`--worker`) writes nothing on stdout and reads nothing
+from stdin but its end.
 """
 
 import functools
-import json
 import os
 import traceback
 from collections.abc import Callable
@@ -25,8 +23,17 @@ from locust.runners import MasterRunner, WorkerRunner
 from harness.load.distribution import Conductor
 from harness.load.records import row
 from harness.load.user import OpenLoopUser
-from harness.model.order import Order
-from harness.processes.child import emit
+from harness.processes.child import emit, emit_lines
+from harness.processes.messages import (
+    AnyCommand,
+    BurstFinished,
+    LoadReady,
+    MasterListening,
+    RequestEnded,
+    StartBurst,
+    command_from,
+    to_line,
+)
 
 CLIENT_TIMEOUT_VARIABLE = "COLDSTART_CLIENT_TIMEOUT_S"
 URLS_VARIABLE = "COLDSTART_URLS"
@@ -34,7 +41,7 @@ ROWS = "coldstart_rows"
 BATCH_S = 0.1
 """A worker sends its rows this often: one message a row would cost more than the request did."""
 
-_commands: "Queue[dict[str, Any]]" = Queue()
+_commands: "Queue[AnyCommand]" = Queue()
 
 
 class ScheduledUser(OpenLoopUser):
@@ -53,19 +60,19 @@ class ScheduledUser(OpenLoopUser):
 
 
 class Batches:
-    """A worker's rows, sent to the master several at a time."""
+    """A worker's records, sent to the master several at a time, as the lines that it will write."""
 
     def __init__(self, runner: WorkerRunner) -> None:
         self._runner = runner
-        self._rows: list[dict[str, Any]] = []
+        self._lines: list[bytes] = []
 
-    def add(self, row: dict[str, Any]) -> None:
-        self._rows.append(row)
+    def add(self, record: RequestEnded) -> None:
+        self._lines.append(to_line(record))
 
     def send(self) -> None:
-        rows, self._rows = self._rows, []
-        if rows:
-            self._runner.send_message(ROWS, {"rows": rows})
+        lines, self._lines = self._lines, []
+        if lines:
+            self._runner.send_message(ROWS, {"lines": b"".join(lines)})
 
     def run(self) -> None:
         while True:
@@ -87,9 +94,10 @@ def fatal(listener: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+@fatal
 def _read_stdin() -> None:
     for line in FileObject(0, "rb", close=False):
-        _commands.put(json.loads(line))
+        _commands.put(command_from(line))
     # The parent wants this process to stop, or is gone: nobody reads what is still under way.
     os._exit(0)
 
@@ -109,22 +117,22 @@ def _take_part(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's o
         events.request.add_listener(fatal(functools.partial(_record, batches.add)))
         gevent.spawn(fatal(batches.run))
         return
-    events.request.add_listener(fatal(functools.partial(_record, _emit_row)))
-    runner.register_message(ROWS, fatal(_emit_rows))
+    events.request.add_listener(fatal(functools.partial(_record, emit)))
+    runner.register_message(ROWS, fatal(_pass_on))
     expected = environment.parsed_options.expect_workers if isinstance(runner, MasterRunner) else 1
 
     def ready_when_all_wait() -> None:
         if len(conductor.waiting) == expected:
-            emit({"record": "ready"})
+            emit(LoadReady())
 
     conductor = Conductor(
         runner,
         guard=fatal,
         on_waiting=ready_when_all_wait,
-        on_finished=lambda at_s: emit({"record": "finished", "at_s": at_s}),
+        on_finished=lambda at_s: emit(BurstFinished(at_s=at_s)),
     )
     if isinstance(runner, MasterRunner):
-        emit({"record": "listening", "port": runner.server.port})
+        emit(MasterListening(port=runner.server.port))
     gevent.spawn(fatal(_follow_commands), conductor)
 
 
@@ -137,20 +145,16 @@ def _end(exception: BaseException, **_: Any) -> None:  # noqa: ANN401 - Locust's
 
 def _follow_commands(conductor: Conductor) -> None:
     for command in _commands:
-        conductor.begin(Order.from_json(command), at_s=command["at_s"])
+        assert isinstance(command, StartBurst)
+        conductor.begin(command.order, at_s=command.at_s)
 
 
-def _emit_row(row: dict[str, Any]) -> None:
-    emit({"record": "request", **row})
-
-
-def _emit_rows(msg: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
-    for one in msg.data["rows"]:
-        _emit_row(one)
+def _pass_on(msg: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
+    emit_lines(msg.data["lines"])
 
 
 def _record(
-    deliver: Callable[[dict[str, Any]], None],
+    deliver: Callable[[RequestEnded], None],
     *,
     name: str,
     response: Any,  # noqa: ANN401 - Locust's own
@@ -162,17 +166,16 @@ def _record(
         # It is asked again: the last try makes the row.
         return
     answered = response is not None and bool(response.status_code)
-    deliver(
-        row(
-            number=context["number"],
-            request=name,
-            arrival_s=context["arrival_s"],
-            start_s=context["start_s"],
-            end_s=context["end_s"],
-            attempts=context["attempts"],
-            status=response.status_code if answered else 0,
-            headers=response.headers if answered else {},
-            body=response.content or b"" if answered else b"",
-            exception=getattr(response, "error", None) or exception,
-        )
+    ended = row(
+        number=context["number"],
+        request=name,
+        arrival_s=context["arrival_s"],
+        start_s=context["start_s"],
+        end_s=context["end_s"],
+        attempts=context["attempts"],
+        status=response.status_code if answered else 0,
+        headers=response.headers if answered else {},
+        body=response.content or b"" if answered else b"",
+        exception=getattr(response, "error", None) or exception,
     )
+    deliver(RequestEnded(row=ended))

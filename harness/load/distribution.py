@@ -16,6 +16,7 @@ from gevent.queue import Queue
 from locust.runners import MasterRunner, Runner
 
 from harness.model.order import Order
+from harness.processes.messages import Share, share_from, to_share
 
 BURST, WAITING, FINISHED = "coldstart_burst", "coldstart_waiting", "coldstart_finished"
 LOCAL = "local"
@@ -50,8 +51,9 @@ class Inbox:
 
     def _take(self, msg: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
         # Hosts share no monotonic clock: to them the moment is a delay. On one host it is the same clock everywhere.
-        start_s = msg.data["at_s"] if "at_s" in msg.data else time.monotonic() + msg.data["delay_s"]
-        self._shares.put((Order.from_json(msg.data), start_s))
+        share = share_from(msg.data["share"])
+        start_s = time.monotonic() + share.delay_s if share.at_s is None else share.at_s
+        self._shares.put((share.order, start_s))
 
 
 class Conductor:
@@ -85,13 +87,14 @@ class Conductor:
         """The workers that have not finished their share."""
         return frozenset(self._driving)
 
-    def begin(self, order: Order, **start: float) -> None:
-        """Share the burst among the workers that wait. `start`: `at_s` of the clock they all share, or `delay_s`."""
+    def begin(self, order: Order, *, at_s: float | None = None, delay_s: float = 0.0) -> None:
+        """Share the burst among the workers that wait, to start `at_s` of the clock they all share, or in `delay_s`."""
         workers = sorted(self._waiting, key=self._number)
         self._driving = set(workers)
         self._ended_at_s = float("-inf")
         for worker, share in zip(workers, order.shares(len(workers)), strict=True):
-            self._runner.send_message(BURST, {**share.to_json(), **start}, worker)
+            message = to_share(Share(order=share, at_s=at_s, delay_s=delay_s))
+            self._runner.send_message(BURST, {"share": message}, worker)
 
     def forget(self, workers: frozenset[str]) -> None:
         """These workers wait for nothing any more: they are gone, or their users were stopped."""

@@ -6,12 +6,11 @@ is warmed, the compute suspended, and the burst begins. With `--host` the burst 
 With `--master` the burst is shared among the workers that are connected; the options are the master's alone.
 """
 
-import json
 import logging
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from locust import LoadTestShape, events
@@ -21,10 +20,13 @@ from harness.library import scenario_names, told_in_real_time
 from harness.load.distribution import Conductor, connected
 from harness.load.user import OpenLoopUser
 from harness.model.order import Order, lead_s
+from harness.processes.messages import BeginStory, BurstPlanned, Record, StackFailed, StackReady, record_from, to_line
 
 NETWORK_LEAD_S = 0.4
 """Beyond what drawing the schedule needs: an order to another host may take a while."""
 POLL_S = 0.05
+
+R = TypeVar("R", bound=Record)
 
 logger = logging.getLogger(__name__)
 
@@ -49,31 +51,28 @@ class _Target:
 
     def __init__(self, arguments: list[str]) -> None:
         argv = [sys.executable, "-m", "harness.stacks.serving", *arguments]
-        self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
-        self.url: str = self._next("ready")["url"]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self.url = self._next(StackReady).url
 
     def begin(self) -> float:
         """Warm, suspend; the moment at which the burst starts, on the monotonic clock."""
         assert self._process.stdin is not None
-        self._process.stdin.write('{"command": "begin"}\n')
+        self._process.stdin.write(to_line(BeginStory()))
         self._process.stdin.flush()
-        at_s: float = self._next("begin")["at_s"]
-        return at_s
+        return self._next(BurstPlanned).at_s
 
     def stop(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(timeout=30)
 
-    def _next(self, name: str) -> dict[str, Any]:
+    def _next(self, kind: type[R]) -> R:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        record: dict[str, Any] = json.loads(line) if line else {"record": "nothing"}
-        if record["record"] != name:
-            sys.exit(f"coldstart: {record.get('error', 'the stack ended')}")
-        return record
+        record = record_from(line) if line else StackFailed(error="the stack ended")
+        if isinstance(record, kind):
+            return record
+        sys.exit(f"coldstart: {record.error if isinstance(record, StackFailed) else 'the stack is out of step'}")
 
 
 _target: _Target | None = None

@@ -17,6 +17,7 @@ from harness.load.distribution import FINISHED, WAITING, Inbox
 from harness.load.records import outcome_of
 from harness.model.arrivals import Arrival
 from harness.model.order import Order
+from harness.model.outcomes import Outcome
 from harness.service.routes import ROUTES
 
 SPIN_S = 0.0005
@@ -86,14 +87,14 @@ class OpenLoopUser(FastHttpUser):
             # Locust has made a copy of the context; its own statistics count from the intended start too.
             told = answer.request_meta["context"]
             told["end_s"] = end_s
-            told["last"] = told["last"] or outcome == "ok"
+            told["last"] = told["last"] or outcome is Outcome.OK
             since_s = told["arrival_s"] if told["attempts"] == 1 else began_s
             answer.request_meta["response_time"] = (end_s - since_s) * 1000
-            if outcome == "ok":
+            if outcome is Outcome.OK:
                 answer.success()
             else:
-                answer.failure(outcome)
-        return outcome == "ok"
+                answer.failure(outcome.value)
+        return outcome is Outcome.OK
 
 
 def wait_until(at_s: float) -> None:

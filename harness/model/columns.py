@@ -133,25 +133,3 @@ SUMMARY: tuple[Column, ...] = (
     Column("complete", "bool", "Whether every scheduled request ended"),
     Column("wall_s", "float", "How long the trial took, by the clock on the wall"),
 )
-
-EVENT_NAMES: dict[str, str] = {
-    "warmed": "The pool holds the connections the story begins with; detail: how many",
-    "suspended": "The compute suspended",
-    "slow": "From here on a round trip to the database takes longer; value_s: by how much",
-    "burst_started": "The first arrival of a burst could come from here on; at_s is 0 for the first burst; "
-    "detail: that moment in UTC, in real time",
-    "first_attempt": "The first connection attempt after a suspend: the wake begins; value_s: how late it was detected",
-    "woken": "The compute answers again; value_s: how long after the planned wake",
-    "first_released": "The first held connection went on; value_s: how long after the planned wake",
-    "last_released": "The last held connection went on; value_s: how long after the planned wake",
-    "burst_ended": "The last request of a burst had ended",
-    "listener_connected": "The queue listener listens; value_s: how long the attempt took; detail: which",
-    "listener_heartbeat_failed": "Its heartbeat failed; value_s: how long that took; detail: the exception's name",
-    "listener_disconnected": "It dropped its connection",
-    "listener_reconnecting": "It will try to connect again; value_s: how long it waits before it does",
-    "listener_connect_failed": "An attempt failed; value_s: how long it took; detail: which, the exception's name",
-    "listener_notified": "It heard a notification; detail: the payload",
-    "process_died": "A process of the stack ended unasked; detail: which",
-    "aborted": "The run was stopped before its end",
-}
-"""Every event's name and what it means."""

@@ -1,10 +1,9 @@
 """What a load generator is told to drive: a burst, its seed, and which share of its arrivals is its own."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
-from harness.model.arrivals import Arrival, RequestMix, share
+from harness.model.arrivals import Arrival, share
 from harness.model.retry import Retry
 from harness.model.scenario import Burst
 
@@ -35,39 +34,6 @@ class Order:
     def shares(self, count: int) -> tuple[Self, ...]:
         """The same order for `count` workers, one for each."""
         return tuple(replace(self, index=index, count=count) for index in range(count))
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "requests": self.burst.requests,
-            "over_s": self.burst.over_s,
-            "arrivals": str(self.burst.arrivals),
-            "mix": [[name.value, weight] for name, weight in self.burst.mix.weights],
-            "hold_s": self.burst.mix.hold_s,
-            "given_s": list(self.burst.given_s),
-            "seed": self.seed,
-            "index": self.index,
-            "count": self.count,
-            "retry": None if self.retry is None else asdict(self.retry),
-        }
-
-    @classmethod
-    def from_json(cls, order: Mapping[str, Any]) -> Self:
-        """Reads what `to_json` wrote, and ignores what else is there."""
-        mix = RequestMix.of(dict(order["mix"]), hold_s=order["hold_s"])
-        burst = Burst(
-            requests=order["requests"],
-            over_s=order["over_s"],
-            arrivals=order["arrivals"],
-            mix=mix,
-            given_s=tuple(order["given_s"]),
-        )
-        return cls(
-            burst=burst,
-            seed=order["seed"],
-            index=order["index"],
-            count=order["count"],
-            retry=None if order["retry"] is None else Retry(**order["retry"]),
-        )
 
 
 def lead_s(burst: Burst) -> float:

@@ -6,6 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec.structs import asdict
+
+from harness.processes.messages import PostgresReady
 from harness.processes.process import Child
 
 
@@ -39,6 +42,5 @@ async def embedded_postgres(*, log: Path, max_connections: int = 200) -> AsyncIt
     """
     argv = [sys.executable, "-m", "harness.postgres.supervisor", str(max_connections)]
     async with Child.running("postgres", argv, log=log) as child:
-        ready = await child.next_record("ready")
-        del ready["record"]
-        yield PostgresServer(**ready), child
+        ready = await child.next_record(PostgresReady)
+        yield PostgresServer(**asdict(ready)), child

@@ -1,7 +1,7 @@
 """The process beside the server: makes it, reports it, and takes it down when the parent goes.
 
-`python -m harness.postgres.supervisor MAX_CONNECTIONS` is a child of the harness (harness/processes): it says
-`ready` with host, port, user, password and database, and ends at the end of its stdin.
+`python -m harness.postgres.supervisor MAX_CONNECTIONS` is a child of the harness (harness/processes): it writes
+`PostgresReady`, and ends at the end of its stdin.
 """
 
 import ctypes
@@ -19,6 +19,7 @@ from harness.model.errors import StackError, UserError
 from harness.postgres.binaries import Binaries, binaries
 from harness.postgres.folder import Account, account, readable_by, server_folder
 from harness.processes.child import emit, watch_stdin
+from harness.processes.messages import PostgresReady
 
 HOST = "127.0.0.1"
 USER = "coldstart"
@@ -49,7 +50,7 @@ SETTINGS = {
 def main() -> int:
     """Serve until stdin ends; 1 with one line on stderr when the server can't start or ends by itself."""
     gone = threading.Event()
-    watch_stdin(lambda _: None, gone.set)
+    watch_stdin(gone.set)
     # The parent decides when to stop; a terminal's Ctrl-C or a SIGTERM must still end in an orderly way.
     signal.signal(signal.SIGTERM, lambda *_: gone.set())
     signal.signal(signal.SIGINT, lambda *_: gone.set())
@@ -61,8 +62,16 @@ def main() -> int:
             server, port = _start(found, folder, owner, max_connections=int(sys.argv[1]), gone=gone)
             try:
                 if not gone.is_set():
-                    emit({"record": "ready", "host": HOST, "port": port, "user": USER, "password": password,
-                          "database": DATABASE, "version": found.version(), "pid": server.pid})  # fmt: skip
+                    ready = PostgresReady(
+                        host=HOST,
+                        port=port,
+                        user=USER,
+                        password=password,
+                        database=DATABASE,
+                        version=found.version(),
+                        pid=server.pid,
+                    )
+                    emit(ready)
                 while server.poll() is None and not gone.wait(READY_POLL_S * 5):
                     pass
                 if server.poll() is not None and not gone.is_set():

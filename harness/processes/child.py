@@ -1,50 +1,54 @@
-"""The child's side of the protocol: commands come in on stdin and records go out on stdout, as JSON lines.
+"""The child's side of the protocol: commands come in on stdin and records go out on stdout (messages.py).
 
 End of file on stdin means "stop now": the parent closed it, or is gone, kill -9 included.
 """
 
 import asyncio
-import json
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+
+from harness.processes.messages import AnyCommand, Record, command_from, to_line
 
 _writing = threading.Lock()
 
 
-def emit(record: Mapping[str, Any]) -> None:
+def emit(record: Record) -> None:
     """Write one record. When nobody reads any more the process ends quietly: its parent is gone."""
-    line = (json.dumps(record, separators=(",", ":")) + "\n").encode()
+    emit_lines(to_line(record))
+
+
+def emit_lines(lines: bytes) -> None:
+    """The same for whole lines that another process has made with `to_line`."""
     try:
         with _writing:
-            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.write(lines)
             sys.stdout.buffer.flush()
     except (BrokenPipeError, ConnectionResetError):
         os._exit(0)
 
 
-async def commands() -> AsyncIterator[dict[str, Any]]:
+async def commands() -> AsyncIterator[AnyCommand]:
     """The parent's commands, until it wants this process to stop."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     try:
         while line := await reader.readline():
-            yield json.loads(line)
+            yield command_from(line)
     finally:
         transport.close()
 
 
-def watch_stdin(on_command: Callable[[dict[str, Any]], None], on_end: Callable[[], None]) -> threading.Thread:
-    """The same for a process that runs no asyncio: calls back from a thread of its own."""
+def watch_stdin(on_end: Callable[[], None]) -> threading.Thread:
+    """For a process that runs no asyncio and takes no commands: calls back from a thread of its own at the end."""
 
     def read() -> None:
         # Unbuffered: a thread inside sys.stdin would hold its lock and abort the interpreter as it ends.
         with open(0, "rb", buffering=0, closefd=False) as stdin:
-            for line in stdin:
-                on_command(json.loads(line))
+            while stdin.read(1024):
+                pass
         on_end()
 
     thread = threading.Thread(target=read, name="stdin", daemon=True)

@@ -1,25 +1,29 @@
 """The one place that starts a process.
 
-Every child of the harness speaks one protocol: commands in on stdin and records out on stdout, both JSON lines;
-end of file on stdin means "stop now". The parent holds the only write end of that pipe, so a kill -9 of the parent
+Every child of the harness speaks one protocol (messages.py): commands in on stdin and records out on stdout; end of
+file on stdin means "stop now". The parent holds the only write end of that pipe, so a kill -9 of the parent
 takes its children down. Children have a session of their own: Ctrl-C in the terminal reaches the parent, which
 stops them in order.
 """
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypeVar
 
 from harness.model.errors import StackError
+from harness.processes.messages import AnyRecord, Command, MalformedError, Record, record_from, to_line
 
 LINE_LIMIT = 16 * 2**20
+SHOWN = 120
+"""Characters of a line that is no record."""
 STOP_GRACE_S = 5.0
+
+R = TypeVar("R", bound=Record)
 
 
 class Child:
@@ -29,7 +33,10 @@ class Child:
         self.name = name
         self.log = log
         self._process = process
-        self._records: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._records: asyncio.Queue[AnyRecord | None] = asyncio.Queue()
+        """None: there will be no more."""
+        self._malformed: asyncio.Future[StackError] = asyncio.get_running_loop().create_future()
+        """What a line was that is no record."""
         self._stopping = False
         self._reading = asyncio.create_task(self._read(), name=f"records of {name}")
 
@@ -75,25 +82,35 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    async def records(self) -> AsyncIterator[dict[str, Any]]:
-        """Its records, until its stdout ends. One reader."""
+    async def records(self) -> AsyncIterator[AnyRecord]:
+        """Its records, until its stdout ends. One reader. Raises `StackError` for a line that is no record."""
         while (record := await self._records.get()) is not None:
             yield record
+        if self._malformed.done():
+            raise self._malformed.result()
 
-    async def next_record(self, name: str) -> dict[str, Any]:
-        """The next record, which must be called `name`. Raises `StackError` when it ends or says something else."""
+    async def next_record(self, kind: type[R]) -> R:
+        """The next record, which must be of this kind.
+
+        Raises `StackError` when the process ends, and when it writes another record or a line that is none.
+        """
         record = await self._records.get()
         if record is None:
-            raise await self.died()
-        if record.get("record") != name:
-            raise StackError(self.name, f"said {record} instead of {name!r}", log=self.log)
+            raise self._malformed.result() if self._malformed.done() else await self.died()
+        if not isinstance(record, kind):
+            raise self.out_of_step(record)
         return record
 
-    async def send(self, command: Mapping[str, Any]) -> None:
+    def out_of_step(self, record: Record) -> StackError:
+        """The error that says that nobody waits for such a record now."""
+        # Its kind only: a record may carry a password.
+        return StackError(self.name, f"wrote {type(record).__name__}, which nobody waits for", log=self.log)
+
+    async def send(self, command: Command) -> None:
         """Send one command. Raises `StackError` when the child is gone."""
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write((json.dumps(command) + "\n").encode())
+            self._process.stdin.write(to_line(command))
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError) as error:
             raise await self.died() from error
@@ -106,10 +123,16 @@ class Child:
         return StackError(self.name, f"{how}{': ' + last if last else ''}", log=self.log)
 
     async def watch(self) -> None:
-        """Runs as long as the child does. Raises `StackError` when it ends without having been asked to."""
-        died = await self.died()
+        """Runs as long as the child does. Raises `StackError` when it ends unasked or writes what is no record."""
+        ended = asyncio.create_task(self.died())
+        try:
+            await asyncio.wait({ended, self._malformed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+        if self._malformed.done():
+            raise self._malformed.result()
         if not self._stopping:
-            raise died
+            raise ended.result()
 
     async def stop(self, *, grace_s: float = STOP_GRACE_S) -> int:
         """End it: close its stdin, then SIGTERM, then SIGKILL for its whole session. Its exit status."""
@@ -133,14 +156,27 @@ class Child:
             os.killpg(self._process.pid, signal_)
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None
+        stdout = self._process.stdout
+        assert stdout is not None
+        line = b""
         try:
-            async for line in self._process.stdout:
-                self._records.put_nowait(json.loads(line))
-        except ValueError as error:
-            raise StackError(self.name, f"wrote something that is not a record: {error}", log=self.log) from error
+            async for line in stdout:
+                self._records.put_nowait(record_from(line))
+        except MalformedError as error:
+            self._malformed.set_result(self._no_record(line, str(error)))
+        except ValueError:
+            # What StreamReader raises for it.
+            self._malformed.set_result(self._no_record(b"", f"a line of more than {LINE_LIMIT} bytes"))
         finally:
             self._records.put_nowait(None)
+        # A full pipe would keep it from ending when it is asked to.
+        while await stdout.read(LINE_LIMIT):
+            pass
+
+    def _no_record(self, line: bytes, why: str) -> StackError:
+        text = line.decode(errors="replace").strip()
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+        return StackError(self.name, f"wrote a line that is not a record: {shown!r}: {why}", log=self.log)
 
 
 def _last_line(log: Path) -> str:

@@ -5,10 +5,12 @@ import socket
 import struct
 from collections.abc import Callable
 from enum import StrEnum
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from harness.model.compute import ErrorResponse
 from harness.model.protocol import encoded
+from harness.processes.messages import DialFailed
 from harness.proxy.link import AttachedToxic, Link
 from harness.proxy.startup import StartupAnswer
 
@@ -172,7 +174,9 @@ class Connection:
             await loop.create_connection(lambda: self.upstream, host, port)
         except OSError as error:
             # As Toxiproxy: a client whose upstream can't be reached sees an end of file.
-            self.proxy.said("dial_failed", connection=self.number, error=str(error))
+            self.proxy.report(
+                DialFailed(proxy=self.proxy.name, at_s=monotonic(), connection=self.number, error=str(error))
+            )
             self.close()
             return
         if self.stage is not Stage.DIALLING:

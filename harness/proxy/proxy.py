@@ -3,8 +3,10 @@
 import asyncio
 import socket
 from itertools import count
+from time import monotonic
 from typing import Any, Protocol
 
+from harness.processes.messages import AnyProxyEvent, ConnectionAccepted, ConnectionClosed, Transferred
 from harness.proxy.connection import Connection, Stage
 from harness.proxy.events import EventStream
 from harness.proxy.link import AttachedToxic
@@ -106,7 +108,7 @@ class Proxy:
             return
         if connection.stage is Stage.CLOSED:
             return
-        self.said("accepted", connection=connection.number)
+        self.report(ConnectionAccepted(proxy=self.name, at_s=monotonic(), connection=connection.number))
         if self.watcher is not None:
             self.watcher.attempt(connection)
         else:
@@ -114,8 +116,9 @@ class Proxy:
 
     # What its connections tell:
 
-    def said(self, event: str, **detail: Any) -> None:  # noqa: ANN401 - JSON
-        self._events.publish(event, self.name, **detail)
+    def report(self, event: AnyProxyEvent) -> None:
+        """Tell whoever listens to the server's events."""
+        self._events.publish(event)
 
     def opened(self, connection: Connection) -> None:
         if self.watcher is not None:
@@ -123,13 +126,13 @@ class Proxy:
 
     def closed(self, connection: Connection) -> None:
         self.connections.pop(connection, None)
-        moved = {
-            "upstream": connection.to_upstream.transferred if connection.to_upstream else 0,
-            "downstream": connection.to_client.transferred if connection.to_client else 0,
-        }
-        for stream, size in moved.items():
-            self.transferred[stream] += size
-        self.said("closed", connection=connection.number, bytes=moved)
+        moved = Transferred(
+            upstream=connection.to_upstream.transferred if connection.to_upstream else 0,
+            downstream=connection.to_client.transferred if connection.to_client else 0,
+        )
+        self.transferred["upstream"] += moved.upstream
+        self.transferred["downstream"] += moved.downstream
+        self.report(ConnectionClosed(proxy=self.name, at_s=monotonic(), connection=connection.number, bytes=moved))
         if self.watcher is not None:
             self.watcher.closed(connection)
 

@@ -9,12 +9,12 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import uvicorn
 
 from harness.model.errors import StackError
 from harness.processes.child import commands, emit
+from harness.processes.messages import AnyProxyEvent, ProxyReady, ProxyReported
 from harness.proxy.api import application
 from harness.proxy.coldstart_api import routes
 from harness.proxy.collection import ProxyCollection
@@ -27,7 +27,7 @@ def serve(*, host: str, port: int) -> None:
 
 
 def serve_as_child(*, host: str, port: int) -> None:
-    """Serve until stdin ends; says `ready` with its port and every event on stdout."""
+    """Serve until stdin ends; writes `ProxyReady` and every event on stdout."""
     asyncio.run(_serve(host, port, as_child=True))
 
 
@@ -51,7 +51,7 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
     watching = asyncio.create_task(_until_stdin_ends(stop)) if as_child else None
     bound_port = listening.getsockname()[1]
     if as_child:
-        emit({"record": "ready", "port": bound_port})
+        emit(ProxyReady(port=bound_port))
     else:
         print(f"Toxiproxy API on http://{host}:{bound_port}, Ctrl-C stops it", flush=True)  # noqa: T201 - the command's own words
     stopped = asyncio.create_task(stop.wait())
@@ -92,5 +92,5 @@ async def _until_stdin_ends(stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _emit_event(record: dict[str, Any]) -> None:
-    emit({"record": "event", **record})
+def _emit_event(event: AnyProxyEvent) -> None:
+    emit(ProxyReported(event=event))

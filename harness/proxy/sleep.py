@@ -29,6 +29,7 @@ from harness.model.compute import (
     Woken,
 )
 from harness.model.errors import UserError
+from harness.processes.messages import ComputeSuspended, ComputeWoken, ConnectionReleased, FirstAttempt
 from harness.proxy.connection import Connection, Stage
 from harness.proxy.startup import IDLE
 from harness.proxy.timer import TickTimer
@@ -125,8 +126,11 @@ class SleepingCompute:
         """A connection reached the database; of one that was released that is when it went on."""
         if connection in self._released:
             self._released.discard(connection)
-            late_s = monotonic() - self._planned_wake_at_s
-            self._proxy.said("released", connection=connection.number, late_s=late_s)
+            at_s = monotonic()
+            late_s = at_s - self._planned_wake_at_s
+            self._proxy.report(
+                ConnectionReleased(proxy=self._proxy.name, at_s=at_s, connection=connection.number, late_s=late_s)
+            )
 
     def stop(self) -> None:
         """No more effects: the compute is taken away, or the proxy is."""
@@ -170,7 +174,7 @@ class SleepingCompute:
                 self._woken(at_s, planned_at_s)
 
     def _suspended(self, at_s: float) -> None:
-        self._proxy.said("suspended", at_s=at_s)
+        self._proxy.report(ComputeSuspended(proxy=self._proxy.name, at_s=at_s))
         self.proxy_started()
 
     def proxy_started(self) -> None:
@@ -190,12 +194,12 @@ class SleepingCompute:
 
     def _waking(self, at_s: float, ready_at_s: float) -> None:
         self._planned_wake_at_s = ready_at_s
-        self._proxy.said("first_attempt", at_s=at_s, ready_at_s=ready_at_s)
+        self._proxy.report(FirstAttempt(proxy=self._proxy.name, at_s=at_s, ready_at_s=ready_at_s))
         if self.settings.behaviour.while_waking is WhileWaking.REFUSE:
             self.proxy_started()
 
     def _woken(self, at_s: float, planned_at_s: float) -> None:
-        self._proxy.said("woken", at_s=at_s, planned_at_s=planned_at_s)
+        self._proxy.report(ComputeWoken(proxy=self._proxy.name, at_s=at_s, planned_at_s=planned_at_s))
         if self.settings.behaviour.while_waking in (WhileWaking.DROP, WhileWaking.REFUSE):
             # After this step: what waits in the accept queue are attempts at an active compute.
             asyncio.get_running_loop().call_soon(self._accept_again)

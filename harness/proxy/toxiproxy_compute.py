@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Callable
 from itertools import chain, repeat
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from harness.model.compute import Compute, Effect, OnSuspend, State, Suspended, Waking, WhileWaking, Woken
 from harness.model.errors import UserError
 from harness.model.wake import WakeProfile
+from harness.processes.messages import ComputeSuspended, ComputeWoken, FirstAttempt
 from harness.proxy.sleep import ComputeSettings
 from harness.proxy.timer import TickTimer
 from harness.proxy.toxiproxy import ToxiproxyServer
@@ -25,8 +26,7 @@ HOLD = "coldstart_hold"
 KILL = "coldstart_kill"
 RESET = "coldstart_reset"
 
-Said = Callable[..., None]
-"""Hears `said(event, at_s=…, …)`: suspended, first_attempt, woken; moments on the monotonic clock, in seconds."""
+ComputeEvent: TypeAlias = ComputeSuspended | FirstAttempt | ComputeWoken
 
 
 class Sessions(Protocol):
@@ -50,14 +50,14 @@ class ToxiproxyCompute:
         proxy: str,
         settings: ComputeSettings,
         *,
-        said: Said = lambda *_, **__: None,
+        report: Callable[[ComputeEvent], None] = lambda _: None,
         sessions: Sessions | None = None,
     ) -> None:
         latencies_s = chain(settings.wake_latencies_s, repeat(settings.wake_latencies_s[-1]))
         self._compute = Compute(settings.behaviour, latencies_s.__next__, now_s=monotonic())
         self._server = server
         self._proxy = proxy
-        self._said = said
+        self._report = report
         self._sessions = sessions
         self._timer = TickTimer(self._tick)
         self._doing: asyncio.Task[None] | None = None
@@ -125,7 +125,7 @@ class ToxiproxyCompute:
                 case Suspended():
                     self._do(self._sleep)
                 case Waking(at_s, ready_at_s):
-                    self._said("first_attempt", at_s=at_s, ready_at_s=ready_at_s)
+                    self._report(FirstAttempt(proxy=self._proxy, at_s=at_s, ready_at_s=ready_at_s))
                 case Woken(_, planned_at_s):
                     self._do(self._wake, planned_at_s)
         self._timer.set(self._compute.next_tick_s)
@@ -158,11 +158,11 @@ class ToxiproxyCompute:
                 await self._beside.terminate()
             case OnSuspend.FREEZE:
                 await self._beside.freeze()
-        self._said("suspended", at_s=monotonic())
+        self._report(ComputeSuspended(proxy=self._proxy, at_s=monotonic()))
 
     async def _wake(self, planned_at_s: float) -> None:
         await self._remove(HOLD)
-        self._said("woken", at_s=monotonic(), planned_at_s=planned_at_s)
+        self._report(ComputeWoken(proxy=self._proxy, at_s=monotonic(), planned_at_s=planned_at_s))
 
     @property
     def _beside(self) -> Sessions:

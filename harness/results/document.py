@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.model.columns import EVENT_NAMES, EVENTS, POOL, REQUESTS, SUMMARY, Column
+from harness.model.columns import EVENTS, POOL, REQUESTS, SUMMARY, Column
+from harness.model.events import Event
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "results" / "README.md"
 TOP = """\
@@ -51,7 +52,7 @@ def page() -> str:
     """The whole page. This file is written by `python -m harness.results.document`; a test holds the two together."""
     tables = {"requests.parquet": REQUESTS, "pool.parquet": POOL, "events.parquet": EVENTS}
     parts = [TOP, *(f"## {name}\n\n{_columns(columns)}" for name, columns in tables.items())]
-    events = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in EVENT_NAMES.items())
+    events = "\n".join(f"| `{event}` | {event.meaning} |" for event in Event)
     parts.append(f"## summary.csv\n\n{_columns(SUMMARY)}")
     return "\n".join([*parts, f"## Events\n\n| event | meaning |\n| --- | --- |\n{events}\n"])
 

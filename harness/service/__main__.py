@@ -1,7 +1,7 @@
 """`python -m harness.service`: the service as a child of the harness, its settings from the environment.
 
-DATABASE_URL and the DATABASE_* settings; see harness/model/pool.py. Says `ready` with its port and `pool` samples, and
-warms the pool when told to.
+DATABASE_URL and the DATABASE_* settings; see harness/model/pool.py. What it writes and understands is in
+harness/processes/messages.py.
 """
 
 import asyncio
@@ -16,11 +16,19 @@ import uvicorn
 from harness.model.errors import UserError
 from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration
+from harness.model.rows import ListenerEvent, PoolSample
 from harness.processes.child import commands, emit
+from harness.processes.messages import (
+    ListenerReported,
+    PoolNotWarmed,
+    PoolSampled,
+    PoolWarmed,
+    ServiceReady,
+    WarmPool,
+)
 from harness.service.app import create_app
 from harness.service.database import create_engine
-from harness.service.listener import ListenerEvent, listening
-from harness.service.observation import PoolSample
+from harness.service.listener import listening
 from harness.service.requests import Database
 from harness.service.sampling import Timeline
 from harness.service.telemetry import telemetry
@@ -51,11 +59,11 @@ async def serve() -> None:
     serving = asyncio.create_task(server._serve([listening_socket]))  # noqa: SLF001 - serve() without its signal handlers
     sampling = asyncio.create_task(timeline.run())
     gc.freeze()
-    emit({"record": "ready", "port": listening_socket.getsockname()[1]})
+    emit(ServiceReady(port=listening_socket.getsockname()[1]))
     async with listening(listener, url, _emit_listener_event):
         async for command in commands():
-            if command["command"] == "warm":
-                await _warm(database, command["connections"])
+            assert isinstance(command, WarmPool)
+            await _warm(database, command.connections)
     # Nobody waits for the answers any more, and a pool full of hanging connections would take its time.
     for task in (sampling, serving):
         task.cancel()
@@ -79,17 +87,17 @@ async def _warm(database: Database, connections: int) -> None:
         await database.warm(connections)
     except* Exception as group:  # noqa: BLE001 - told to the parent, which decides
         first = group.exceptions[0]
-        emit({"record": "warm_failed", "error": f"{type(first).__name__}: {first}"})
+        emit(PoolNotWarmed(error=f"{type(first).__name__}: {first}"))
     else:
-        emit({"record": "warmed", "at_s": asyncio.get_running_loop().time(), "connections": connections})
+        emit(PoolWarmed(at_s=asyncio.get_running_loop().time(), connections=connections))
 
 
 def _emit_sample(sample: PoolSample) -> None:
-    emit({"record": "pool", **sample.to_record()})
+    emit(PoolSampled(sample=sample))
 
 
 def _emit_listener_event(event: ListenerEvent) -> None:
-    emit({"record": "listener", **event.to_record()})
+    emit(ListenerReported(event=event))
 
 
 if __name__ == "__main__":

@@ -8,39 +8,26 @@ here the first attempt is made at once.)
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 from sqlalchemy import URL
 
+from harness.model.events import Event
 from harness.model.listener import QueueListener
+from harness.model.rows import ListenerEvent
 from harness.service.database import connect_arguments
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-CONNECTED = "listener_connected"
 HEARTBEAT = "SELECT 1"
 FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What a network, a server and a closed connection raise, timeouts included; anything else is a bug.
 
 The last one is asyncpg's where the server has ended the session and the end of the connection is still on its way.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerEvent:
-    """What happened to a listener, by the names and columns of harness/model/columns.py; `at_s` on the loop's clock."""
-
-    event: str
-    at_s: float
-    value_s: float | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_record(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 Said = Callable[[ListenerEvent], None]
@@ -87,8 +74,8 @@ class _Listener:
             finally:
                 # Not close(), which on a half-open connection would wait for an answer that can't come.
                 connection.terminate()
-            self._say("listener_disconnected")
-            self._say("listener_reconnecting", value_s=0.0)
+            self._say(Event.LISTENER_DISCONNECTED)
+            self._say(Event.LISTENER_RECONNECTING, value_s=0.0)
 
     async def _connected(self) -> Connection:
         """A connection that listens, after however many attempts."""
@@ -100,9 +87,10 @@ class _Listener:
             try:
                 return await self._connect(attempt)
             except FAILURES as failure:
-                self._say("listener_connect_failed", since_s=began_s, attempt=attempt, error=type(failure).__name__)
+                error = type(failure).__name__
+                self._say(Event.LISTENER_CONNECT_FAILED, since_s=began_s, attempt=attempt, error=error)
             backoff_s = next(backoffs_s)
-            self._say("listener_reconnecting", value_s=backoff_s)
+            self._say(Event.LISTENER_RECONNECTING, value_s=backoff_s)
             await asyncio.sleep(backoff_s)
 
     async def _connect(self, attempt: int) -> Connection:
@@ -111,7 +99,7 @@ class _Listener:
             connection: Connection = await asyncpg.connect(**self._arguments)
             try:
                 await connection.add_listener(self._settings.channel, self._notified)
-                self._say(CONNECTED, since_s=began_s, attempt=attempt)
+                self._say(Event.LISTENER_CONNECTED, since_s=began_s, attempt=attempt)
             except BaseException:
                 connection.terminate()
                 raise
@@ -127,19 +115,19 @@ class _Listener:
                 async with asyncio.timeout(self._settings.heartbeat_limit_s):
                     await connection.execute(HEARTBEAT)
             except FAILURES as failure:
-                self._say("listener_heartbeat_failed", since_s=began_s, error=type(failure).__name__)
+                self._say(Event.LISTENER_HEARTBEAT_FAILED, since_s=began_s, error=type(failure).__name__)
                 return
 
     def _notified(self, _connection: object, _process_id: int, _channel: str, payload: object) -> None:
-        self._say("listener_notified", payload=str(payload))
+        self._say(Event.LISTENER_NOTIFIED, payload=str(payload))
 
     def _say(
         self,
-        event: str,
+        event: Event,
         *,
         since_s: float | None = None,
         value_s: float | None = None,
-        **detail: Any,  # noqa: ANN401 - JSON
+        **detail: int | str,
     ) -> None:
         at_s = self._now_s()
         took_s = value_s if since_s is None else at_s - since_s

@@ -6,7 +6,6 @@ pool's timeline are counted here from what its events say and from `checkedout()
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from harness.model.outcomes import Phase
+from harness.model.rows import PoolSample
 from harness.service.trace import TRACE
 
 HELD = "coldstart_held"
@@ -54,22 +54,6 @@ class _Ping:
     def __exit__(self, *_: object) -> None:
         if self._trace is not None:
             self._trace.ping_ended()
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSample:
-    """The pool at one moment, by the names of harness/model/columns.py."""
-
-    at_s: float
-    size: int
-    idle: int
-    checked_out: int
-    overflow: int
-    connecting: int
-    waiting: int
-
-    def to_record(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class PoolWatch:

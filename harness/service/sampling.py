@@ -6,7 +6,8 @@ A long story in virtual time leaves the 50 ms out: between two events nothing ch
 import asyncio
 from collections.abc import Callable
 
-from harness.service.observation import PoolSample, PoolWatch
+from harness.model.rows import PoolSample
+from harness.service.observation import PoolWatch
 
 EVERY_S = 0.05
 AT_MOST_EVERY_S = 0.001

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
-from harness.service.observation import PoolSample, PoolWatch
+from harness.model.rows import PoolSample
+from harness.service.observation import PoolWatch
 
 if TYPE_CHECKING:
     from harness.service.requests import Answer

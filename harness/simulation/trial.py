@@ -15,12 +15,14 @@ from typing import Any
 
 from harness.model.arrivals import Arrival, RequestMix
 from harness.model.errors import UserError
+from harness.model.events import Event
 from harness.model.outcomes import Outcome
+from harness.model.rows import ListenerEvent, PoolSample
 from harness.model.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.model.trial import Trial
 from harness.service.database import create_engine
-from harness.service.listener import CONNECTED, ListenerEvent, listening
-from harness.service.observation import PoolSample, PoolWatch
+from harness.service.listener import listening
+from harness.service.observation import PoolWatch
 from harness.service.requests import Answer, Database
 from harness.service.sampling import EVERY_S, Timeline
 from harness.simulation.backend import SimulatedPostgres
@@ -37,7 +39,7 @@ UNLIMITED = 1_000_000
 """Connections of a database that gives as many as are asked for."""
 SETTLE_S = 0.25
 """After the last answer: what the pool does with its connections is recorded too."""
-EVENTS_KEPT = frozenset({"suspended", "first_attempt", "woken"})
+EVENTS_KEPT = frozenset({Event.SUSPENDED, Event.FIRST_ATTEMPT, Event.WOKEN})
 
 Row = dict[str, Any]
 
@@ -114,7 +116,7 @@ class _Story:
 
         await stack.enter_async_context(listening(listener, URL, heard))
         first = await first_word
-        if first.event != CONNECTED:
+        if first.event is not Event.LISTENER_CONNECTED:
             what = f"its first attempt to connect failed: {first.detail['error']} after {first.value_s:g} s"
             raise UserError(what, where="listener", allowed="a connect_timeout_s longer than connecting takes")
 
@@ -147,7 +149,7 @@ class _Story:
                 wanted = self._trial.pool.pool_size if connections is None else connections
                 for instance in self._instances:
                     await instance.warm(wanted)
-                self._event("warmed", detail=f'{{"connections": {wanted * len(self._instances)}}}')
+                self._event(Event.WARMED, detail=f'{{"connections": {wanted * len(self._instances)}}}')
             case Suspend():
                 if not self._trial.is_control:
                     self._server.suspend()
@@ -157,7 +159,7 @@ class _Story:
                 await asyncio.sleep(for_s)
             case Slow(round_trip_s):
                 self._network.slower_s = round_trip_s
-                self._event("slow", value_s=round_trip_s)
+                self._event(Event.SLOW, value_s=round_trip_s)
             case Burst():
                 await self._burst(phase)
 
@@ -165,7 +167,7 @@ class _Story:
         start_s = self._loop.time()
         if self._origin_s is None:
             self._origin_s = start_s
-        self._event("burst_started")
+        self._event(Event.BURST_STARTED)
         arrivals = burst.schedule(self._trial.burst_seed(self._bursts))
         retry = self._trial.scenario.retry
         waits_s = partial(retry.waits_s, self._trial.burst_seed(self._bursts)) if retry is not None else no_waits
@@ -177,7 +179,7 @@ class _Story:
         for request in requests:
             await request
         self._asked_before += len(arrivals)
-        self._event("burst_ended")
+        self._event(Event.BURST_ENDED)
 
     async def _until(self, at_s: float) -> None:
         if at_s > self._loop.time():
@@ -229,22 +231,24 @@ class _Story:
         if event == "released":
             self._late.append((at_s, value_s or 0.0))
             return
-        if event == "suspended":
+        if event == Event.SUSPENDED:
             self._released()
         if event in EVENTS_KEPT:
-            self._event(event, at_s=at_s, value_s=value_s)
+            self._event(Event(event), at_s=at_s, value_s=value_s)
 
     def _released(self) -> None:
         """Of all that were released, the first and the last."""
-        for name, one in zip(("first_released", "last_released"), self._late[:1] + self._late[-1:], strict=False):
-            self._event(name, at_s=one[0], value_s=one[1])
+        for event, (at_s, late_s) in zip(
+            (Event.FIRST_RELEASED, Event.LAST_RELEASED), self._late[:1] + self._late[-1:], strict=False
+        ):
+            self._event(event, at_s=at_s, value_s=late_s)
         self._late.clear()
 
     def _event(
-        self, name: str, *, at_s: float | None = None, value_s: float | None = None, detail: str | None = None
+        self, event: Event, *, at_s: float | None = None, value_s: float | None = None, detail: str | None = None
     ) -> None:
         at_s = self._loop.time() if at_s is None else at_s
-        self._rows.events.append({"at_s": at_s, "event": name, "value_s": value_s, "detail": detail})
+        self._rows.events.append({"at_s": at_s, "event": event, "value_s": value_s, "detail": detail})
 
     def _row_of_pool(self, instance: int, sample: PoolSample) -> None:
         self._rows.pool.append({**sample.to_record(), "instance": instance})

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from harness.postgres import embedded_postgres
+from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient
 from harness.service.catalogue import create_catalogue
@@ -34,7 +35,7 @@ async def calibrate(logs: Path) -> Calibration:
         argv = [sys.executable, "-m", "harness.proxy", "0"]
         async with AsyncExitStack() as stack:
             proxy = await stack.enter_async_context(Child.running("toxiproxy", argv, log=logs / "toxiproxy.log"))
-            client = await stack.enter_async_context(ProxyClient((await proxy.next_record("ready"))["port"]))
+            client = await stack.enter_async_context(ProxyClient((await proxy.next_record(ProxyReady)).port))
             address = await client.create("calibrate", upstream=f"{server.host}:{server.port}")
             return await _measure(server.dsn_at(*address), f"embedded PostgreSQL {server.version}")
 

@@ -18,6 +18,7 @@ from harness.model.compute import OnSuspend
 from harness.model.errors import StackError, UserError
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
+from harness.processes.messages import ContainersReady, ProxyReported
 from harness.processes.process import Child
 from harness.proxy.client import SLOW, slow_toxic
 from harness.proxy.sleep import ComputeSettings
@@ -73,14 +74,16 @@ class ComposeStack(RealTimeStack):
             containers = await stack.enter_async_context(
                 Child.running("compose", argv, log=options.logs / "compose.log", grace_s=DOWN_LIMIT_S)
             )
-            ready = await containers.next_record("ready")
+            ready = await containers.next_record(ContainersReady)
             server = PostgresServer(
-                host=HOST, port=ready["postgres"], user="postgres", database="postgres", version="",
-                password=ready["password"],
-            )  # fmt: skip
-            databases = ComposeDatabases(
-                server, ToxiproxyServer(ready["toxiproxy"]), dict(ready["proxies"]), ready["container"]
+                host=HOST,
+                port=ready.postgres,
+                user="postgres",
+                database="postgres",
+                version="",
+                password=ready.password,
             )
+            databases = ComposeDatabases(server, ToxiproxyServer(ready.toxiproxy), ready.proxies, ready.container)
             await databases.prepare()
             async with beside(databases.read(containers), containers.watch()):
                 yield RunningRealTime(databases, options)
@@ -116,10 +119,11 @@ class ComposeDatabases:
     async def read(self, containers: Child) -> None:
         """Tells the computes of the connections that Toxiproxy accepts, until the containers' process ends."""
         async for record in containers.records():
-            compute = self._computes.get(record.get("proxy", ""))
-            if compute is not None:
-                compute.attempted(record["at_s"])
-            self.events.take(record)
+            assert isinstance(record, ProxyReported)
+            event = record.event
+            if event.proxy in self._computes:
+                self._computes[event.proxy].attempted(event.at_s)
+            self.events.take(event)
 
     @asynccontextmanager
     async def database(self, trial: Trial) -> AsyncIterator[SleepingDatabase]:
@@ -142,7 +146,7 @@ class ComposeDatabases:
                     self._toxiproxy,
                     name,
                     ComputeSettings(behaviour, tuple(trial.wake_latencies_s())),
-                    said=partial(self._said, name),
+                    report=self.events.take,
                     sessions=sessions,
                 )
                 stack.callback(compute.stop)
@@ -163,9 +167,6 @@ class ComposeDatabases:
         await asyncio.to_thread(
             self._toxiproxy.add_toxic, proxy, SLOW, type_=kind, stream=toxic["stream"], attributes=attributes
         )
-
-    def _said(self, proxy: str, event: str, **detail: float) -> None:
-        self.events.take({"event": event, "proxy": proxy, **detail})
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:

@@ -8,10 +8,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from harness.model.listener import NO_LISTENER
-from harness.model.order import Order
-from harness.model.retry import Retry
-from harness.model.scenario import Burst, Scenario
+from harness.model.scenario import Scenario
 from harness.model.trial import Trial
+from harness.processes.messages import MasterListening
 from harness.processes.process import Child
 
 LOAD = Path(__file__).parent.parent / "load" / "child.py"
@@ -19,7 +18,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContextManager[Child]:
-    """The service on a free port of loopback, its pool on the database at `dsn`. It says `ready` with its port."""
+    """The service on a free port of loopback, its pool on the database at `dsn`. It writes `ServiceReady`."""
     listener = trial.scenario.listener
     environment = {
         "DATABASE_URL": dsn,
@@ -34,7 +33,7 @@ def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContex
 async def running_load(
     urls: Sequence[str], scenario: Scenario, *, log: Path, workers: int | None = None
 ) -> AsyncIterator[Child]:
-    """Locust, waiting for its orders: one process, or a master with `workers`. It says `ready`.
+    """Locust, waiting for its orders: one process, or a master with `workers`. It writes `LoadReady`.
 
     The requests go to the `urls` in turn, by their numbers.
 
@@ -63,7 +62,7 @@ async def running_load(
         master = await stack.enter_async_context(
             Child.running("locust master", as_master, log=log, environment=environment)
         )
-        port = (await master.next_record("listening"))["port"]
+        port = (await master.next_record(MasterListening)).port
         as_worker = [*argv, "--worker", "--master-host", LOOPBACK, "--master-port", str(port)]
         started = [
             await stack.enter_async_context(
@@ -83,11 +82,6 @@ async def running_load(
             finally:
                 for task in watching:
                     task.cancel()
-
-
-def order(burst: Burst, *, at_s: float, seed: int, retry: Retry | None = None) -> dict[str, object]:
-    """The command that makes Locust drive a burst."""
-    return {"command": "start", "at_s": at_s, **Order(burst=burst, seed=seed, retry=retry).to_json()}
 
 
 def allow_open_files() -> None:

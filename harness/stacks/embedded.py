@@ -9,6 +9,7 @@ from typing import Any
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.postgres.binaries import binaries
+from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
@@ -40,7 +41,7 @@ class EmbeddedStack(RealTimeStack):
             proxy = await stack.enter_async_context(
                 Child.running("toxiproxy", argv, log=options.logs / "toxiproxy.log")
             )
-            port = (await proxy.next_record("ready"))["port"]
+            port = (await proxy.next_record(ProxyReady)).port
             client = await stack.enter_async_context(ProxyClient(port))
             databases = EmbeddedDatabases(server, client)
             async with beside(databases.events.read(proxy), postgres.watch(), proxy.watch()):

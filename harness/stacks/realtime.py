@@ -16,6 +16,7 @@ from typing import Protocol
 from harness.model.errors import UserError
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
+from harness.processes.messages import LoadReady, ServiceReady
 from harness.service.catalogue import create_role
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.driving import running_load, running_service
@@ -101,7 +102,7 @@ class RunningRealTime:
                         target.urls, trial.scenario, log=self._log(trial, "locust"), workers=self._options.workers
                     )
                 )
-                await load.next_record("ready")
+                await load.next_record(LoadReady)
             with self._databases.events.of(target.database.proxy, rows):
                 await play(trial, target=target, load=load, rows=rows, progress=progress)
 
@@ -116,7 +117,7 @@ class RunningRealTime:
                 )
                 for instance in range(trial.scenario.instances)
             ]
-            ports = [(await service.next_record("ready"))["port"] for service in services]
+            ports = [(await service.next_record(ServiceReady)).port for service in services]
             yield Target(tuple(f"http://127.0.0.1:{port}" for port in ports), tuple(services), database)
 
     def _log(self, trial: Trial, part: str) -> Path:

@@ -1,8 +1,7 @@
 """`python -m harness.stacks.serving SCENARIO [POOL] [WAKE] [SEED]`: one trial's service and compute, driven by others.
 
-A child of Locust when it is run by its own command line. Says `ready` with the service's `url`; on `begin` warms
-the pool, suspends the compute and says `begin` with the moment, on the monotonic clock, at which the burst is to
-start; ends with its stdin.
+A child of Locust when it is run by its own command line. Writes `StackReady`; on `BeginStory` warms the pool, suspends
+the compute and writes `BurstPlanned`; ends with its stdin.
 """
 
 import asyncio
@@ -20,6 +19,7 @@ from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Burst
 from harness.model.trial import Trial
 from harness.processes.child import commands, emit
+from harness.processes.messages import BeginStory, BurstPlanned, StackFailed, StackReady
 from harness.stacks.base import RunOptions
 from harness.stacks.embedded import EmbeddedStack
 from harness.stacks.stage import Stage
@@ -31,15 +31,15 @@ async def serve(trial: Trial, logs: Path) -> None:
     stack = EmbeddedStack()
     stack.check([trial], options)
     async with stack.running([trial], options) as running, running.target(trial) as target:
-        emit({"record": "ready", "url": target.urls[0]})
+        emit(StackReady(url=target.urls[0]))
         stage = Stage(trial, target, rows=None)
         reading = asyncio.create_task(stage.read(0))
         await stage.listeners()
         async for command in commands():
-            if command["command"] == "begin":
-                for phase in takewhile(lambda phase: not isinstance(phase, Burst), trial.scenario.timeline):
-                    await stage.phase(phase)
-                emit({"record": "begin", "at_s": monotonic() + lead_s(trial.scenario.bursts[0])})
+            assert isinstance(command, BeginStory)
+            for phase in takewhile(lambda phase: not isinstance(phase, Burst), trial.scenario.timeline):
+                await stage.phase(phase)
+            emit(BurstPlanned(at_s=monotonic() + lead_s(trial.scenario.bursts[0])))
         reading.cancel()
 
 
@@ -57,5 +57,5 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory(prefix="coldstart-") as logs:
             asyncio.run(serve(asked(sys.argv[1:]), Path(logs)))
     except (UserError, StackError) as error:
-        emit({"record": "failed", "error": str(error)})
+        emit(StackFailed(error=str(error)))
         sys.exit(2 if isinstance(error, UserError) else 3)

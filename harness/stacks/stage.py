@@ -4,13 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
 from harness.model.errors import StackError
+from harness.model.events import Event
+from harness.model.rows import ListenerEvent
 from harness.model.scenario import Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.model.trial import Trial
+from harness.processes.messages import (
+    ListenerReported,
+    PoolNotWarmed,
+    PoolSampled,
+    PoolWarmed,
+    WarmPool,
+)
 from harness.processes.process import Child
-from harness.service.listener import CONNECTED
 from harness.stacks.timebase import TrialRows
 
 LISTENER_PATIENCE_S = 60.0
@@ -47,20 +54,22 @@ class Stage:
         self._services = target.services
         self._database = target.database
         self._rows = rows
-        self._warmed = asyncio.Queue[dict[str, Any]]()
-        self._listening = asyncio.Queue[dict[str, Any]]()
+        self._warmed = asyncio.Queue[PoolWarmed | PoolNotWarmed]()
+        self._listening = asyncio.Queue[ListenerEvent]()
 
     async def read(self, instance: int) -> None:
         """What an instance says, until it ends."""
         async for record in self._services[instance].records():
-            match record.pop("record"):
-                case "pool":
+            match record:
+                case PoolSampled(sample=sample):
                     if self._rows is not None:
-                        self._rows.pool({**record, "instance": instance})
-                case "listener":
-                    self._listener_said(record)
-                case said:
-                    self._warmed.put_nowait({"record": said, **record})
+                        self._rows.pool(sample, instance=instance)
+                case ListenerReported(event=event):
+                    self._listener_reported(event)
+                case PoolWarmed() | PoolNotWarmed():
+                    self._warmed.put_nowait(record)
+                case _:
+                    raise self._services[instance].out_of_step(record)
 
     async def watch(self, instance: int) -> None:
         """Runs as long as an instance does; raises `StackError` when it dies."""
@@ -70,13 +79,13 @@ class Stage:
         """Wait for every instance's queue listener, where the story has one. Raises `StackError`."""
         for service in self._services if self._trial.scenario.listener is not None else ():
             try:
-                said = await asyncio.wait_for(self._listening.get(), LISTENER_PATIENCE_S)
+                first = await asyncio.wait_for(self._listening.get(), LISTENER_PATIENCE_S)
             except TimeoutError:
                 why = f"had not connected after {LISTENER_PATIENCE_S:g} s"
             else:
-                if said["event"] == CONNECTED:
+                if first.event is Event.LISTENER_CONNECTED:
                     continue
-                why = f"could not connect: {said['detail']['error']} after {said['value_s']:.3g} s"
+                why = f"could not connect: {first.detail['error']} after {first.value_s:.3g} s"
             raise StackError("service", f"its queue listener {why}", log=service.log)
 
     async def phase(self, phase: TimelinePhase) -> None:
@@ -88,24 +97,27 @@ class Stage:
                 await self._database.suspend()
             case Slow(round_trip_s):
                 await self._database.slow(round_trip_s)
-                self._event("slow", monotonic(), value_s=round_trip_s)
+                self._event(Event.SLOW, monotonic(), value_s=round_trip_s)
             case Idle(for_s):
                 await asyncio.sleep(for_s)
 
     async def _warm(self, connections: int) -> None:
         for service in self._services:
-            await service.send({"command": "warm", "connections": connections})
+            await service.send(WarmPool(connections=connections))
+        at_s = monotonic()
         for service in self._services:
-            said = await self._warmed.get()
-            if said["record"] != "warmed":
-                raise StackError("service", f"could not warm its pool: {said.get('error')}", log=service.log)
-        self._event("warmed", said["at_s"], connections=connections * len(self._services))
+            match await self._warmed.get():
+                case PoolWarmed(at_s=at_s):
+                    pass
+                case PoolNotWarmed(error=error):
+                    raise StackError("service", f"could not warm its pool: {error}", log=service.log)
+        self._event(Event.WARMED, at_s, connections=connections * len(self._services))
 
-    def _listener_said(self, said: dict[str, Any]) -> None:
-        if said["event"] in (CONNECTED, "listener_connect_failed"):
-            self._listening.put_nowait(said)
-        self._event(said["event"], said["at_s"], value_s=said["value_s"], **said["detail"])
+    def _listener_reported(self, event: ListenerEvent) -> None:
+        if event.event in (Event.LISTENER_CONNECTED, Event.LISTENER_CONNECT_FAILED):
+            self._listening.put_nowait(event)
+        self._event(event.event, event.at_s, value_s=event.value_s, **event.detail)
 
-    def _event(self, name: str, at_s: float, *, value_s: float | None = None, **detail: Any) -> None:  # noqa: ANN401 - JSON
+    def _event(self, event: Event, at_s: float, *, value_s: float | None = None, **detail: int | str) -> None:
         if self._rows is not None:
-            self._rows.event(name, at_s, value_s=value_s, **detail)
+            self._rows.event(event, at_s, value_s=value_s, **detail)

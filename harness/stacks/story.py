@@ -3,17 +3,32 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import assert_never
 
 from harness.model.errors import StackError
-from harness.model.order import lead_s
+from harness.model.events import Event
+from harness.model.order import Order, lead_s
 from harness.model.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.model.trial import Trial
+from harness.processes.messages import (
+    AnyProxyEvent,
+    BurstFinished,
+    ComputeSuspended,
+    ComputeWoken,
+    ConnectionAccepted,
+    ConnectionClosed,
+    ConnectionReleased,
+    DialFailed,
+    FirstAttempt,
+    ProxyReported,
+    RequestEnded,
+    StartBurst,
+)
 from harness.processes.process import Child
 from harness.stacks.base import Progress
-from harness.stacks.driving import order
 from harness.stacks.stage import Stage, Target
 from harness.stacks.timebase import TrialRows
 
@@ -42,13 +57,15 @@ class ProxyEvents:
     async def read(self, proxy: Child) -> None:
         """Sorts what the proxy's process says, until it ends."""
         async for record in proxy.records():
-            self.take(record)
+            if not isinstance(record, ProxyReported):
+                raise proxy.out_of_step(record)
+            self.take(record.event)
 
-    def take(self, record: dict[str, Any]) -> None:
+    def take(self, event: AnyProxyEvent) -> None:
         """One event, to the rows of its proxy's trial."""
-        taker = self._takers.get(record.get("proxy", ""))
+        taker = self._takers.get(event.proxy)
         if taker is not None:
-            taker.take(record)
+            taker.take(event)
 
 
 class _WakeEvents:
@@ -57,32 +74,36 @@ class _WakeEvents:
     def __init__(self, rows: TrialRows) -> None:
         self._rows = rows
         self._accepted: list[float] = []
-        self._last_released: dict[str, Any] | None = None
+        self._last_released: ConnectionReleased | None = None
 
-    def take(self, record: dict[str, Any]) -> None:
-        match record["event"]:
-            case "accepted" if "connection" in record:
-                self._accepted.append(record["at_s"])
-            case "suspended":
+    def take(self, event: AnyProxyEvent) -> None:
+        match event:
+            case ConnectionAccepted(connection=int()):
+                self._accepted.append(event.at_s)
+            case ComputeSuspended():
                 self._accepted.clear()
-                self._rows.event("suspended", record["at_s"])
-            case "first_attempt":
+                self._rows.event(Event.SUSPENDED, event.at_s)
+            case FirstAttempt():
                 # Late: from the moment the attempt was accepted, where whoever says so was there; a dropped one can
                 # only be seen by polling, and Toxiproxy's log is read.
-                late_s = record["at_s"] - self._accepted[0] if self._accepted else None
-                self._rows.event("first_attempt", record["at_s"], value_s=late_s)
-            case "woken":
+                late_s = event.at_s - self._accepted[0] if self._accepted else None
+                self._rows.event(Event.FIRST_ATTEMPT, event.at_s, value_s=late_s)
+            case ComputeWoken():
                 self.ended()
-                self._rows.event("woken", record["at_s"], value_s=record["at_s"] - record["planned_at_s"])
-            case "released":
+                self._rows.event(Event.WOKEN, event.at_s, value_s=event.at_s - event.planned_at_s)
+            case ConnectionReleased():
                 if self._last_released is None:
-                    self._rows.event("first_released", record["at_s"], value_s=record["late_s"])
-                self._last_released = record
+                    self._rows.event(Event.FIRST_RELEASED, event.at_s, value_s=event.late_s)
+                self._last_released = event
+            case ConnectionAccepted() | ConnectionClosed() | DialFailed():
+                pass
+            case _:
+                assert_never(event)
 
     def ended(self) -> None:
         """No more releases belong to the wake that was."""
         if self._last_released is not None:
-            self._rows.event("last_released", self._last_released["at_s"], value_s=self._last_released["late_s"])
+            self._rows.event(Event.LAST_RELEASED, self._last_released.at_s, value_s=self._last_released.late_s)
             self._last_released = None
 
 
@@ -115,18 +136,21 @@ class _Story:
         self._load = load
         self._rows = rows
         self._progress = progress
-        self._finished = asyncio.Queue[dict[str, Any]]()
+        self._finished = asyncio.Queue[BurstFinished]()
         self._bursts = 0
         self._asked_before = 0
         """Requests of the bursts that are over: numbers go on from one burst to the next."""
 
     async def read_load(self) -> None:
         async for record in self._load.records():
-            if record["record"] == "request":
-                self._rows.request({**record, "number": self._asked_before + record["number"]})
-                self._progress.request_ended(self._trial, record["outcome"])
-            else:
-                self._finished.put_nowait(record)
+            match record:
+                case RequestEnded(row=row):
+                    self._rows.request(replace(row, number=self._asked_before + row.number))
+                    self._progress.request_ended(self._trial, row.outcome)
+                case BurstFinished():
+                    self._finished.put_nowait(record)
+                case _:
+                    raise self._load.out_of_step(record)
 
     async def phase(self, phase: TimelinePhase) -> None:
         if isinstance(phase, Burst):
@@ -139,16 +163,17 @@ class _Story:
         start_s = monotonic() + lead_s(burst)
         seed = self._trial.burst_seed(self._bursts)
         self._bursts += 1
-        await self._load.send(order(burst, at_s=start_s, seed=seed, retry=self._trial.scenario.retry))
+        order = Order(burst=burst, seed=seed, retry=self._trial.scenario.retry)
+        await self._load.send(StartBurst(at_s=start_s, order=order))
         self._rows.burst_starts(start_s)
         starts = datetime.now(UTC) + timedelta(seconds=start_s - monotonic())
-        self._rows.event("burst_started", start_s, utc=starts.isoformat(timespec="milliseconds"))
+        self._rows.event(Event.BURST_STARTED, start_s, utc=starts.isoformat(timespec="milliseconds"))
         self._progress.phase(self._trial, "burst")
         limit_s = lead_s(burst) + burst.over_s + self._patience_s() + PATIENCE_S
         with suppress(TimeoutError):
             ended = await asyncio.wait_for(self._finished.get(), limit_s)
             self._asked_before += burst.requests
-            self._rows.event("burst_ended", ended["at_s"])
+            self._rows.event(Event.BURST_ENDED, ended.at_s)
             return
         raise StackError("locust", f"had not finished its burst after {limit_s:g} s", log=self._load.log)
 

@@ -1,10 +1,10 @@
 """One trial's rows, moved from the monotonic clock to seconds from the start of its burst."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from harness.model.columns import POOL, REQUESTS, Column
+from harness.model.events import Event
+from harness.model.rows import PoolSample, RequestRow
 from harness.stacks.base import Recorder, Row
 
 MOMENTS = frozenset({"at_s", "arrival_s", "start_s", "end_s"})
@@ -27,16 +27,15 @@ class TrialRows:
         self._origin_s = at_s
         self.flush()
 
-    def request(self, record: Mapping[str, Any]) -> None:
-        row = _columns(record, REQUESTS)
-        self._add("requests", {**row, "latency_s": row["end_s"] - row["arrival_s"]})
+    def request(self, row: RequestRow) -> None:
+        self._add("requests", {**_columns(row), "latency_s": row.end_s - row.arrival_s})
 
-    def pool(self, record: Mapping[str, Any]) -> None:
-        self._add("pool", _columns(record, POOL))
+    def pool(self, sample: PoolSample, *, instance: int) -> None:
+        self._add("pool", {**_columns(sample), "instance": instance})
 
-    def event(self, name: str, at_s: float, *, value_s: float | None = None, **detail: Any) -> None:  # noqa: ANN401 - JSON
+    def event(self, event: Event, at_s: float, *, value_s: float | None = None, **detail: int | str) -> None:
         text = json.dumps(detail, sort_keys=True) if detail else None
-        self._add("events", {"at_s": at_s, "event": name, "value_s": value_s, "detail": text})
+        self._add("events", {"at_s": at_s, "event": event, "value_s": value_s, "detail": text})
 
     def flush(self) -> None:
         """Pass on what was kept; without a burst, zero is the first row's moment."""
@@ -66,5 +65,5 @@ class TrialRows:
         add(self._trial, moved)
 
 
-def _columns(record: Mapping[str, Any], columns: tuple[Column, ...]) -> dict[str, Any]:
-    return {column.name: record[column.name] for column in columns if column.name in record}
+def _columns(row: RequestRow | PoolSample) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__slots__}

@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from harness.library import load_scenario
+from harness.model.order import Order
+from harness.model.rows import RequestRow
 from harness.model.scenario import Burst
+from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
 from harness.processes.process import Child
-from harness.stacks.driving import order, running_load
+from harness.stacks.driving import running_load
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer-Timing: query;dur=1\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -55,15 +57,16 @@ async def driven(
         listening(server) as url,
         running_load([url], scenario, log=tmp_path / "locust.log", workers=workers) as load,
     ):
-        await load.next_record("ready")
+        await load.next_record(LoadReady)
         yield load
 
 
-async def burst(load: Child, burst: Burst, *, seed: int = 1) -> list[dict[str, Any]]:
-    await load.send(order(burst, at_s=monotonic() + 0.2, seed=seed))
+async def burst(load: Child, burst: Burst, *, seed: int = 1) -> list[RequestRow]:
+    await load.send(StartBurst(at_s=monotonic() + 0.2, order=Order(burst=burst, seed=seed)))
     rows = []
     async for record in load.records():
-        if record["record"] == "finished":
+        if isinstance(record, BurstFinished):
             break
-        rows.append(record)
-    return sorted(rows, key=lambda row: row["number"])
+        assert isinstance(record, RequestEnded)
+        rows.append(record.row)
+    return sorted(rows, key=lambda row: row.number)

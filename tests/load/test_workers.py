@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from harness.model.errors import StackError
+from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst
 from harness.service.routes import ROUTES
 from tests.load.driven import Server, burst, driven, listening
@@ -52,12 +53,12 @@ async def test_two_workers_drive_exactly_what_one_process_drives(tmp_path: Path)
         async with driven(server, tmp_path, workers=workers) as load:
             for one, seed in bursts:
                 rows = await burst(load, one, seed=seed)
-                begins_s = rows[0]["arrival_s"] - one.schedule(seed)[0].at_s
-                arrivals = [(row["number"], row["request"], round(row["arrival_s"] - begins_s, 9)) for row in rows]
+                begins_s = rows[0].arrival_s - one.schedule(seed)[0].at_s
+                arrivals = [(row.number, row.request, round(row.arrival_s - begins_s, 9)) for row in rows]
                 planned = [(a.number, a.request, round(a.at_s, 9)) for a in one.schedule(seed)]
                 assert arrivals == planned
                 driven_rows.append(arrivals)
-                assert all(row["outcome"] == "ok" and row["arrival_s"] <= row["start_s"] for row in rows)
+                assert all(row.outcome is Outcome.OK and row.arrival_s <= row.start_s for row in rows)
         assert sorted(server.asked) == sorted(line for one, seed in bursts for line in asked_by(one, seed))
         found.append(driven_rows)
     assert found[0] == found[1]
@@ -72,7 +73,7 @@ async def test_each_worker_drives_its_own_share(tmp_path: Path) -> None:
             assert not driving.done()
             shares = sorted(_open_connections(worker) for worker in workers_of(os.getpid()))
         assert shares == [10, 11]
-        assert [row["outcome"] for row in await driving] == ["client_timeout"] * 21
+        assert [row.outcome for row in await driving] == [Outcome.CLIENT_TIMEOUT] * 21
 
 
 def _open_connections(worker: psutil.Process) -> int:
@@ -124,12 +125,13 @@ def test_kill_9_of_the_parent_leaves_no_locust(tmp_path: Path, when: str) -> Non
 import asyncio
 from pathlib import Path
 from harness.library import load_scenario
+from harness.processes.messages import LoadReady
 from harness.stacks.driving import running_load
 async def main():
     async with running_load(["http://127.0.0.1:9"], load_scenario("cold_burst"), log=Path({str(tmp_path / "log")!r}),
                             workers=2) as load:
         if {when == "ready"}:
-            await load.next_record("ready")
+            await load.next_record(LoadReady)
         print("now", flush=True)
         await asyncio.sleep(600)
 asyncio.run(main())

@@ -1,7 +1,5 @@
 """What a load generator is told to drive, whole or in shares."""
 
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,15 +22,8 @@ bursts = st.builds(
 
 
 @given(bursts, st.integers(0, 2**63), st.integers(1, 12))
-def test_the_shares_as_they_reach_the_workers_are_exactly_the_schedule(burst: Burst, seed: int, workers: int) -> None:
-    sent = [json.dumps(share.to_json()) for share in Order(burst=burst, seed=seed).shares(workers)]
-    driven = [Order.from_json(json.loads(share)).arrivals() for share in sent]
+def test_the_shares_together_are_exactly_the_schedule(burst: Burst, seed: int, workers: int) -> None:
+    driven = [share.arrivals() for share in Order(burst=burst, seed=seed).shares(workers)]
     assert all(arrival.number % workers == index for index, share in enumerate(driven) for arrival in share)
     together = sorted((arrival for share in driven for arrival in share), key=lambda arrival: arrival.number)
     assert tuple(together) == burst.schedule(seed)
-
-
-@given(bursts, st.integers(0, 2**63))
-def test_an_order_comes_back_from_json_as_it_was(burst: Burst, seed: int) -> None:
-    order = Order(burst=burst, seed=seed, index=1, count=3)
-    assert Order.from_json(json.loads(json.dumps({"command": "start", **order.to_json()}))) == order

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from tests.conftest import SERVERS, real_toxiproxy
 from tests.proxy.wire import PATIENCE_S, OurServer, ProxyUnderTest, Upstream, echo_back
@@ -29,7 +30,7 @@ def client(port: int) -> httpx.AsyncClient:
 @asynccontextmanager
 async def our_server(log: Path) -> AsyncIterator[OurServer]:
     async with Child.running("toxiproxy", [sys.executable, "-m", "harness.proxy", "0"], log=log) as child:
-        port = (await child.next_record("ready"))["port"]
+        port = (await child.next_record(ProxyReady)).port
         async with client(port) as http:
             yield OurServer(http, child)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.processes.messages import ConnectionAccepted, ProxyReported
 from tests.proxy.wire import OurServer, Peer, ProxyUnderTest, Upstream
 
 pytestmark = pytest.mark.anyio
@@ -263,8 +264,9 @@ async def test_the_same_events_are_records_on_stdout(ours: OurServer, echo: Upst
     proxy = await ProxyUnderTest.create(ours.http, echo.address)
     with await proxy.connect() as client:
         await client.round_trip()
-        record = await ours.child.next_record("event")
-    assert (record["event"], record["proxy"]) == ("accepted", "db")
+        event = (await ours.child.next_record(ProxyReported)).event
+    assert isinstance(event, ConnectionAccepted)
+    assert event.proxy == "db"
 
 
 async def test_a_listener_that_does_not_read_holds_nobody_up(ours: OurServer, echo: Upstream) -> None:

@@ -17,11 +17,12 @@ from harness.model.compute import Behaviour, OnSuspend, State
 from harness.model.errors import StackError, UserError
 from harness.model.wake import profile
 from harness.postgres import PostgresServer
+from harness.processes.messages import ComputeWoken, ConnectionAccepted, FirstAttempt, ProxyReady, ProxyReported
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.proxy.sleep import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
-from harness.proxy.toxiproxy_compute import ToxiproxyCompute
+from harness.proxy.toxiproxy_compute import ComputeEvent, ToxiproxyCompute
 from tests.conftest import SERVERS, real_toxiproxy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.quiet]
@@ -60,10 +61,10 @@ async def doorbell(postgres: PostgresServer, proxy: Child, compute: ToxiproxyCom
 
     async def listen() -> None:
         async for record in proxy.records():
-            if record.get("event") == "accepted":
-                compute.attempted(record["at_s"])
+            if isinstance(record, ProxyReported) and isinstance(record.event, ConnectionAccepted):
+                compute.attempted(record.event.at_s)
 
-    async with ProxyClient((await proxy.next_record("ready"))["port"]) as client:
+    async with ProxyClient((await proxy.next_record(ProxyReady)).port) as client:
         host, port = await client.create("doorbell", upstream=f"127.0.0.1:{postgres.port}")
         listening = asyncio.create_task(listen())
         yield f"{host}:{port}"
@@ -83,9 +84,9 @@ def children_of_parent(pid: int) -> int:
 async def test_it_suspends_holds_and_wakes_within_50_ms(
     postgres: PostgresServer, proxy_process: Child, server: ToxiproxyServer
 ) -> None:
-    said: dict[str, dict[str, float]] = {}
+    reported: list[ComputeEvent] = []
     settings = ComputeSettings(CLOSE, (WAKE_S,))
-    compute = ToxiproxyCompute(server, "database", settings, said=lambda event, **at: said.update({event: at}))
+    compute = ToxiproxyCompute(server, "database", settings, report=reported.append)
     async with doorbell(postgres, proxy_process, compute) as upstream:
         dsn = postgres.dsn_at(*server.create("database", upstream=upstream))
         before = await asyncpg.connect(dsn, ssl=False)
@@ -97,11 +98,13 @@ async def test_it_suspends_holds_and_wakes_within_50_ms(
         took_s = time.monotonic() - began_s
         assert await held[0].fetchval("SELECT 2") == 2
         await asyncio.gather(*(connection.close() for connection in held))
-        assert list(said) == ["suspended", "first_attempt", "woken"]
-        assert 0 <= said["woken"]["at_s"] - said["woken"]["planned_at_s"] < 0.05
+        _, first, woken = reported
+        assert isinstance(first, FirstAttempt)
+        assert isinstance(woken, ComputeWoken)
+        assert 0 <= woken.at_s - woken.planned_at_s < 0.05
         assert WAKE_S - 0.01 < took_s < WAKE_S + 1.0
-        assert said["first_attempt"]["at_s"] - began_s < 0.05
-        assert said["woken"]["planned_at_s"] == said["first_attempt"]["at_s"] + WAKE_S
+        assert first.at_s - began_s < 0.05
+        assert woken.planned_at_s == first.at_s + WAKE_S
         # A second sleep is like the first.
         await compute.suspend()
         again = await asyncpg.connect(dsn, ssl=False, timeout=10)
@@ -133,7 +136,7 @@ async def test_held_connections_have_backends_and_a_client_that_left_is_a_ghost(
 
 async def test_the_native_wake_has_neither_backends_nor_ghosts(postgres: PostgresServer, proxy_process: Child) -> None:
     direct = await asyncpg.connect(postgres.dsn, ssl=False)
-    async with ProxyClient((await proxy_process.next_record("ready"))["port"]) as client:
+    async with ProxyClient((await proxy_process.next_record(ProxyReady)).port) as client:
         compute = compute_of(profile("neon"), wake_latencies_s=[1.5], suspends_by_itself=False)
         address = await client.create("native", upstream=f"127.0.0.1:{postgres.port}", compute=compute)
         dsn = postgres.dsn_at(*address)

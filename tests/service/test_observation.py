@@ -7,9 +7,10 @@ import pytest
 
 from harness.model.arrivals import RequestName
 from harness.model.pool import PoolConfiguration
+from harness.model.rows import PoolSample
 from harness.postgres import PostgresServer
 from harness.service.database import create_engine
-from harness.service.observation import PoolSample, PoolWatch
+from harness.service.observation import PoolWatch
 from harness.service.requests import Database
 from harness.service.sampling import Timeline
 

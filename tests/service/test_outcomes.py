@@ -14,6 +14,7 @@ from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.wake import profile
 from harness.postgres import PostgresServer
+from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.database import create_engine
@@ -42,7 +43,7 @@ async def asleep(
     postgres: PostgresServer, proxy: Child, pool: PoolConfiguration = QUICK, *, warm: int = 1, **behaviour: str
 ) -> AsyncIterator[Database]:
     """A database whose compute has just suspended and takes a minute to wake."""
-    port = (await proxy.next_record("ready"))["port"]
+    port = (await proxy.next_record(ProxyReady)).port
     async with ProxyClient(port) as client:
         wake = profile("neon").but(**behaviour)
         compute = compute_of(wake, wake_latencies_s=[60.0], suspends_by_itself=False)

@@ -7,11 +7,13 @@ import asyncpg
 import pytest
 
 from harness.model.listener import QueueListener
+from harness.model.rows import ListenerEvent
 from harness.model.wake import profile
 from harness.postgres import PostgresServer
+from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
-from harness.service.listener import ListenerEvent, listening
+from harness.service.listener import listening
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +70,7 @@ async def test_on_a_frozen_connection_it_gives_up_at_its_limit_and_tries_until_t
     postgres: PostgresServer, proxy_process: Child
 ) -> None:
     heard = Heard()
-    async with ProxyClient((await proxy_process.next_record("ready"))["port"]) as client:
+    async with ProxyClient((await proxy_process.next_record(ProxyReady)).port) as client:
         wake = profile("neon").but(on_suspend="freeze", while_waking="hold")
         compute = compute_of(wake, wake_latencies_s=[2.0], suspends_by_itself=False)
         host, port = await client.create("p", upstream=f"127.0.0.1:{postgres.port}", compute=compute)

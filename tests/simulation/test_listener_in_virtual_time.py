@@ -9,10 +9,12 @@ import asyncpg
 import pytest
 
 from harness.model.errors import UserError
+from harness.model.events import Event
+from harness.model.rows import ListenerEvent
 from harness.model.trial import Trial
 from harness.model.wake import Constant, WakeProfile, profile
 from harness.scenario import Burst, Idle, QueueListener, Scenario, Suspend, Warm
-from harness.service.listener import ListenerEvent, listening
+from harness.service.listener import listening
 from harness.simulation.backend import SimulatedPostgres, constant
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import LINUX, Network
@@ -43,7 +45,7 @@ def heard(
         assert asyncio.all_tasks(loop) == {asyncio.current_task()}
 
     run(main)
-    assert events[0] == ListenerEvent(event="listener_connected", at_s=0.0, value_s=0.0, detail={"attempt": 1})
+    assert events[0] == ListenerEvent(event=Event.LISTENER_CONNECTED, at_s=0.0, value_s=0.0, detail={"attempt": 1})
     return events[1:]
 
 

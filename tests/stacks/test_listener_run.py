@@ -10,6 +10,7 @@ import pytest
 
 from harness.analysis import load
 from harness.library import load_scenario
+from harness.processes.messages import BeginStory, BurstPlanned, StackReady
 from harness.processes.process import Child
 from harness.results.codec import scenario_from_json
 
@@ -77,6 +78,6 @@ def test_one_that_cannot_connect_at_first_ends_the_run_with_status_3(tmp_path: P
 async def test_a_service_for_others_to_drive_has_its_listener_too(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "harness.stacks.serving", written(tmp_path, QUICK)]
     async with Child.running("serving", argv, log=tmp_path / "log") as serving:
-        await serving.next_record("ready")
-        await serving.send({"command": "begin"})
-        await serving.next_record("begin")
+        await serving.next_record(StackReady)
+        await serving.send(BeginStory())
+        await serving.next_record(BurstPlanned)

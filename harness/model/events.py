@@ -1,0 +1,51 @@
+"""What happens at a moment of a trial's timeline, by name: the `event` column of a run's events."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Event(StrEnum):
+    """An event's name as the files have it, and what it means."""
+
+    meaning: str
+
+    def __new__(cls, name: str, meaning: str = "") -> Self:
+        event = str.__new__(cls, name)
+        event._value_ = name
+        event.meaning = meaning
+        return event
+
+    WARMED = "warmed", "The pool holds the connections the story begins with; detail: how many"
+    SUSPENDED = "suspended", "The compute suspended"
+    SLOW = "slow", "From here on a round trip to the database takes longer; value_s: by how much"
+    BURST_STARTED = (
+        "burst_started",
+        "The first arrival of a burst could come from here on; at_s is 0 for the first burst; "
+        "detail: that moment in UTC, in real time",
+    )
+    FIRST_ATTEMPT = (
+        "first_attempt",
+        "The first connection attempt after a suspend: the wake begins; value_s: how late it was detected",
+    )
+    WOKEN = "woken", "The compute answers again; value_s: how long after the planned wake"
+    FIRST_RELEASED = "first_released", "The first held connection went on; value_s: how long after the planned wake"
+    LAST_RELEASED = "last_released", "The last held connection went on; value_s: how long after the planned wake"
+    BURST_ENDED = "burst_ended", "The last request of a burst had ended"
+    LISTENER_CONNECTED = (
+        "listener_connected",
+        "The queue listener listens; value_s: how long the attempt took; detail: which",
+    )
+    LISTENER_HEARTBEAT_FAILED = (
+        "listener_heartbeat_failed",
+        "Its heartbeat failed; value_s: how long that took; detail: the exception's name",
+    )
+    LISTENER_DISCONNECTED = "listener_disconnected", "It dropped its connection"
+    LISTENER_RECONNECTING = (
+        "listener_reconnecting",
+        "It will try to connect again; value_s: how long it waits before it does",
+    )
+    LISTENER_CONNECT_FAILED = (
+        "listener_connect_failed",
+        "An attempt failed; value_s: how long it took; detail: which, the exception's name",
+    )
+    LISTENER_NOTIFIED = "listener_notified", "It heard a notification; detail: the payload"

@@ -1,0 +1,277 @@
+"""What the processes of the harness write to each other: every message, one writer and two readers.
+
+A parent sends commands on its child's stdin, a child sends records on its stdout; one message is one line of JSON.
+msgspec reads them strictly: an unknown message or field, a missing field and a wrong type are all refused. (Of the
+kept libraries it alone has tagged unions and decodes as fast as the load needs: a request is a record.)
+"""
+
+import re
+from typing import TypeAlias
+
+import msgspec
+
+from harness.model.order import Order
+from harness.model.rows import ListenerEvent, PoolSample, RequestRow
+
+
+def _snake(name: str) -> str:
+    """A message's name in its line: `pool_warmed` for `PoolWarmed`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag=_snake, forbid_unknown_fields=True):
+    """From a parent to its child."""
+
+
+class WarmPool(Command, frozen=True, kw_only=True):
+    """To the service: open so many connections and use each once. Answered by `PoolWarmed` or `PoolNotWarmed`."""
+
+    connections: int
+
+
+class StartBurst(Command, frozen=True, kw_only=True):
+    """To Locust: drive this burst. Answered by `BurstFinished`, after a `RequestEnded` for every request."""
+
+    at_s: float
+    """When it starts, on the monotonic clock."""
+    order: Order
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From Locust's master to a worker, inside a message of Locust's: the part of a burst that it drives."""
+
+    order: Order
+    at_s: float | None
+    """When the burst starts, on the monotonic clock that master and worker share; None: they share none."""
+    delay_s: float
+    """How long after this message it starts, where they share none."""
+
+
+class BeginStory(Command, frozen=True, kw_only=True):
+    """To a stack that serves Locust's own command line: warm, suspend. Answered by `BurstPlanned`."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=_snake, forbid_unknown_fields=True):
+    """From a child to its parent."""
+
+
+class ServiceReady(Record, frozen=True, kw_only=True):
+    """The service under test answers on this port of loopback."""
+
+    port: int
+
+
+class PoolWarmed(Record, frozen=True, kw_only=True):
+    at_s: float
+    connections: int
+
+
+class PoolNotWarmed(Record, frozen=True, kw_only=True):
+    error: str
+
+
+class PoolSampled(Record, frozen=True, kw_only=True):
+    sample: PoolSample
+
+
+class ListenerReported(Record, frozen=True, kw_only=True):
+    """Something happened to the service's queue listener."""
+
+    event: ListenerEvent
+
+
+class MasterListening(Record, frozen=True, kw_only=True):
+    """Locust's master expects its workers on this port of loopback."""
+
+    port: int
+
+
+class LoadReady(Record, frozen=True, kw_only=True):
+    """Every Locust process waits for a burst."""
+
+
+class RequestEnded(Record, frozen=True, kw_only=True):
+    row: RequestRow
+
+
+class BurstFinished(Record, frozen=True, kw_only=True):
+    """Every request of the burst has ended."""
+
+    at_s: float
+
+
+class ProxyReady(Record, frozen=True, kw_only=True):
+    """The proxy server's API answers on this port of loopback."""
+
+    port: int
+
+
+class PostgresReady(Record, frozen=True, kw_only=True):
+    """Embedded PostgreSQL accepts connections."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    version: str
+    pid: int
+
+
+class ContainersReady(Record, frozen=True, kw_only=True):
+    """The containers of a compose run are healthy."""
+
+    postgres: int
+    """Its port on loopback, as the next one."""
+    toxiproxy: int
+    proxies: dict[int, int]
+    """Of each port in Toxiproxy's container, the one on loopback."""
+    container: str
+    """PostgreSQL's, by its id."""
+    password: str
+
+
+class StackReady(Record, frozen=True, kw_only=True):
+    """A stack that serves Locust's own command line is up; the service answers at `url`."""
+
+    url: str
+
+
+class BurstPlanned(Record, frozen=True, kw_only=True):
+    """The compute is suspended, and the burst is to start at this moment of the monotonic clock."""
+
+    at_s: float
+
+
+class StackFailed(Record, frozen=True, kw_only=True):
+    """The stack could not start; its process ends."""
+
+    error: str
+
+
+class ProxyEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", forbid_unknown_fields=True):
+    """Something happened on a proxy; as JSON also a line of the proxy server's event stream."""
+
+    proxy: str
+    """Its name."""
+    at_s: float
+    """When, on the monotonic clock."""
+
+
+class ConnectionAccepted(ProxyEvent, frozen=True, kw_only=True, tag="accepted"):
+    connection: int | None = None
+    """Its number; None: seen in Toxiproxy's log, which does not tell."""
+
+
+class DialFailed(ProxyEvent, frozen=True, kw_only=True, tag="dial_failed"):
+    """The upstream could not be reached."""
+
+    connection: int
+    error: str
+
+
+class Transferred(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bytes that a connection moved, by direction."""
+
+    upstream: int
+    downstream: int
+
+
+class ConnectionClosed(ProxyEvent, frozen=True, kw_only=True, tag="closed"):
+    connection: int
+    bytes: Transferred
+
+
+class ComputeSuspended(ProxyEvent, frozen=True, kw_only=True, tag="suspended"):
+    pass
+
+
+class FirstAttempt(ProxyEvent, frozen=True, kw_only=True, tag="first_attempt"):
+    """The first connection attempt after a suspend: the wake begins."""
+
+    ready_at_s: float
+    """When the compute is to answer again."""
+
+
+class ComputeWoken(ProxyEvent, frozen=True, kw_only=True, tag="woken"):
+    planned_at_s: float
+    """When it was to answer again."""
+
+
+class ConnectionReleased(ProxyEvent, frozen=True, kw_only=True, tag="released"):
+    """A held connection reached the database."""
+
+    connection: int
+    late_s: float
+    """How long after the planned wake."""
+
+
+AnyProxyEvent: TypeAlias = (
+    ConnectionAccepted
+    | DialFailed
+    | ConnectionClosed
+    | ComputeSuspended
+    | FirstAttempt
+    | ComputeWoken
+    | ConnectionReleased
+)
+
+
+class ProxyReported(Record, frozen=True, kw_only=True):
+    event: AnyProxyEvent
+
+
+AnyCommand: TypeAlias = WarmPool | StartBurst | BeginStory
+AnyRecord: TypeAlias = (
+    ServiceReady
+    | PoolWarmed
+    | PoolNotWarmed
+    | PoolSampled
+    | ListenerReported
+    | MasterListening
+    | LoadReady
+    | RequestEnded
+    | BurstFinished
+    | ProxyReady
+    | PostgresReady
+    | ContainersReady
+    | StackReady
+    | BurstPlanned
+    | StackFailed
+    | ProxyReported
+)
+
+MalformedError = msgspec.DecodeError
+"""A line that is no message, or one whose fields are not what they should be."""
+
+_encoder = msgspec.json.Encoder()
+_commands = msgspec.json.Decoder(AnyCommand)
+_records = msgspec.json.Decoder(AnyRecord)
+_shares = msgspec.json.Decoder(Share)
+
+
+def to_line(message: Command | Record | ProxyEvent) -> bytes:
+    """A message as a line of JSON, its end included."""
+    return _encoder.encode(message) + b"\n"
+
+
+def command_from(line: bytes) -> AnyCommand:
+    """Raises `MalformedError`, and `UserError` for an order that a burst can't have."""
+    command: AnyCommand = _commands.decode(line)
+    return command
+
+
+def record_from(line: bytes) -> AnyRecord:
+    """Raises `MalformedError`."""
+    record: AnyRecord = _records.decode(line)
+    return record
+
+
+def to_share(share: Share) -> bytes:
+    """A share as Locust's message carries it."""
+    return _encoder.encode(share)
+
+
+def share_from(message: bytes) -> Share:
+    """Raises `MalformedError`."""
+    return _shares.decode(message)

@@ -1,0 +1,129 @@
+"""What the processes of the harness write to each other comes back as it was."""
+
+import typing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.model.arrivals import Pattern, RequestMix, RequestName
+from harness.model.events import Event
+from harness.model.order import Order
+from harness.model.outcomes import Outcome
+from harness.model.retry import Retry
+from harness.model.rows import ListenerEvent, PoolSample, RequestRow
+from harness.model.scenario import Burst
+from harness.processes import messages
+from harness.processes.messages import (
+    AnyCommand,
+    AnyProxyEvent,
+    AnyRecord,
+    Command,
+    ProxyEvent,
+    Record,
+    Share,
+    Transferred,
+    command_from,
+    record_from,
+    share_from,
+    to_line,
+    to_share,
+)
+
+# msgspec reads whole numbers of 64 bits; seeds and ports are far below.
+numbers = st.integers(0, 2**63)
+seconds = st.floats(allow_nan=False, allow_infinity=False)
+texts = st.text(max_size=20)
+bursts = st.builds(
+    Burst,
+    requests=st.integers(1, 300),
+    over_s=st.floats(0.001, 1e4),
+    arrivals=st.sampled_from([pattern.value for pattern in Pattern if pattern is not Pattern.GIVEN]),
+    mix=st.builds(
+        RequestMix.of,
+        st.dictionaries(st.sampled_from(list(RequestName)), st.floats(0.1, 10), min_size=1),
+        hold_s=st.floats(0, 5),
+    ),
+) | st.lists(st.floats(0, 1e4), min_size=1).map(lambda moments_s: Burst.at(*sorted(moments_s)))
+retries = st.builds(
+    Retry,
+    retries=st.integers(1, 9),
+    wait_s=st.floats(0, 9),
+    factor=st.floats(1, 9),
+    max_wait_s=st.floats(0, 99),
+    jitter=st.booleans(),
+)
+
+for type_, strategy in {
+    int: numbers,
+    float: seconds,
+    str: texts,
+    Order: st.builds(Order, burst=bursts, seed=numbers, index=numbers, count=numbers, retry=st.none() | retries),
+    RequestRow: st.builds(
+        RequestRow,
+        number=numbers,
+        request=texts,
+        arrival_s=seconds,
+        start_s=seconds,
+        end_s=seconds,
+        outcome=st.sampled_from(Outcome),
+        error=st.none() | texts,
+        status=st.none() | numbers,
+        attempts=numbers,
+        **{name: st.none() | seconds for name in ("checkout_s", "connect_s", "ping_s", "query_s", "idle_s")},
+    ),
+    PoolSample: st.builds(
+        PoolSample,
+        at_s=seconds,
+        **{name: numbers for name in PoolSample.__slots__ if name != "at_s"},
+    ),
+    ListenerEvent: st.builds(
+        ListenerEvent,
+        event=st.sampled_from(Event),
+        at_s=seconds,
+        value_s=st.none() | seconds,
+        detail=st.dictionaries(texts, numbers | texts, max_size=3),
+    ),
+    Transferred: st.builds(Transferred, upstream=numbers, downstream=numbers),
+}.items():
+    st.register_type_strategy(type_, strategy)
+
+
+def any_of(union: object) -> st.SearchStrategy[typing.Any]:
+    """A message of any kind in the union, every field with any value of its type."""
+    kinds = []
+    for kind in typing.get_args(union):
+        fields = {name: st.from_type(type_) for name, type_ in typing.get_type_hints(kind).items() if name[0] != "_"}
+        fields.update({"event": any_of(AnyProxyEvent)} if kind is messages.ProxyReported else {})
+        kinds.append(st.builds(kind, **fields))
+    return st.one_of(kinds)
+
+
+@given(any_of(AnyRecord))
+def test_every_record_comes_back_as_it_was_on_a_line_of_its_own(record: Record) -> None:
+    line = to_line(record)
+    assert line.count(b"\n") == 1
+    assert record_from(line) == record
+
+
+@given(any_of(AnyCommand))
+def test_every_command_comes_back_as_it_was_on_a_line_of_its_own(command: Command) -> None:
+    line = to_line(command)
+    assert line.count(b"\n") == 1
+    assert command_from(line) == command
+
+
+@given(st.builds(Share, order=st.from_type(Order), at_s=st.none() | seconds, delay_s=seconds))
+def test_a_workers_share_comes_back_as_it_was(share: Share) -> None:
+    assert share_from(to_share(share)) == share
+
+
+@pytest.mark.parametrize(("base", "union"), [(Command, AnyCommand), (Record, AnyRecord), (ProxyEvent, AnyProxyEvent)])
+def test_every_message_can_be_read(base: type, union: object) -> None:
+    assert set(base.__subclasses__()) == set(typing.get_args(union))
+
+
+@pytest.mark.parametrize("kind", [*Command.__subclasses__(), *Record.__subclasses__(), *ProxyEvent.__subclasses__()])
+def test_a_message_never_changes(kind: type) -> None:
+    assert kind.__struct_config__.frozen  # type: ignore[attr-defined]
+    assert kind.__struct_config__.forbid_unknown_fields  # type: ignore[attr-defined]
