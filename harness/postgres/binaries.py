@@ -39,6 +39,17 @@ class Binaries:
         """The folder above `bin`, which PostgreSQL finds its share and lib folders from."""
         return self.folder.parent
 
+    @property
+    def libraries(self) -> list[Path]:
+        """Folders outside the installation that its programs load libraries from.
+
+        A repaired wheel keeps them beside its package, in PACKAGE.libs, and the programs' rpath leads there
+        (auditwheel's documentation; `readelf -d initdb`).
+        """
+        package = self.installation.parent
+        repaired = package.with_name(f"{package.name}.libs")
+        return [repaired] if repaired.is_dir() else []
+
     def version(self) -> str:
         """For example `18.6`. Raises `UserError` when `postgres` can't be run."""
         try:

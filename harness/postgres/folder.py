@@ -16,6 +16,8 @@ from harness.postgres.binaries import Binaries
 PREFIX = "coldstart-postgres-"
 LOCK = "lock"
 UNPRIVILEGED = "nobody"
+SHARED_PLACES = ("/tmp", "/var/tmp")  # noqa: S108 - the folder itself is made by mkdtemp
+"""For root, when its own folder for temporary files is closed to everybody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def server_folder(owner: Account) -> Iterator[Path]:
     """
     sweep()
     try:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place_for(owner)))
         # The lock lives as long as this process: it tells a living run's folder from a leftover.
         lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -65,7 +67,7 @@ def server_folder(owner: Account) -> Iterator[Path]:
 def sweep() -> list[Path]:
     """Remove the folders whose run is gone; what was removed. Folders of living runs and of others are left alone."""
     swept = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in (folder for place in _places() for folder in place.glob(f"{PREFIX}*")):
         try:
             lock = os.open(folder / LOCK, os.O_RDWR)
         except OSError:
@@ -87,15 +89,42 @@ def readable_by(binaries: Binaries, owner: Account, folder: Path) -> Binaries:
     Nobody's permissions are changed. 43 MB and about 0.1 s, and only as root with an environment under a closed
     folder, such as root's home.
     """
-    if owner.uid is None or all(_open_to_others(path) for path in (binaries.postgres, *binaries.postgres.parents)):
+    if owner.uid is None or _open_to_others(binaries.postgres):
         return binaries
-    copy = folder / "installation"
-    shutil.copytree(binaries.installation, copy, ignore=shutil.ignore_patterns("include", "doc", "man"))
+    # The programs look for their libraries beside their package, so both keep their places to each other.
+    copy = folder / "programs"
+    installation = copy / "package" / binaries.installation.name
+    without = shutil.ignore_patterns("include", "doc", "man")
+    shutil.copytree(binaries.installation, installation, ignore=without)
+    for libraries in binaries.libraries:
+        shutil.copytree(libraries, copy / libraries.name)
     for path in (copy, *copy.rglob("*")):
         os.chown(path, owner.uid, owner.gid or 0, follow_symlinks=False)
-    return Binaries(copy / binaries.folder.name, binaries.found)
+    return Binaries(installation / binaries.folder.name, binaries.found)
 
 
-def _open_to_others(path: Path) -> bool:
-    wanted = 0o005 if path.is_file() else 0o001
-    return path.stat().st_mode & wanted == wanted
+def _open_to_others(program: Path) -> bool:
+    """Whether an account that owns nothing can run it, by the way it is named and by the way its links lead."""
+    real = program.resolve()
+    return real.stat().st_mode & 0o005 == 0o005 and _passable(program.absolute().parent) and _passable(real.parent)
+
+
+def _place_for(owner: Account) -> Path:
+    """Where the folder is made: the usual place, or one that the other account can reach. Raises `StackError`."""
+    usual, *others = _places()
+    if owner.uid is None or _passable(usual.resolve()):
+        return usual
+    for place in others:
+        if place.is_dir() and _passable(place.resolve()):
+            return place
+    reason = f"{usual}, the folder for temporary files, is closed to the account {UNPRIVILEGED} that it runs as"
+    raise StackError("postgres", reason)
+
+
+def _places() -> list[Path]:
+    return list(dict.fromkeys(Path(place) for place in (tempfile.gettempdir(), *SHARED_PLACES)))
+
+
+def _passable(folder: Path) -> bool:
+    """Whether others may go through it and through every folder above it."""
+    return all(path.stat().st_mode & 0o001 for path in (folder, *folder.parents))

