@@ -62,10 +62,3 @@ def test_every_scenario_is_named_in_the_readme() -> None:
 
 def test_the_changelog_has_the_version() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
-
-
-def test_no_file_of_pins_names_where_packages_come_from() -> None:
-    for lock in ROOT.glob("requirements*.lock"):
-        text = lock.read_text()
-        assert "://" not in text
-        assert "--hash=sha256:" in text
