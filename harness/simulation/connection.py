@@ -51,7 +51,7 @@ class Direction:
         elif self._at_once and not self._in_flight:
             self.receive(segment)
         else:
-            # Not within `send`: a protocol that writes does not expect to be answered before write returns.
+            # Not within `send`: asyncio never answers a protocol inside its own write().
             self._in_flight.append(segment)
             self._loop.call_soon(self._arrive)
 
@@ -233,7 +233,10 @@ class End(asyncio.Transport):
 def connected_pair(loop: VirtualLoop, draw_way_s: Callable[[], float], address: tuple[str, int]) -> tuple[End, End]:
     """The client's end and the server's end of a new connection."""
     client, server = End(loop, address), End(loop, address)
-    # The backend answers on the other direction, so what it receives may reach it at once.
+    # The backend answers on the other direction, so what it receives may reach it at once. Never the client: asyncpg
+    # writes first and notes what it waits for afterwards. Answered inside that write, its `prepare` finds
+    # `self.statement` still None and calls into it from C: the interpreter dies, or spins (asyncpg 0.31 and 0.32,
+    # protocol.pyx, `prepare`: `_prepare_and_describe` comes before `self.statement = state`).
     to_server, to_client = Direction(loop, draw_way_s, at_once=True), Direction(loop, draw_way_s, at_once=False)
     client._out, server._out = to_server, to_client  # noqa: SLF001 - one connection is made of these four
     client._peer, server._peer = server, client  # noqa: SLF001
