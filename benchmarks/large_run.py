@@ -22,6 +22,7 @@ from benchmarks.report import write_table
 from harness.library import load_scenario
 from harness.model.columns import EVENTS, POOL, REQUESTS
 from harness.model.scenario import Burst, Scenario
+from harness.model.status import RunStatus
 from harness.model.trial import trials_of
 from harness.results import RunWriter
 from harness.results.read import schema
@@ -78,7 +79,7 @@ def generate(out: Path, *, requests: int, copies: int) -> tuple[Path, int, int]:
     )
     for trial in trials:
         writer.trial_ended(trial.number, wall_s=1.0)
-    writer.close("complete")
+    writer.close(RunStatus.COMPLETE)
     rows = {}
     for name in ("requests", "pool", "events"):
         # A compute wakes once a trial.

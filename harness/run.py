@@ -14,6 +14,7 @@ from harness.analysis.summarise import write_summary
 from harness.model.errors import StackError, UserError
 from harness.model.expectation import Judgement, Verdict
 from harness.model.scenario import Scenario
+from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 from harness.results import RunWriter
@@ -30,13 +31,13 @@ class FinishedRun:
     folder: Path
     stack: str
     scenario: Scenario
-    status: str
+    status: RunStatus
     summaries: list[TrialSummary]
     judgements: list[Judgement]
 
     @property
     def exit_status(self) -> int:
-        if self.status == "aborted":
+        if self.status is RunStatus.ABORTED:
             return 130
         return 1 if any(one.verdict is Verdict.NOT_REPRODUCED for one in self.judgements) else 0
 
@@ -88,14 +89,14 @@ def execute(
         argv=list(argv),
         asked=options.asked(),
     )
-    status = "failed"
+    status = RunStatus.FAILED
     try:
         status = _record(chosen, trials, replace(options, logs=writer.logs), parallelism.trials, writer, progress)
     finally:
         writer.close(status)
         run = load(writer.folder)
         write_summary(run.summaries, writer.folder / "summary.csv")
-        if status == "failed":
+        if status is RunStatus.FAILED:
             progress.say(f"what was measured until then is kept in {writer.folder}")
     judgements = judge(scenario, run.summaries)
     writer.judged(judgements)
@@ -118,19 +119,19 @@ def execute(
 
 def _record(
     stack: Stack, trials: Sequence[Trial], options: RunOptions, parallel: int, writer: RunWriter, progress: Progress
-) -> str:
+) -> RunStatus:
     """Run every trial; the status the run ended with."""
     try:
         asyncio.run(_run_all(stack, trials, options, parallel, writer, progress))
     except KeyboardInterrupt:
-        return "aborted"
+        return RunStatus.ABORTED
     except BaseExceptionGroup as group:
         # One trial's death ends the others; its own error is what a person needs to read.
         speaking = group.subgroup((StackError, UserError))
         if speaking is None:
             raise
         raise next(_leaves(speaking)) from None
-    return "complete"
+    return RunStatus.COMPLETE
 
 
 async def _run_all(

@@ -13,6 +13,7 @@ from harness.analysis.load import Run
 from harness.analysis.statistics import Measure, mean, quantiles, rate, sign_test
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
+from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 
@@ -304,7 +305,7 @@ def _doubts(runs: Sequence[Run]) -> list[str]:
     """What keeps these runs from being compared number by number."""
     said = []
     for run in runs:
-        if run.manifest.status != "complete":
+        if run.manifest.status is not RunStatus.COMPLETE:
             said.append(f"{run.folder.name} is {run.manifest.status}: what it measured until then is compared.")
         if late := [one for one in run.summaries if not one.kept_schedule]:
             said.append(f"{run.folder.name}: in {len(late)} trials the load generator was late; not a measurement.")

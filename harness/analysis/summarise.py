@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.analysis.columns import by_instance, numbers, there
+from harness.model.events import Event
 from harness.model.outcomes import Outcome
 from harness.model.scenario import ALERT_SUSTAINED_S
 from harness.model.summary import TrialSummary
@@ -35,7 +36,7 @@ def summarise(
     late = _quantiles(numbers(requests, "start_s") - numbers(requests, "arrival_s"), p99=99, max=100)
     latency_s = numbers(requests, "latency_s")
     scheduled = sum(burst.requests for burst in trial.scenario.bursts)
-    woke_after_s = _first(events, "woken")
+    woke_after_s = _first(events, Event.WOKEN)
     pools = by_instance(pool)
     failed = requests.filter(pc.not_equal(requests["outcome"], Outcome.OK.value))
     alerts = [
@@ -55,7 +56,7 @@ def summarise(
         errors=_counts(failed["error"]),
         latencies_s=latency_s[np.argsort(numbers(requests, "number"), kind="stable")].tolist(),
         attempts=int(np.nansum(np.where(np.isnan(asked := numbers(requests, "attempts")), 1, asked))),
-        wakes=sum(1 for row in events if row["event"] == "woken"),
+        wakes=sum(1 for row in events if row["event"] == Event.WOKEN),
         awake_s=awake_s(np.concatenate([numbers(requests, "end_s"), numbers(pool, "at_s")]), events)
         if trial.wake is not None
         else None,
@@ -99,9 +100,9 @@ def awake_s(measured_at_s: np.ndarray, events: Rows) -> float:
     slept = 0.0
     asleep_since_s: float | None = None
     for row in events:
-        if row["event"] == "suspended":
+        if row["event"] == Event.SUSPENDED:
             asleep_since_s = row["at_s"]
-        elif row["event"] == "woken" and asleep_since_s is not None:
+        elif row["event"] == Event.WOKEN and asleep_since_s is not None:
             slept += row["at_s"] - asleep_since_s
             asleep_since_s = None
     if asleep_since_s is not None:
@@ -123,10 +124,10 @@ def utilization_alert_s(pool: pa.Table, pool_size: int, *, sustained_s: float = 
 
 def _wake_late_s(events: Rows) -> dict[str, float]:
     names = {
-        "first_attempt": "detected",
-        "woken": "woken",
-        "first_released": "first_released",
-        "last_released": "last_released",
+        Event.FIRST_ATTEMPT: "detected",
+        Event.WOKEN: "woken",
+        Event.FIRST_RELEASED: "first_released",
+        Event.LAST_RELEASED: "last_released",
     }
     late: dict[str, float] = {}
     for row in events:

@@ -12,6 +12,7 @@ from harness.analysis.labels import in_common, without
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst
+from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.run import FinishedRun
 
@@ -41,7 +42,7 @@ def print_run(done: FinishedRun, console: Console | None = None) -> None:
     console = console or Console(highlight=False)
     console.print()
     console.print(_headline(done), style="bold")
-    if done.status != "complete":
+    if done.status is not RunStatus.COMPLETE:
         console.print(f"The run was {done.status}: what follows is what was measured until then.", style="yellow")
     if common := in_common([one.trial.pool for one in done.summaries]):
         console.print(f"every pool: {', '.join(common)}")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.model.errors import UserError
+from harness.model.status import RunStatus
 from harness.results import read_manifest
 from harness.results.folder import DEFAULT_RUNS, run_folders
 
@@ -26,7 +27,7 @@ def runs(*, prune: bool, keep: int, out: Path, as_json: bool) -> None:
     """List the runs, or remove old ones (--prune)."""
     folders = run_folders(out)[::-1]
     if prune:
-        removed = [folder for folder in folders[keep:] if _about(folder)["status"] != "running"]
+        removed = [folder for folder in folders[keep:] if _about(folder)["status"] != RunStatus.RUNNING]
         for folder in removed:
             shutil.rmtree(folder)
         folders = [folder for folder in folders if folder not in removed]

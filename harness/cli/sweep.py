@@ -16,6 +16,7 @@ from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import asked
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.model.errors import UserError
+from harness.model.status import RunStatus
 from harness.model.trial import trials_of
 from harness.run import FinishedRun
 from harness.stacks.base import RunOptions
@@ -110,7 +111,7 @@ def _print(done: FinishedRun) -> None:
     console = Console(highlight=False)
     trials = len(done.summaries)
     console.print(f"\n{done.scenario.name} in virtual time: {trials:,} trials", style="bold")
-    if done.status != "complete":
+    if done.status is not RunStatus.COMPLETE:
         console.print(f"The sweep was {done.status}: what follows is what was played until then.", style="yellow")
     if lines:
         by_pool = _by_pool(lines)

@@ -8,6 +8,7 @@ from datetime import datetime
 from harness.analysis.compare import Comparison, compare, wake_name
 from harness.analysis.load import Run
 from harness.model.errors import UserError
+from harness.model.events import Event
 from harness.model.summary import TrialSummary
 
 
@@ -49,7 +50,7 @@ class Incident:
     def began_at(self) -> datetime | None:
         """When the told trial's burst began, in UTC; None in virtual time."""
         events = self.run.of(self.first.trial, "events")
-        details = events.loc[events["event"] == "burst_started", "detail"].dropna()
+        details = events.loc[events["event"] == Event.BURST_STARTED, "detail"].dropna()
         moments = [json.loads(detail).get("utc") for detail in details]
         return datetime.fromisoformat(moments[0]) if moments and moments[0] else None
 

@@ -12,8 +12,10 @@ from harness.analysis.columns import numbers
 from harness.analysis.findings import why
 from harness.analysis.statistics import rate
 from harness.analysis.tables import seconds
+from harness.model.events import Event
 from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst
+from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.wake import Constant
 from harness.postmortem.changes import AWAKE, Change, Changes
@@ -30,7 +32,7 @@ def summary(found: Incident) -> str:
     """What happened, in a paragraph."""
     one, trial = found.first, found.first.trial
     told = f"{_bursts(found)} met {found.configuration}"
-    if found.run.manifest.status != "complete":
+    if found.run.manifest.status is not RunStatus.COMPLETE:
         told = f"**The run is {found.run.manifest.status}: this is what it measured until then.** {told}"
     if found.sleeps:
         times = f", and the database slept {one.wakes} times" if one.wakes > 1 else ""
@@ -205,7 +207,7 @@ def unknown(found: Incident, changes: Changes) -> Iterator[str]:
         yield f"How much of this is chance: seeds played, {len(found.summaries)}; `--repeat 10` plays more."
     if late := [one for one in found.summaries if not one.kept_schedule]:
         yield f"The exact numbers: in {len(late)} trials the load generator was late; that is not a measurement."
-    if run.manifest.status != "complete":
+    if run.manifest.status is not RunStatus.COMPLETE:
         yield f"The rest: the run is {run.manifest.status}, and this is what it measured until then."
     if not changes.agrees:
         yield "What the settings would have changed, exactly: virtual time and the run differ, see above."
@@ -229,7 +231,7 @@ def _met_a_wake(found: Incident) -> np.ndarray:
     """Which of the told trial's requests were under way between a first attempt and its answer."""
     rows, events = found.run.rows(found.first.trial, "requests"), found.run.of(found.first.trial, "events")
     arrival_s, end_s = numbers(rows, "arrival_s"), numbers(rows, "end_s")
-    began, woke = (events.loc[events["event"] == name, "at_s"] for name in ("first_attempt", "woken"))
+    began, woke = (events.loc[events["event"] == name, "at_s"] for name in (Event.FIRST_ATTEMPT, Event.WOKEN))
     met = np.zeros(len(arrival_s), dtype=bool)
     for began_s, woke_s in zip_longest(began, woke, fillvalue=np.inf):
         met |= (arrival_s < woke_s) & (end_s > began_s)

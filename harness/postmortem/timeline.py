@@ -11,17 +11,17 @@ import pyarrow.compute as pc
 
 from harness.analysis.columns import by_instance, numbers
 from harness.analysis.summarise import ALERT_SHARE
+from harness.model.events import Event
 from harness.model.outcomes import Outcome
 from harness.postmortem.incident import Incident
 
 WAKES_TOLD = 3
-LISTENER_TOLD = ("listener_connected", "listener_heartbeat_failed", "listener_disconnected", "listener_connect_failed")
 LISTENER_MOST = 6
-LISTENER_WORDS = {
-    "listener_connected": "The queue listener listens again",
-    "listener_heartbeat_failed": "The queue listener's heartbeat fails",
-    "listener_disconnected": "The queue listener drops its connection",
-    "listener_connect_failed": "The queue listener fails to connect",
+LISTENER_WORDS: dict[str, str] = {
+    Event.LISTENER_CONNECTED: "The queue listener listens again",
+    Event.LISTENER_HEARTBEAT_FAILED: "The queue listener's heartbeat fails",
+    Event.LISTENER_DISCONNECTED: "The queue listener drops its connection",
+    Event.LISTENER_CONNECT_FAILED: "The queue listener fails to connect",
 }
 
 
@@ -56,12 +56,12 @@ def timeline(found: Incident) -> list[Moment]:
 
 
 def _database(events: list[dict[str, object]]) -> Iterator[Moment]:
-    words = {
-        "warmed": "The pool has been filled",
-        "suspended": "The database suspends",
-        "slow": "A round trip to the database begins to take longer",
-        "first_attempt": "The first connection attempt: the database begins to wake",
-        "woken": "The database answers again",
+    words: dict[str, str] = {
+        Event.WARMED: "The pool has been filled",
+        Event.SUSPENDED: "The database suspends",
+        Event.SLOW: "A round trip to the database begins to take longer",
+        Event.FIRST_ATTEMPT: "The first connection attempt: the database begins to wake",
+        Event.WOKEN: "The database answers again",
     }
     told: dict[str, int] = {}
     for event in events:
@@ -76,9 +76,9 @@ def _database(events: list[dict[str, object]]) -> Iterator[Moment]:
 
 
 def _listener(events: list[dict[str, object]]) -> Iterator[Moment]:
-    said = [event for event in events if event["event"] in LISTENER_TOLD]
+    said = [event for event in events if event["event"] in LISTENER_WORDS]
     # It had connected before anything happened; of what follows the first and the last tell the story.
-    said = said[1:] if said and said[0]["event"] == "listener_connected" else said
+    said = said[1:] if said and said[0]["event"] == Event.LISTENER_CONNECTED else said
     kept = said if len(said) <= LISTENER_MOST else [*said[: LISTENER_MOST - 2], *said[-2:]]
     for event in kept:
         detail = json.loads(str(event["detail"])) if event["detail"] else {}

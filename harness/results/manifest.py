@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.model.scenario import Scenario
+from harness.model.status import RunStatus
 from harness.model.trial import Trial
 from harness.results.codec import scenario_from_json, trial_from_json
 from harness.results.folder import MANIFEST
@@ -21,8 +22,7 @@ class Manifest:
     """`manifest.json`. Times are ISO 8601 in UTC."""
 
     id: str
-    status: str
-    """running, complete, aborted (Ctrl-C) or failed; a reader says `killed` when nobody was left to write the end."""
+    status: RunStatus
     stack: str
     scenario: dict[str, Any]
     trials: list[dict[str, Any]]
@@ -52,8 +52,9 @@ class Manifest:
     def read(cls, folder: Path) -> Self:
         """The folder's manifest; a run that says `running` and has no process any more was killed."""
         manifest = cls(**json.loads((folder / MANIFEST).read_text()))
-        if manifest.status == "running" and not _runs(manifest.pid):
-            manifest.status = "killed"
+        manifest.status = RunStatus(manifest.status)
+        if manifest.status is RunStatus.RUNNING and not _runs(manifest.pid):
+            manifest.status = RunStatus.KILLED
         return manifest
 
     def trials_read(self) -> list[Trial]:

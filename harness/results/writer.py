@@ -13,6 +13,7 @@ import pyarrow.parquet
 from harness.model.errors import UserError
 from harness.model.expectation import Judgement
 from harness.model.scenario import Scenario
+from harness.model.status import RunStatus
 from harness.model.trial import Trial
 from harness.results.codec import scenario_to_json, trial_to_json
 from harness.results.manifest import Manifest, git_commit, this_machine
@@ -51,7 +52,7 @@ class RunWriter:
         id_ = f"{now:%Y%m%d-%H%M%S}-{scenario.name}-{stack}-{secrets.token_hex(2)}"
         manifest = Manifest(
             id=id_,
-            status="running",
+            status=RunStatus.RUNNING,
             stack=stack,
             scenario=scenario_to_json(scenario),
             trials=[trial_to_json(trial) for trial in trials],
@@ -97,7 +98,7 @@ class RunWriter:
         entry = next(entry for entry in self.manifest.trials if entry["number"] == trial)
         entry["wall_s"] = round(wall_s, 6)
 
-    def close(self, status: str) -> None:
+    def close(self, status: RunStatus) -> None:
         """Turn the lines into Parquet files and say in the manifest how the run ended."""
         for name, spool in self._spools.items():
             spool.close()

@@ -25,6 +25,7 @@ from harness.model.compute import (
     Waking,
     Woken,
 )
+from harness.model.events import Event
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Request
 from harness.simulation.session import Session
@@ -169,12 +170,12 @@ class SimulatedPostgres:
             case Pause(key):
                 self._sessions[key].pause()
             case Suspended(at_s):
-                self.said("suspended", at_s)
+                self.said(Event.SUSPENDED, at_s)
             case Waking(at_s, ready_at_s):
                 self._planned_wake_at_s = ready_at_s
-                self.said("first_attempt", at_s, value_s=0.0)
+                self.said(Event.FIRST_ATTEMPT, at_s, value_s=0.0)
             case Woken(at_s, planned_at_s):
-                self.said("woken", at_s, value_s=at_s - planned_at_s)
+                self.said(Event.WOKEN, at_s, value_s=at_s - planned_at_s)
 
     def _accept(self, key: object) -> Session:
         session = Session(self, key, self._processes, self._random.getrandbits(31))

@@ -22,6 +22,7 @@ from harness.analysis.summarise import recovered_after_s, utilization_alert_s
 from harness.cli.report import comparison
 from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.status import RunStatus
 from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.results import RunWriter
@@ -65,7 +66,7 @@ def run(tmp_path: Path) -> Run:
                 for at_s, name in ((-0.1, "suspended"), (0.0, "first_attempt"), (12.0, "woken"))
             ])  # fmt: skip
         writer.trial_ended(trial, wall_s=1.0)
-    writer.close("complete")
+    writer.close(RunStatus.COMPLETE)
     return load(writer.folder)
 
 

@@ -20,6 +20,7 @@ from harness.cli.runs import runs as runs_command
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.status import RunStatus
 from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.results import RunWriter, read_manifest
@@ -154,7 +155,7 @@ def test_runs_are_never_pooled_and_different_ones_are_named(finished: Path, tmp_
     other = RunWriter.create(
         tmp_path, scenario=SCENARIO, trials=trials_of(SCENARIO, seed=1)[:1], stack="embedded", versions={}, parallel=1
     )
-    other.close("aborted")
+    other.close(RunStatus.ABORTED)
     found = compare([load(finished), load(other.folder)])
     assert {line.run for line in found.lines} == {finished.name}
     assert "The runs were made with different stacks." in found.doubts
@@ -185,14 +186,14 @@ def test_runs_are_listed_and_old_ones_pruned_but_never_a_running_one(tmp_path: P
     ]
     folders = [writer.folder for writer in writers]
     for writer in writers[1:]:
-        writer.close("complete")
+        writer.close(RunStatus.COMPLETE)
     runner = CliRunner()
     listed = json.loads(runner.invoke(runs_command, ["--out", str(tmp_path), "--json"]).stdout)["runs"]
     assert {one["run"] for one in listed} == {folder.name for folder in folders}
     assert {one["status"] for one in listed} == {"running", "complete"}
     runner.invoke(runs_command, ["--out", str(tmp_path), "--prune", "--keep", "1"])
     left = {folder for folder in folders if folder.is_dir()}
-    writers[0].close("complete")
+    writers[0].close(RunStatus.COMPLETE)
     assert folders[0] in left
     assert len(left) <= 2
 

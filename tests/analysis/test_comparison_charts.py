@@ -18,6 +18,7 @@ from harness.analysis.compare import compare
 from harness.cli.progress import watching
 from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst, RealTime, Scenario, Suspend, Warm
+from harness.model.status import RunStatus
 from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.results import RunWriter
@@ -154,7 +155,7 @@ def test_runs_side_by_side_are_told_apart(run: Run, tmp_path: Path) -> None:
     elsewhere = RunWriter.create(
         tmp_path, scenario=GRID, trials=trials_of(GRID, seed=1)[:1], stack="embedded", versions={}, parallel=1
     )
-    elsewhere.close("complete")
+    elsewhere.close(RunStatus.COMPLETE)
     assert set(run_names([run, load(elsewhere.folder)]).values()) == {"simulated", "embedded"}
 
 
@@ -191,7 +192,7 @@ def test_a_chart_of_many_requests_is_no_file_of_many_lines(tmp_path: Path) -> No
         for number in range(10_000)
     ])  # fmt: skip
     writer.trial_ended(0, wall_s=1.0)
-    writer.close("complete")
+    writer.close(RunStatus.COMPLETE)
     run = load(writer.folder)
     for name, figure in figures(run, compare([run])):
         figure.savefig(tmp_path / f"{name}.svg")

@@ -16,6 +16,7 @@ from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.status import RunStatus
 from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.postmortem import NAME, write
@@ -88,7 +89,7 @@ def test_a_run_without_a_wake_has_no_incident(tmp_path: Path) -> None:
     writer = RunWriter.create(
         tmp_path, scenario=STORY, trials=trials_of(STORY, seed=1), stack="simulated", versions={}, parallel=1
     )
-    writer.close("aborted")
+    writer.close(RunStatus.ABORTED)
     with pytest.raises(UserError, match="measured no trial"):
         incident(load(writer.folder))
 

@@ -16,6 +16,7 @@ from harness.library import load_scenario, scenario_names
 from harness.model.columns import EVENTS, POOL, REQUESTS, SUMMARY, Column
 from harness.model.errors import UserError
 from harness.model.expectation import Verdict
+from harness.model.status import RunStatus
 from harness.model.trial import Trial, trials_of
 from harness.model.wake import PROFILES, profile
 from harness.results import RunWriter, find_run
@@ -66,10 +67,10 @@ def test_a_run_is_read_back_in_one_call(tmp_path: Path) -> None:
     run = writer(tmp_path)
     fill(run)
     run.trial_ended(0, wall_s=3.5)
-    run.close("complete")
+    run.close(RunStatus.COMPLETE)
     read = load(run.folder)
     assert list(read.requests["number"]) == [0, 1, 2, 3]
-    assert read.manifest.status == "complete"
+    assert read.manifest.status is RunStatus.COMPLETE
     assert [trial.pool.short for trial in read.trials] == ["5+0", "5+0"]
     (summary,) = read.summaries
     assert summary.outcomes == {"ok": 3, "pool_timeout": 1}
@@ -93,7 +94,7 @@ def test_a_run_is_read_back_in_one_call(tmp_path: Path) -> None:
 def test_the_files_have_the_columns_that_are_documented(tmp_path: Path, name: str, columns: tuple[Column, ...]) -> None:
     run = writer(tmp_path)
     fill(run)
-    run.close("complete")
+    run.close(RunStatus.COMPLETE)
     frame = getattr(load(run.folder), name)
     assert list(frame.columns) == [column.name for column in columns]
     for column in columns:
@@ -106,7 +107,7 @@ def test_the_same_rows_in_another_order_make_the_same_files(tmp_path: Path) -> N
     forwards.add_requests(0, rows)
     backwards.add_requests(0, rows[::-1])
     for run in (forwards, backwards):
-        run.close("complete")
+        run.close(RunStatus.COMPLETE)
     assert (forwards.folder / "requests.parquet").read_bytes() == (backwards.folder / "requests.parquet").read_bytes()
 
 
@@ -114,7 +115,7 @@ def test_a_column_that_nobody_knows_is_a_bug(tmp_path: Path) -> None:
     run = writer(tmp_path)
     with pytest.raises(KeyError, match="requests has no column colour"):
         run.add_requests(0, [request(0, colour="red")])
-    run.close("failed")
+    run.close(RunStatus.FAILED)
 
 
 def test_a_killed_run_has_lost_nothing(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == -signal.SIGKILL
     run = load(find_run("newest", runs=tmp_path))
-    assert run.manifest.status == "killed"
+    assert run.manifest.status is RunStatus.KILLED
     assert len(run.requests) == 4
     assert len(run.pool) == 3
     assert not run.summaries[0].complete
@@ -142,13 +143,13 @@ def test_a_line_that_the_kill_cut_off_is_left_out(tmp_path: Path) -> None:
     spool = run.folder / "requests.jsonl"
     spool.write_bytes(spool.read_bytes()[:-10])
     assert len(load(run.folder).requests) == 3
-    run.close("failed")
+    run.close(RunStatus.FAILED)
 
 
 def test_what_was_cut_short_is_never_a_pass(tmp_path: Path) -> None:
     run = writer(tmp_path)
     fill(run)
-    run.close("aborted")
+    run.close(RunStatus.ABORTED)
     verdicts = {one.statement: one.verdict for one in judge(SCENARIO, load(run.folder).summaries)}
     assert set(verdicts.values()) == {Verdict.UNKNOWN}
 
@@ -159,7 +160,7 @@ def test_a_generator_that_was_late_makes_the_verdict_unknown(tmp_path: Path) -> 
     run.add_requests(1, [request(number, start_s=number * 0.1 + 0.6) for number in range(4)])
     for trial in (0, 1):
         run.trial_ended(trial, wall_s=1.0)
-    run.close("complete")
+    run.close(RunStatus.COMPLETE)
     on_time, late = load(run.folder).summaries
     assert on_time.kept_schedule
     assert not late.kept_schedule
@@ -168,7 +169,7 @@ def test_a_generator_that_was_late_makes_the_verdict_unknown(tmp_path: Path) -> 
 def test_a_run_is_found_by_its_path_its_id_and_the_beginning_of_it(tmp_path: Path) -> None:
     first, second = writer(tmp_path), writer(tmp_path)
     for run in (first, second):
-        run.close("complete")
+        run.close(RunStatus.COMPLETE)
     assert find_run(first.folder, runs=tmp_path) == first.folder
     assert find_run(first.id, runs=tmp_path) == first.folder
     newest = max([first, second], key=lambda run: run.id)
@@ -214,6 +215,6 @@ def test_every_wake_profile_comes_back_from_json(name: str) -> None:
 
 def test_a_run_under_way_says_so(tmp_path: Path) -> None:
     run = writer(tmp_path)
-    assert load(run.folder).manifest.status == "running"
+    assert load(run.folder).manifest.status is RunStatus.RUNNING
     assert run.manifest.pid == os.getpid()
-    run.close("complete")
+    run.close(RunStatus.COMPLETE)

@@ -11,6 +11,7 @@ from rich.console import Console
 from harness.analysis import load
 from harness.analysis.findings import findings
 from harness.cli.report import comparison
+from harness.model.status import RunStatus
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = sorted(path.parent for path in (ROOT / "results" / "sample").glob("*/manifest.json"))
@@ -20,7 +21,7 @@ MOST_BYTES = 500_000
 @pytest.mark.parametrize("folder", SAMPLES, ids=lambda path: path.name)
 def test_a_sample_is_whole_small_and_names_no_machine(folder: Path) -> None:
     run = load(folder)
-    assert run.manifest.status == "complete"
+    assert run.manifest.status is RunStatus.COMPLETE
     assert run.manifest.stack == {"incident": "simulated"}.get(folder.name, folder.name)
     assert all(one.complete and one.kept_schedule for one in run.summaries)
     assert len(run.summaries) == len(run.trials)

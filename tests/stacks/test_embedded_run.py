@@ -15,6 +15,7 @@ import pytest
 
 from harness.analysis import load
 from harness.library import load_scenario
+from harness.model.status import RunStatus
 from harness.model.trial import trials_of
 from harness.postmortem.incident import incident
 from harness.results import find_run
@@ -188,7 +189,7 @@ def test_a_part_that_is_killed_ends_the_run_with_status_3_and_keeps_what_was_mea
         assert "Traceback" not in stderr
         nothing_is_left(processes)
     kept = load(find_run(runs=tmp_path))
-    assert kept.manifest.status == "failed"
+    assert kept.manifest.status is RunStatus.FAILED
     assert len(kept.pool) > 0
     assert list(kept.events["event"])[:2] == ["warmed", "suspended"]
 
@@ -202,7 +203,7 @@ def test_a_run_that_is_stopped_keeps_what_was_measured_marked_aborted(tmp_path: 
         assert "Traceback" not in stderr
         nothing_is_left(processes)
     kept = load(find_run(runs=tmp_path))
-    assert kept.manifest.status == "aborted"
+    assert kept.manifest.status is RunStatus.ABORTED
     assert len(kept.pool) > 0
 
 
@@ -213,7 +214,7 @@ def test_kill_9_of_the_run_leaves_no_process_and_loses_no_row(tmp_path: Path, mo
         run.wait()
         nothing_is_left(processes)
     kept = load(find_run(runs=tmp_path))
-    assert kept.manifest.status == "killed"
+    assert kept.manifest.status is RunStatus.KILLED
     assert "burst_started" in set(kept.events["event"])
 
 

@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 
 from harness.analysis.labels import in_common, without
 from harness.analysis.load import Run
+from harness.model.events import Event
 from harness.model.outcomes import Outcome
 from harness.model.trial import Trial
 
@@ -192,7 +193,7 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
     """
     events = run.of(trial, "events")
     at_s = {name: events.loc[events["event"] == name, "at_s"].tolist() for name in events["event"].unique()}
-    wakes = zip_longest(at_s.get("first_attempt", []), at_s.get("woken", []))
+    wakes = zip_longest(at_s.get(Event.FIRST_ATTEMPT, []), at_s.get(Event.WOKEN, []))
     for began_s, woke_s in wakes:
         if woke_s is None:
             # The trial ended before the wake did.
@@ -202,7 +203,7 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
         axes.axvline(woke_s, color=mark(), linewidth=0.6, linestyle=":")
         if label:
             _say(axes, woke_s, "wake ", side="right", at=label)
-    for suspended_s in at_s.get("suspended", []):
+    for suspended_s in at_s.get(Event.SUSPENDED, []):
         axes.axvline(suspended_s, color=mark(), linewidth=0.6)
         if label:
             _say(axes, suspended_s, " suspend", side="left", at=label)
