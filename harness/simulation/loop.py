@@ -12,13 +12,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from harness.simulation.clock import library_clocks_follow
 from harness.simulation.handles import Later, Soon
-
-if TYPE_CHECKING:
-    from harness.simulation.network import Network
 
 Result = TypeVar("Result")
 
@@ -50,6 +47,20 @@ class TimeLimitError(VirtualTimeError):
     """The virtual clock would have passed its limit."""
 
 
+class ConnectingNetwork(Protocol):
+    """Where the loop's clients look up a host and connect to it: harness/simulation/network.py is the one there is."""
+
+    def addresses(self, host: str, port: int) -> list[tuple[Any, ...]]:
+        """As `getaddrinfo` answers."""
+        ...
+
+    async def create_connection(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], host: str, port: int
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """As the loop's own `create_connection` answers."""
+        ...
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """The loop. `time()` starts at 0. Timers of the same instant fire in the order in which they were set."""
 
@@ -59,7 +70,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self, *, limit_s: float | None = None) -> None:
         super().__init__()
-        self.network: Network | None = None
+        self.network: ConnectingNetwork | None = None
+        """Set by the network itself: the loop knows what it needs of one, and not how it works."""
         self.limit_s = limit_s
         self._now_s = 0.0
         self._iterations_at_this_instant = 0
