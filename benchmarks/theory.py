@@ -7,13 +7,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from statistics import mean, stdev
 
+from benchmarks.queueing_theory import Exponential, lost_to_impatience, served_after_wake, wakes_per_s
 from benchmarks.report import SIMULATION_PAGE, write_table
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Burst, Idle, Scenario, Suspend, Warm
 from harness.model.trial import Trial
 from harness.model.wake import Constant, profile
-from harness.simulation.theory import lost_to_impatience, served_after_wake, wakes_per_s
-from harness.simulation.times import Exponential, Times
+from harness.simulation.times import Times
 from harness.simulation.trial import simulate
 
 PATIENT_S = 10_000.0

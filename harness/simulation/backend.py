@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
 from harness.model.compute import (
     Admit,
@@ -29,7 +29,6 @@ from harness.model.events import Event
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Request
 from harness.simulation.session import Session
-from harness.simulation.startup import Starting
 
 TOO_MANY = ErrorResponse("FATAL", "53300", "sorry, too many clients already")
 FIRST_PROCESS_ID = 1001
@@ -48,7 +47,7 @@ def no_time() -> float:
 class SimulatedPostgres:
     """A listener of the network. Every draw is a function without arguments that returns seconds.
 
-    `said(event, at_s, **detail)` hears what happens: suspended, first_attempt, woken, released.
+    `on_event(event, at_s, value_s=…)` is called when something happens: suspended, first_attempt, woken, released.
     """
 
     loop: VirtualLoop
@@ -59,7 +58,7 @@ class SimulatedPostgres:
     max_connections: int = 100
     password: str | None = None
     """None: everybody is trusted."""
-    said: Callable[..., None] = nothing
+    on_event: Callable[..., None] = nothing
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -100,9 +99,9 @@ class SimulatedPostgres:
 
     # The sessions':
 
-    def refusal(self, session: Starting) -> ErrorResponse | None:
+    def refusal(self, key: object) -> ErrorResponse | None:
         """Whether there is room for one more backend."""
-        others = sum(1 for one in self._sessions.values() if one.admitted and one is not session)
+        others = sum(1 for session in self._sessions.values() if session.admitted and session.key is not key)
         return TOO_MANY if others >= self.max_connections else None
 
     def cancel(self, process_id: int, secret: int) -> None:
@@ -119,17 +118,15 @@ class SimulatedPostgres:
     def draw_salt_and_nonce(self) -> tuple[bytes, str]:
         return self._random.randbytes(16), self._random.randbytes(18).hex()
 
-    def client_spoke(self, session: Starting) -> None:
-        self._carry_out(self._compute.client_bytes(self.loop.time(), session.key))
+    def client_spoke(self, key: object) -> None:
+        self._carry_out(self._compute.client_bytes(self.loop.time(), key))
 
-    paused_client_spoke = client_spoke
+    def answered(self, key: object, *, idle: bool) -> None:
+        self._carry_out(self._compute.server_bytes(self.loop.time(), key, idle=idle))
 
-    def answered(self, session: Starting, *, idle: bool) -> None:
-        self._carry_out(self._compute.server_bytes(self.loop.time(), session.key, idle=idle))
-
-    def session_ended(self, session: Starting) -> None:
-        if self._sessions.pop(session.key, None) is not None:
-            self._carry_out(self._compute.connection_closed(self.loop.time(), session.key))
+    def session_ended(self, key: object) -> None:
+        if self._sessions.pop(key, None) is not None:
+            self._carry_out(self._compute.connection_closed(self.loop.time(), key))
 
     # The compute's effects:
 
@@ -161,21 +158,25 @@ class SimulatedPostgres:
                 self._requests[key].refuse()
             case Fail(key, error):
                 self._accept(key).fail(error)
-            case Close(key, ErrorResponse() as error, _):
-                self._sessions[key].terminate(error)
-            case Close(key, None, reset):
-                self._sessions[key].close(reset=reset)
+            case Close(key, error, reset):
+                session = self._sessions[key]
+                if error is None:
+                    session.close(reset=reset)
+                else:
+                    session.terminate(error)
             case Freeze(key):
                 self._freeze(key)
             case Pause(key):
                 self._sessions[key].pause()
             case Suspended(at_s):
-                self.said(Event.SUSPENDED, at_s)
+                self.on_event(Event.SUSPENDED, at_s)
             case Waking(at_s, ready_at_s):
                 self._planned_wake_at_s = ready_at_s
-                self.said(Event.FIRST_ATTEMPT, at_s, value_s=0.0)
+                self.on_event(Event.FIRST_ATTEMPT, at_s, value_s=0.0)
             case Woken(at_s, planned_at_s):
-                self.said(Event.WOKEN, at_s, value_s=at_s - planned_at_s)
+                self.on_event(Event.WOKEN, at_s, value_s=at_s - planned_at_s)
+            case _:
+                assert_never(effect)
 
     def _accept(self, key: object) -> Session:
         session = Session(self, key, self._processes, self._random.getrandbits(31))
@@ -187,14 +188,11 @@ class SimulatedPostgres:
     def _release(self, key: object) -> None:
         # Released in the order in which they came; one that left in this instant is no longer there.
         if (session := self._sessions.get(key)) is not None:
-            self.said("released", self.loop.time(), value_s=self.loop.time() - self._planned_wake_at_s)
+            self.on_event("released", self.loop.time(), value_s=self.loop.time() - self._planned_wake_at_s)
             session.admit()
 
     def _freeze(self, key: object) -> None:
-        session = self._sessions.pop(key)
-        session._stop()  # noqa: SLF001 - its backend is gone with the compute
-        if session.end is not None:
-            session.end.vanish()
+        self._sessions.pop(key).vanish()
 
 
 def constant(value: Any) -> Callable[[], Any]:  # noqa: ANN401 - any value

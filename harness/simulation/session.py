@@ -1,346 +1,154 @@
-"""One session of the simulated backend: simple and extended query, transactions, cancel, channels."""
+"""One session of the simulated backend: the server's end of a connection, and the order of what its client sends.
 
+bytes ──▶ messages ──▶ Authentication (startup.py), until the client is welcome
+                  └──▶ Statements (statements.py), from then on        both answer through one Exchange (exchange.py)
+"""
+
+import asyncio
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from harness.model.compute import ErrorResponse
-from harness.model.protocol import encoded, message
+from harness.model.compute import ADMIN_SHUTDOWN, ErrorResponse
 from harness.simulation import wire
-from harness.simulation.catalogue import Known, encoded_rows, lookup, normal
-from harness.simulation.startup import Starting
-from harness.simulation.wire import Message, ProtocolViolationError, Reader
-
-BEGIN = frozenset({"BEGIN", "START"})
-COMMIT = frozenset({"COMMIT", "END"})
-ROLLBACK = frozenset({"ROLLBACK", "ABORT"})
-CHANNELS = frozenset({"LISTEN", "UNLISTEN", "NOTIFY"})
-ENDS = COMMIT | ROLLBACK
-OWN = BEGIN | ENDS | CHANNELS | {""}
-"""What the session understands itself, by its first word; nothing at all among it."""
-SLEEP = "SELECT pg_sleep($1)"
-QUERY_CANCELED = ("57014", "canceling statement due to user request")
-STATEMENT_TIMEOUT = ("57014", "canceling statement due to statement timeout")
-IN_FAILED_TRANSACTION = (
-    "25P02", "current transaction is aborted, commands ignored until end of transaction block",
-)  # fmt: skip
+from harness.simulation.connection import End
+from harness.simulation.exchange import Exchange
+from harness.simulation.postmaster import Postmaster
+from harness.simulation.startup import ENCRYPTION_REQUESTS, Authentication
+from harness.simulation.statements import QUERY_CANCELED, Statements
+from harness.simulation.wire import Message, ProtocolViolationError, Startup
 
 
-class StatementError(Exception):
-    """A statement fails: SQLSTATE and words."""
+class Session(asyncio.Protocol):
+    """One backend. Until `admit` it keeps silent, and what its client sends waits.
 
-    def __init__(self, sqlstate: str, words: str) -> None:
-        self.sqlstate = sqlstate
-        self.words = words
-        super().__init__(words)
+    Messages are carried out in their order, one at a time: a statement that takes time holds up those behind it.
+    """
 
+    __slots__ = (
+        "_authentication", "_carry_out", "_exchange", "_messages", "_postmaster", "_queue", "_statements", "_unheard",
+        "admitted", "key", "process_id", "secret",
+    )  # fmt: skip
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A parsed statement; `known` is None for what the session itself understands, and for the empty one."""
+    def __init__(self, postmaster: Postmaster, key: object, process_id: int, secret: int) -> None:
+        """`key` is what the compute knows this connection by; process id and secret are for cancel requests."""
+        self._postmaster = postmaster
+        self.key = key
+        self.process_id = process_id
+        self.secret = secret
+        self.admitted = False
+        self._messages = wire.ClientMessages()
+        self._unheard: list[bytes] = []
+        """What came while it was not admitted."""
+        self._queue: deque[Startup | Message] = deque()
+        """What came while a step's time was being spent."""
+        self._exchange = Exchange(postmaster, key, self._work)
+        self._statements: Statements | None = None
+        """None until the client is welcome."""
+        self._authentication = Authentication(
+            postmaster, self._exchange, key=key, process_id=process_id, secret=secret, welcomed=self._welcomed
+        )
+        self._carry_out: Callable[[Any], None] = self._authentication.carry_out
 
-    sql: str
-    word: str
-    """Its first word, in capitals."""
-    known: Known | None
+    # asyncio.Protocol:
 
-    @property
-    def understood(self) -> bool:
-        return self.known is not None or self.word in OWN
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._exchange.end = cast("End", transport)
 
+    def data_received(self, data: bytes) -> None:
+        if not self.admitted:
+            self._unheard.append(data)
+            if self._statements is not None:
+                # A session that was paused by a suspend: to the compute this is somebody who wants it awake.
+                self._postmaster.client_spoke(self.key)
+            return
+        if self._postmaster.watches_bytes:
+            self._postmaster.client_spoke(self.key)
+        self._hear(data)
 
-@lru_cache(maxsize=4096)
-def prepared(text: bytes) -> Prepared:
-    """A statement as a client sent it; the same text is parsed once."""
-    sql = normal(_decoded(text))
-    return Prepared(sql, sql.split(maxsplit=1)[0].upper() if sql else "", lookup(sql) if sql else None)
+    def eof_received(self) -> bool:
+        # PostgreSQL takes an end of file for the client's leaving: the transport closes.
+        return False
 
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._exchange.stop()
+        self._postmaster.session_ended(self.key)
 
-@lru_cache(maxsize=1024)
-def statements_of(text: bytes) -> tuple[Prepared, ...]:
-    """The statements of a simple query; none of an empty one."""
-    return tuple(one for part in text.split(b";") if (one := prepared(part)).sql)
+    # The server's:
 
+    def admit(self) -> None:
+        """Begin, or after a pause go on, to carry out what the client sends."""
+        self.admitted = True
+        unheard, self._unheard = self._unheard, []
+        for data in unheard:
+            self._hear(data)
 
-def _decoded(text: bytes) -> str:
-    try:
-        return text.decode()
-    except UnicodeDecodeError as error:
-        raise ProtocolViolationError("invalid byte sequence for encoding UTF8") from error
+    def pause(self) -> None:
+        """Keep the connection, hear nothing."""
+        self.admitted = False
 
+    def fail(self, error: ErrorResponse) -> None:
+        """Answer the startup message with `error`, then close."""
+        self._authentication.failure = error
+        self.admit()
 
-@dataclass(slots=True)
-class Portal:
-    """A bound statement, and what is still to be fetched from it once it was executed."""
+    def terminate(self, error: ErrorResponse = ADMIN_SHUTDOWN) -> None:
+        """Send `error`, then FIN."""
+        self._exchange.terminate(error)
 
-    prepared: Prepared
-    parameters: tuple[Any, ...]
-    formats: tuple[int, ...]
-    rows: tuple[bytes, ...] | None = None
-    """DataRow messages."""
+    def close(self, *, reset: bool = False) -> None:
+        """FIN, or RST."""
+        self._exchange.close(reset=reset)
 
-
-@dataclass(slots=True, eq=False)
-class Session(Starting):
-    """A backend that carries out statements, once it has started."""
-
-    _statements: dict[bytes, Prepared] = field(default_factory=dict)
-    _portals: dict[bytes, Portal] = field(default_factory=dict)
-    _channels: dict[str, None] = field(default_factory=dict)
-    _skipping: bool = False
-    """After an error in an extended query: everything until Sync is left out."""
-    _in_simple: bool = False
+    def vanish(self) -> None:
+        """Its process is gone with the compute: the client is not told, and waits until its own limit."""
+        self._exchange.stop()
+        if self._exchange.end is not None:
+            self._exchange.end.vanish()
 
     def cancel(self) -> None:
         """Cancel the statement that is being carried out, if there is one."""
-        if self._timer is not None and self.authenticated:
-            self._stop()
-            self._fail_statement(*QUERY_CANCELED)
+        if self._exchange.busy and self._statements is not None:
+            self._exchange.stop()
+            self._statements.fail(*QUERY_CANCELED)
             self._work()
 
     def notify(self, process_id: int, channel: str, payload: str) -> None:
         """Tell the client, between two statements, if it listens to this channel."""
-        if channel in self._channels:
-            self._out += wire.notification(process_id, channel, payload)
-            if self._timer is None:
-                self._flush()
+        if self._statements is not None:
+            self._statements.notify(process_id, channel, payload)
 
-    def _carry_out(self, packet: Message) -> None:
-        extended = _EXTENDED.get(packet.type)
-        if extended is not None:
-            if not self._skipping:
-                try:
-                    extended(self, packet.body)
-                except StatementError as error:
-                    self._fail_statement(error.sqlstate, error.words)
-        elif packet.type == "S":
-            self._skipping = False
-            if self.status == "I":
-                self._portals.clear()
-            self._ready()
-        elif packet.type == "Q":
-            statements = statements_of(_ending(packet.body))
-            if not statements:
-                self._out += wire.EMPTY_QUERY_RESPONSE
-            self._simple(statements)
-        elif packet.type == "H":
-            self._flush()
-        elif packet.type == "X":
-            self.close()
-        else:
-            raise ProtocolViolationError(f"invalid frontend message type {ord(packet.type)}")
+    # Its own:
 
-    def _fail_statement(self, sqlstate: str, words: str) -> None:
-        """An error ends the statement: in a simple query that is all of it, else everything until Sync."""
-        self._out += encoded(ErrorResponse("ERROR", sqlstate, words))
-        if self.status == "T":
-            self.status = "E"
-        if self._in_simple:
-            self._in_simple = False
-            self._ready()
-        else:
-            self._skipping = True
-
-    def _simple(self, statements: tuple[Prepared, ...]) -> None:
-        """The statements of a simple query, one after the other, each in the text format."""
-        self._in_simple = bool(statements)
-        if not statements:
-            self._ready()
-            return
-        try:
-            self._check(statements[0])
-            if statements[0].known is None and len(statements) == 1:
-                # BEGIN, COMMIT, ROLLBACK: half of all that a pool's clients say.
-                self._in_simple = False
-                self._control(statements[0])
-                self._ready()
-                return
-            portal = Portal(statements[0], (), ())
-            seconds = self._service_s(portal)
-        except StatementError as error:
-            self._fail_statement(error.sqlstate, error.words)
-            return
-        if seconds > 0:
-            self._serve(seconds, lambda: self._finish_simple(portal, statements[1:]))
-        else:
-            self._finish_simple(portal, statements[1:])
-
-    def _finish_simple(self, portal: Portal, following: tuple[Prepared, ...]) -> None:
-        try:
-            if portal.prepared.known is not None and portal.prepared.known.columns:
-                self._out += wire.row_description(portal.prepared.known.columns, binary=False)
-            self._fetch(portal, 0)
-        except StatementError as error:
-            self._fail_statement(error.sqlstate, error.words)
-            return
-        self._simple(following)
-
-    def _parse(self, body: bytes) -> None:
-        name, text, _ = _split(body, 3)
-        parsed = prepared(text)
-        self._check(parsed)
-        self._statements[name] = parsed
-        self._out += wire.PARSE_COMPLETE
-
-    def _describe(self, body: bytes) -> None:
-        name = _ending(body[1:])
-        if body[:1] == b"S":
-            described = self._statement(name)
-            self._out += wire.parameter_description(described.known.parameters if described.known else ())
-            binary = False
-        else:
-            portal = self._portal(name)
-            described, binary = portal.prepared, portal.formats[:1] == (1,)
-        columns = described.known.columns if described.known else ()
-        self._out += wire.row_description(columns, binary=binary) if columns else wire.NO_DATA
-
-    def _bind(self, body: bytes) -> None:
-        name, statement, rest = _split(body, 3)
-        bound, reader = self._statement(statement), Reader(rest)
-        formats = [reader.int2() for _ in range(reader.int2())]
-        values = []
-        for _ in range(reader.int2()):
-            size = reader.int4()
-            values.append(None if size == -1 else reader.take(size))
-        types = bound.known.parameters if bound.known else ()
-        if len(values) != len(types):
-            raise StatementError("08P01", f"bind message supplies {len(values)} parameters, not {len(types)}")
-        by_value = formats * len(values) if len(formats) == 1 else formats or [0] * len(values)
-        if len(by_value) < len(values):
-            raise StatementError("08P01", f"bind message has {len(formats)} parameter formats")
-        parameters = tuple(
-            [
-                wire.decode(value, type_, binary=bool(form))
-                for value, type_, form in zip(values, types, by_value, strict=False)
-            ]
+    def _welcomed(self, statement_timeout_s: float) -> None:
+        self._statements = Statements(
+            self._postmaster, self._exchange, process_id=self.process_id, timeout_s=statement_timeout_s
         )
-        self._portals[name] = Portal(bound, parameters, tuple([reader.int2() for _ in range(reader.int2())]))
-        self._out += wire.BIND_COMPLETE
+        self._carry_out = self._statements.carry_out
 
-    def _execute(self, body: bytes) -> None:
-        name, rest = _split(body, 2)
-        portal, limit = self._portal(name), Reader(rest).int4()
-        if portal.rows is not None:
-            self._fetch(portal, limit)
-            return
-        self._check(portal.prepared)
-        seconds = self._service_s(portal)
-        if seconds > 0:
-            self._serve(seconds, lambda: self._finish_execute(portal, limit))
-        else:
-            self._fetch(portal, limit)
-
-    def _serve(self, seconds: float, rest: Callable[[], None]) -> None:
-        """Spend a statement's time, or as much of it as the session's own limit allows."""
-        if 0 < self.statement_timeout_s < seconds:
-            self._after(self.statement_timeout_s, lambda: self._fail_statement(*STATEMENT_TIMEOUT))
-        else:
-            self._after(seconds, rest)
-
-    def _finish_execute(self, portal: Portal, limit: int) -> None:
+    def _hear(self, data: bytes) -> None:
         try:
-            self._fetch(portal, limit)
-        except StatementError as error:
-            self._fail_statement(error.sqlstate, error.words)
-
-    def _close_named(self, body: bytes) -> None:
-        (self._statements if body[:1] == b"S" else self._portals).pop(_ending(body[1:]), None)
-        self._out += wire.CLOSE_COMPLETE
-
-    def _statement(self, name: bytes) -> Prepared:
-        found = self._statements.get(name)
-        if found is None:
-            raise StatementError("26000", f'prepared statement "{name.decode(errors="replace")}" does not exist')
-        return found
-
-    def _portal(self, name: bytes) -> Portal:
-        found = self._portals.get(name)
-        if found is None:
-            raise StatementError("34000", f'portal "{name.decode(errors="replace")}" does not exist')
-        return found
-
-    def _check(self, statement: Prepared) -> None:
-        """Raises `StatementError` for what the database does not know, or will not do in a failed transaction."""
-        if self.status == "E" and statement.word not in ENDS and statement.sql:
-            raise StatementError(*IN_FAILED_TRANSACTION)
-        if not statement.understood:
-            raise StatementError("42601", f"the simulated database does not know this statement: {statement.sql}")
-
-    def _service_s(self, portal: Portal) -> float:
-        known = portal.prepared.known
-        if known is None or not known.costs:
-            return 0.0
-        if portal.prepared.sql == SLEEP:
-            return float(portal.parameters[0])
-        return self.server.draw_service_s()
-
-    def _fetch(self, portal: Portal, limit: int) -> None:
-        known = portal.prepared.known
-        if known is None:
-            self._control(portal.prepared)
+            for packet in self._messages.feed(data):
+                if self._statements is not None and not self._queue and not self._exchange.busy:
+                    # Nearly always: nothing is in front of it.
+                    self._carry_out(packet)
+                    continue
+                self._queue.append(packet)
+                if isinstance(packet, Startup) and packet.code not in ENCRYPTION_REQUESTS:
+                    # Set as the packet is cut, not as it is carried out: how the bytes behind it are cut depends on it.
+                    self._messages.started = True
+        except ProtocolViolationError as error:
+            self._queue.clear()
+            self._exchange.violated(error)
             return
-        if portal.rows is None:
-            portal.rows = encoded_rows(portal.prepared.sql, portal.parameters, portal.formats) if known.columns else ()
-        rows = portal.rows
-        taken = rows[:limit] if limit > 0 else rows
-        self._out += b"".join(taken)
-        portal.rows = rows[len(taken) :]
-        if 0 < limit == len(taken):
-            self._out += message(b"s")
-        else:
-            self._out += wire.command_complete(known.tag.format(len(taken)))
+        self._work()
 
-    def _control(self, statement: Prepared) -> None:
-        """What the session itself understands: transactions, channels, nothing at all."""
-        word = statement.word
-        if word in BEGIN:
-            if self.status == "T":
-                words = "there is already a transaction in progress"
-                self._out += encoded(ErrorResponse("WARNING", "25001", words), notice=True)
-            self.status = "T"
-            tag = "BEGIN" if word == "BEGIN" else "START TRANSACTION"
-        elif word in COMMIT | ROLLBACK:
-            tag = "COMMIT" if word in COMMIT and self.status != "E" else "ROLLBACK"
-            self.status = "I"
-        elif word in CHANNELS:
-            self._talk(word, statement.sql)
-            tag = word
-        else:
-            self._out += wire.EMPTY_QUERY_RESPONSE
-            return
-        self._out += wire.command_complete(tag)
-
-    def _talk(self, word: str, sql: str) -> None:
-        channel, _, payload = sql[len(word) :].strip().partition(",")
-        name = channel.strip().strip('"')
-        if word == "LISTEN":
-            self._channels[name] = None
-        elif word == "UNLISTEN":
-            self._channels = {} if name == "*" else {one: None for one in self._channels if one != name}
-        else:
-            self.server.notify(self.process_id, name, payload.strip().strip("'"))
-
-
-def _split(body: bytes, parts: int) -> list[bytes]:
-    """Strings, each ended by a zero, and what comes after the last of them."""
-    found = body.split(b"\0", parts - 1)
-    if len(found) < parts:
-        raise ProtocolViolationError("invalid string in message")
-    return found
-
-
-def _ending(body: bytes) -> bytes:
-    """A string that a message ends with."""
-    if not body.endswith(b"\0"):
-        raise ProtocolViolationError("invalid string in message")
-    return body[:-1]
-
-
-_EXTENDED = {
-    "P": Session._parse,  # noqa: SLF001 - one dispatch table for its own messages
-    "D": Session._describe,  # noqa: SLF001
-    "B": Session._bind,  # noqa: SLF001
-    "E": Session._execute,  # noqa: SLF001
-    "C": Session._close_named,  # noqa: SLF001
-}
+    def _work(self) -> None:
+        """Carry out what waits, until a step takes time."""
+        queue = self._queue
+        try:
+            while queue and not self._exchange.busy:
+                self._carry_out(queue.popleft())
+        except ProtocolViolationError as error:
+            queue.clear()
+            self._exchange.violated(error)

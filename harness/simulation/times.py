@@ -55,20 +55,3 @@ def given(seconds: float, name: str) -> WakeLatency:
     if not 0 <= seconds < math.inf:
         raise UserError(f"{name} must be 0 or positive, got {seconds:g}", where="stack simulated")
     return Constant(seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Exponential:
-    """Memoryless times with this mean: what queueing theory can compute with."""
-
-    mean_s: float
-
-    def __post_init__(self) -> None:
-        if not self.mean_s > 0:
-            raise UserError(f"mean must be positive, got {self.mean_s:g}", where="exponential")
-
-    def draw(self, random_: random.Random) -> float:
-        return random_.expovariate(1 / self.mean_s)
-
-    def __str__(self) -> str:
-        return f"exponential, mean {self.mean_s:g} s"

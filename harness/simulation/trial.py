@@ -134,7 +134,7 @@ class _Story:
             loop=self._loop,
             draw_service_s=drawing(times.service, f"service/{trial.seed}"),
             draw_connect_s=drawing(times.connect, f"connect/{trial.seed}"),
-            said=self._heard,
+            on_event=self._heard,
             password=PASSWORD if slow else None,
             max_connections=trial.scenario.max_connections or UNLIMITED,
             seed=trial.seed,

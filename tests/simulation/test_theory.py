@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from benchmarks.queueing_theory import erlang_c, lost_to_impatience, served_after_wake, wakes_per_s
 from benchmarks.theory import BURSTS, BURSTS_WITH_OVERFLOW, PATIENCES, SLEEPERS, AtOnce, Patience, Sleeper, interval
-from harness.simulation.theory import erlang_c, lost_to_impatience, served_after_wake, wakes_per_s
 
 
 @pytest.mark.parametrize("burst", BURSTS, ids=str)

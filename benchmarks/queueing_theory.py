@@ -4,6 +4,10 @@ c is the pool's capacity, λ the arrival rate, μ = 1/S the service rate of one 
 """
 
 import math
+import random
+from dataclasses import dataclass
+
+from harness.model.errors import UserError
 
 
 def served_after_wake(
@@ -44,3 +48,20 @@ def wakes_per_s(*, arrivals_per_s: float, suspend_after_s: float, wake_latency_s
     sleeps = math.exp(-arrivals_per_s * suspend_after_s)
     busy_s = (service_s + sleeps * wake_latency_s) / (1 - arrivals_per_s * service_s)
     return sleeps / (1 / arrivals_per_s + busy_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """Memoryless times with this mean: what queueing theory can compute with."""
+
+    mean_s: float
+
+    def __post_init__(self) -> None:
+        if not self.mean_s > 0:
+            raise UserError(f"mean must be positive, got {self.mean_s:g}", where="exponential")
+
+    def draw(self, random_: random.Random) -> float:
+        return random_.expovariate(1 / self.mean_s)
+
+    def __str__(self) -> str:
+        return f"exponential, mean {self.mean_s:g} s"

@@ -1,0 +1,82 @@
+"""A session's side of the exchange with its client: what is to go out, and the step whose time is being spent."""
+
+import asyncio
+from collections.abc import Callable
+
+from harness.model.compute import ADMIN_SHUTDOWN, ErrorResponse
+from harness.model.protocol import encoded
+from harness.simulation import wire
+from harness.simulation.connection import End
+from harness.simulation.postmaster import Postmaster
+
+
+class Exchange:
+    """Answers gather in `out` and go out together, at ReadyForQuery or Flush, as PostgreSQL's do.
+
+    One step at a time: while its time is being spent the exchange is `busy`, and what the client sends has to wait.
+    """
+
+    __slots__ = ("_go_on", "_key", "_postmaster", "_step", "end", "out")
+
+    def __init__(self, postmaster: Postmaster, key: object, go_on: Callable[[], None]) -> None:
+        """`go_on` is called when a step's time has been spent: carry out what had to wait."""
+        self._postmaster = postmaster
+        self._key = key
+        self._go_on = go_on
+        self._step: asyncio.TimerHandle | None = None
+        self.end: End | None = None
+        """The server's end of the connection, once there is one."""
+        # One buffer for the whole session: startup and statements append to it, so it must never be replaced.
+        self.out = bytearray()
+
+    @property
+    def busy(self) -> bool:
+        return self._step is not None
+
+    def after(self, seconds: float, rest: Callable[[], None]) -> None:
+        """Do the rest when this time has been spent; without any, now."""
+        if seconds <= 0:
+            # Not by a timer of 0 s: it would put everything behind whatever else is due at this instant.
+            rest()
+            return
+        self._step = self._postmaster.loop.call_later(seconds, self._spent, rest)
+
+    def stop(self) -> None:
+        """The step that is under way will not end."""
+        if self._step is not None:
+            self._step.cancel()
+            self._step = None
+
+    def flush(self) -> None:
+        if self.out and self.end is not None:
+            self.end.write(bytes(self.out))
+        self.out.clear()
+
+    def ready(self, status: str) -> None:
+        """ReadyForQuery: `I` in no transaction, `T` in one, `E` in a failed one."""
+        self.out += wire.READY[status]
+        self.flush()
+        if self._postmaster.watches_bytes:
+            self._postmaster.answered(self._key, idle=status == "I")
+
+    def terminate(self, error: ErrorResponse = ADMIN_SHUTDOWN) -> None:
+        """Send `error`, then FIN."""
+        self.stop()
+        self.out += encoded(error)
+        self.flush()
+        self.close()
+
+    def violated(self, error: wire.ProtocolViolationError) -> None:
+        """The client sent what no client may send."""
+        self.terminate(ErrorResponse("FATAL", "08P01", str(error)))
+
+    def close(self, *, reset: bool = False) -> None:
+        self.stop()
+        if self.end is not None:
+            (self.end.abort if reset else self.end.close)()
+
+    def _spent(self, rest: Callable[[], None]) -> None:
+        # Before the rest, which may begin the next step.
+        self._step = None
+        rest()
+        self._go_on()

@@ -1,0 +1,52 @@
+"""What a session needs of the server that it is a session of. `SimulatedPostgres` (backend.py) is the one there is."""
+
+from typing import Protocol
+
+from harness.model.compute import ErrorResponse
+from harness.simulation.loop import VirtualLoop
+
+
+class Postmaster(Protocol):
+    """The server, as its sessions see it. They name themselves by the `key` that the compute knows them by."""
+
+    loop: VirtualLoop
+    password: str | None
+    """None: everybody is trusted."""
+    watches_bytes: bool
+    """Whether it must hear of every message: a compute that suspends for want of traffic does."""
+
+    def draw_service_s(self) -> float:
+        """What a statement takes."""
+        ...
+
+    def draw_connect_s(self) -> float:
+        """What starting a session takes."""
+        ...
+
+    def draw_salt_and_nonce(self) -> tuple[bytes, str]:
+        """For SCRAM, from the trial's seed."""
+        ...
+
+    def refusal(self, key: object) -> ErrorResponse | None:
+        """Why there is no room for one more session; None: there is."""
+        ...
+
+    def cancel(self, process_id: int, secret: int) -> None:
+        """A cancel request came, on a connection of its own."""
+        ...
+
+    def notify(self, process_id: int, channel: str, payload: str) -> None:
+        """Tell every session that listens to the channel."""
+        ...
+
+    def client_spoke(self, key: object) -> None:
+        """A session's client sent something."""
+        ...
+
+    def answered(self, key: object, *, idle: bool) -> None:
+        """A session is ready for its next query; `idle`: in no transaction."""
+        ...
+
+    def session_ended(self, key: object) -> None:
+        """A session's connection is gone, whoever ended it."""
+        ...
