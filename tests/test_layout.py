@@ -23,7 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "proxy": {"processes"},
     "postgres": {"processes"},
     "compose": {"processes", "proxy"},
-    "sleeper": {"compose", "proxy"},
+    "sleeper": {"compose", "processes", "proxy"},
     "service": {"processes"},
     "load": {"library", "processes", "service"},
     "simulation": {"service"},
