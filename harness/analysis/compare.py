@@ -9,8 +9,11 @@ import numpy as np
 import pyarrow.compute as pc
 
 from harness.analysis.columns import by_instance, numbers, there
+from harness.analysis.differences import Difference, differences_in_words
+from harness.analysis.effect import Effect, SeedEffect
+from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
-from harness.analysis.statistics import Measure, mean, quantiles, rate, sign_test
+from harness.analysis.statistics import Measure, mean, quantiles, rate
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
@@ -23,9 +26,6 @@ RATES = (
     Outcome.CONNECTION_LOST, Outcome.CLIENT_TIMEOUT, Outcome.ERROR,
 )  # fmt: skip
 OTHER_TIMEOUTS = (Outcome.CONNECT_TIMEOUT, Outcome.STATEMENT_TIMEOUT, Outcome.CLIENT_TIMEOUT)
-SIGNIFICANT = 0.05
-TELLING_S = 0.01
-"""Nobody chooses a pool for less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +35,15 @@ class Line:
     run: str
     stack: str
     wake: str
-    latency: str
-    """The wake's latency in words; empty: a control."""
+    is_control: bool
     configuration: str
     pool: PoolConfiguration
     variant: str
     trials: int
     requests: int
+    failed: int
     failures: Measure
-    """Requests that did not end ok, as a share."""
+    """The same, as a share of the requests."""
     rates: dict[Outcome, Measure]
     """Each way to fail, as a share of the requests; pool_timeout is the exhaustion."""
     timeouts: Measure
@@ -57,10 +57,6 @@ class Line:
     peak_connections: int
     held_s: float
     """Connection-seconds: what the pool held, summed over the time of a trial; the mean over the seeds."""
-
-    @property
-    def is_control(self) -> bool:
-        return not self.latency
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,61 +87,6 @@ class Line:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """Two configurations that met the same arrivals, request by request, at one wake of one run."""
-
-    run: str
-    wake: str
-    baseline: str
-    other: str
-    pairs: int
-    saved: int
-    """Requests that fail with the baseline and are ok with the other."""
-    lost: int
-    """The reverse."""
-    chance: float
-    """How likely a difference as large is by chance alone."""
-    longer_s: Measure
-    """By how much a request takes longer with the other, in the mean of all pairs; negative: shorter."""
-
-    @property
-    def is_one(self) -> bool:
-        return self.chance < SIGNIFICANT
-
-    @property
-    def is_none(self) -> bool:
-        """Whether every request ended alike."""
-        return self.saved == self.lost == 0
-
-    def sentence(self) -> str:
-        """In words, what is and what is not a difference."""
-        if self.is_none:
-            return f"{self.wake}: {self.other} loses exactly the requests that {self.baseline} loses{self._mean()}."
-        counts = f"of {self.pairs} requests {self.saved} are saved and {self.lost} are lost"
-        if not self.is_one:
-            words = f"{self.wake}: {self.other} against {self.baseline}: {counts}"
-            return f"{words}; that can be chance (p = {self.chance:.2f})."
-        better = "better" if self.saved > self.lost else "worse"
-        return f"{self.wake}: {self.other} is {better} than {self.baseline}: {counts}{self._mean()}."
-
-    def _mean(self) -> str:
-        """What the mean latency says, where the interval over the seeds leaves no doubt on which side of 0 it is."""
-        found = self.longer_s
-        if found.low is None or found.high is None or found.low <= 0 <= found.high or abs(found.value) < TELLING_S:
-            return ""
-        longer = "longer" if found.value > 0 else "shorter"
-        low, high = sorted((abs(found.low), abs(found.high)))
-        return f"; a request takes {abs(found.value):.2f} s {longer} on average ({low:.2f}–{high:.2f})"
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "run": self.run, "wake": self.wake, "baseline": self.baseline, "other": self.other, "pairs": self.pairs,
-            "saved": self.saved, "lost": self.lost, "chance": self.chance, "is_a_difference": self.is_one,
-            "longer_s": self.longer_s.to_json(),
-        }  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What `coldstart compare` says."""
@@ -155,15 +96,8 @@ class Comparison:
     doubts: list[str]
 
     def sentences(self) -> list[str]:
-        """What is and what is not a difference, those that are none at all in one sentence a wake."""
-        said = []
-        for (_, wake), some in groupby(self.differences, key=lambda one: (one.run, one.wake)):
-            of_wake = list(some)
-            same = [one.other for one in of_wake if one.is_none]
-            if len(same) > 1:
-                said.append(f"{wake}: {', '.join(same)} lose exactly the requests that {of_wake[0].baseline} loses.")
-            said += [one.sentence() for one in of_wake if not one.is_none or len(same) == 1]
-        return said
+        """What is and what is not a difference."""
+        return list(differences_in_words(self.differences))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -182,22 +116,19 @@ def compare(runs: Sequence[Run]) -> Comparison:
 
 def _groups(run: Run) -> Iterator[tuple[str, str, list[TrialSummary]]]:
     """The trials of each wake and configuration, the controls last."""
+    configurations = {name: place for place, name in enumerate(dict.fromkeys(one.configuration for one in run.trials))}
+    wakes = sorted(
+        {wake_name(summary.trial): summary.trial for summary in run.summaries}.items(),
+        key=lambda named: (named[1].is_control, named[1].wake_latency_s or 0.0, named[0]),
+    )
+    places = {name: place for place, (name, _) in enumerate(wakes)}
 
-    def key(one: TrialSummary) -> tuple[bool, float, str, str]:
-        return one.trial.is_control, one.trial.wake_latency_s or 0.0, wake_name(one), one.trial.configuration
+    def key(summary: TrialSummary) -> tuple[int, int]:
+        return places[wake_name(summary.trial)], configurations[summary.trial.configuration]
 
-    order = {name: number for number, name in enumerate(dict.fromkeys(trial.configuration for trial in run.trials))}
-    ordered = sorted(run.summaries, key=lambda one: (*key(one)[:3], order[one.trial.configuration]))
-    for found, some in groupby(ordered, key=lambda one: (wake_name(one), one.trial.configuration)):
-        yield *found, list(some)
-
-
-def wake_name(one: TrialSummary) -> str:
-    """Several seeds of a profile draw several latencies; what they have in common is its distribution."""
-    wake = one.trial.wake
-    if wake is None:
-        return "awake (control)"
-    return one.trial.wake_label if not wake.can_sleep else f"{wake.name}, {wake.latency}, {wake.on_suspend}"
+    for _, some in groupby(sorted(run.summaries, key=key), key=key):
+        met = list(some)
+        yield wake_name(met[0].trial), met[0].trial.configuration, met
 
 
 def _lines(run: Run) -> Iterator[Line]:
@@ -211,10 +142,10 @@ def _lines(run: Run) -> Iterator[Line]:
         trials = [latencies[number] for number in numbers if number in latencies]
         yield Line(
             run=run.folder.name, stack=run.manifest.stack, wake=wake,
-            latency="" if some[0].trial.wake is None else str(some[0].trial.wake.latency),
+            is_control=some[0].trial.is_control,
             configuration=configuration, pool=some[0].trial.pool, variant=some[0].trial.scenario.variant,
             trials=len(some), requests=requests,
-            failures=rate(sum(one.failed for one in some), requests),
+            failed=sum(one.failed for one in some), failures=rate(sum(one.failed for one in some), requests),
             rates={outcome: rate(sum(one.count(outcome) for one in some), requests) for outcome in RATES},
             timeouts=rate(sum(one.count(outcome) for one in some for outcome in OTHER_TIMEOUTS), requests),
             latency_s={
@@ -279,25 +210,37 @@ class _Met:
 
 
 def _differences(run: Run) -> Iterator[Difference]:
-    """Each configuration against the run's first, over the same arrivals of the same seeds."""
-    groups = [group for group in _groups(run) if not group[2][0].trial.is_control]
-    for wake, of_wake in groupby(groups, key=lambda group: group[0]):
-        (_, baseline, first), *others = of_wake
-        before = {one.trial.seed: _Met.of(run, one.trial) for one in first} if others else {}
+    """Each configuration against the first that met the same arrivals at the same wake, seed by seed."""
+    several_pools = len({trial.pool for trial in run.trials}) > 1
+
+    def same_arrivals(group: tuple[str, str, list[TrialSummary]]) -> tuple[Any, ...]:
+        # Pools are compared within a story: two variants may be two loads.
+        story = group[2][0].trial.scenario
+        return group[0], story.bursts, story.variant if several_pools else ""
+
+    comparable: dict[tuple[Any, ...], list[tuple[str, str, list[TrialSummary]]]] = {}
+    for group in _groups(run):
+        if not group[2][0].trial.is_control:
+            comparable.setdefault(same_arrivals(group), []).append(group)
+    for (wake, baseline, first), *others in comparable.values():
+        before = {summary.trial.seed: _Met.of(run, summary.trial) for summary in first} if others else {}
         for _, other, some in others:
-            saved = lost = 0
+            pairs: list[SeedEffect] = []
+            failed = 0
             longer_s = []
-            for one in some:
-                if one.trial.seed not in before:
+            for summary in some:
+                if summary.trial.seed not in before:
                     continue
-                old, new = before[one.trial.seed], _Met.of(run, one.trial)
+                old, new = before[summary.trial.seed], _Met.of(run, summary.trial)
                 mine, theirs = old.both(new)
-                saved += int(np.count_nonzero(~old.ok[mine] & new.ok[theirs]))
-                lost += int(np.count_nonzero(old.ok[mine] & ~new.ok[theirs]))
-                longer_s.append(new.latency_s[theirs] - old.latency_s[mine])
+                pairs.append(SeedEffect.of(summary.trial.seed, old.ok[mine], new.ok[theirs]))
+                failed += int(np.count_nonzero(~old.ok[mine]))
+                # A request that fails sooner or later than before is no quicker or slower answer.
+                both_ok = old.ok[mine] & new.ok[theirs]
+                longer_s.append((new.latency_s[theirs] - old.latency_s[mine])[both_ok])
             yield Difference(
-                run=run.folder.name, wake=wake, baseline=baseline, other=other, pairs=sum(map(len, longer_s)),
-                saved=saved, lost=lost, chance=sign_test(saved, lost), longer_s=mean(longer_s),
+                run=run.folder.name, wake=wake, baseline=baseline, other=other, effect=Effect(tuple(pairs)),
+                failed=failed, longer_s=mean(longer_s),
             )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from harness.analysis.charts.draw import DARK, figures
 from harness.analysis.compare import Comparison, compare
 from harness.analysis.findings import findings
 from harness.analysis.load import Run
-from harness.analysis.tables import NOTE, groups, seconds, shares, times
+from harness.analysis.sentences import seconds
+from harness.analysis.tables import NOTE, groups, shares, times
 from harness.model.summary import TrialSummary
 
 TEMPLATES = Path(__file__).parent

@@ -1,11 +1,11 @@
 """A comparison's columns, filled for people: the same for the terminal, Markdown and the report's page."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias
 
 from harness.analysis.compare import RATES, Comparison, Line
+from harness.analysis.sentences import seconds
 from harness.analysis.statistics import Measure
 from harness.model.outcomes import Outcome
 
@@ -58,13 +58,6 @@ def in_a_line(cell: str) -> str:
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table as Markdown has it."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
-
-
-def seconds(value: float | None) -> str:
-    """Seconds to a figure or two that matter: below a tenth in ms."""
-    if value is None or math.isnan(value):
-        return "–"
-    return f"{value * 1000:.0f} ms" if abs(value) < 0.0995 else f"{value:.1f} s"
 
 
 def _share(measure: Measure) -> str:

@@ -16,8 +16,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--at", "began_at", metavar="UTC", help="When the real burst began, for the timeline: 2025-12-02T01:55:56Z."
 )
+@click.option(
+    "--patience", "patience_s", type=float, metavar="SECONDS",
+    help="An answer after so long counts as failed. [default: the client's timeout, but no more than 30]",
+)  # fmt: skip
 @click.option("--calibration", type=FILE, help="Times that coldstart calibrate measured, for what settings change.")
-def postmortem(run: str, configuration: str | None, began_at: str | None, calibration: Path | None) -> None:
+def postmortem(
+    run: str, configuration: str | None, began_at: str | None, patience_s: float | None, calibration: Path | None
+) -> None:
     """Write postmortem.md: a draft, with its charts. RUN is an id, a path, or newest."""
     from harness.analysis import load
     from harness.postmortem import NAME, write
@@ -28,6 +34,7 @@ def postmortem(run: str, configuration: str | None, began_at: str | None, calibr
         configuration=configuration,
         began_at=moment,
         calibration=calibration,
+        patience_s=patience_s,
         say=lambda line: click.echo(line, err=True),
     )
     assert path.name == NAME

@@ -1,6 +1,6 @@
 """What a finished run says on the terminal: the comparison, what it means, the verdicts, where everything is."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.findings import findings
-from harness.analysis.labels import in_common, without
+from harness.analysis.labels import CONTROL, Names
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst
@@ -44,8 +44,8 @@ def print_run(done: FinishedRun, console: Console | None = None) -> None:
     console.print(_headline(done), style="bold")
     if done.status is not RunStatus.COMPLETE:
         console.print(f"The run was {done.status}: what follows is what was measured until then.", style="yellow")
-    if common := in_common([one.trial.pool for one in done.summaries]):
-        console.print(f"every pool: {', '.join(common)}")
+    if common := Names.of(one.trial for one in done.summaries).note():
+        console.print(common)
     console.print(comparison(done.summaries))
     for sentence in findings(done.summaries):
         console.print(Text("• ") + Text(sentence))
@@ -60,7 +60,7 @@ def print_run(done: FinishedRun, console: Console | None = None) -> None:
 
 def comparison(summaries: Sequence[TrialSummary]) -> Table:
     """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
-    common = in_common([one.trial.pool for one in summaries])
+    names = Names.of(one.trial for one in summaries)
     lost = [
         outcome
         for outcome in Outcome
@@ -70,18 +70,16 @@ def comparison(summaries: Sequence[TrialSummary]) -> Table:
     # The one column that may wrap: of a label with many settings there are lines.
     table.add_column("pool", overflow="fold")
     # A column for each way to fail that occurred; its name is two words, one above the other.
-    names = ["ok", *(outcome.value.replace("_", "\n") for outcome in lost), "p50", "p95", "max", "most\nwaiting"]
+    columns = ["ok", *(outcome.value.replace("_", "\n") for outcome in lost), "p50", "p95", "max", "most\nwaiting"]
     told = [column for column in MORE if any(column.worth_telling(one) for one in summaries)]
-    for name in (*names, *(column.name for column in told), "recovered\nafter"):
+    for name in (*columns, *(column.name for column in told), "recovered\nafter"):
         table.add_column(name, justify="right", no_wrap=True)
     ordered = sorted(summaries, key=lambda one: (one.trial.is_control, one.trial.wake_latency_s or 0.0))
     for wake in dict.fromkeys(one.trial.wake_label for one in ordered):
-        table.add_row(Text("awake (control)" if wake == "awake" else wake, "bold"))
+        table.add_row(Text(CONTROL if wake == "awake" else wake, "bold"))
         for one in summaries:
             if one.trial.wake_label == wake:
-                table.add_row(
-                    *_line(one, lost, told, common, many_seeds=len({one.trial.seed for one in summaries}) > 1)
-                )
+                table.add_row(*_line(one, lost, told, names, many_seeds=len({one.trial.seed for one in summaries}) > 1))
     return table
 
 
@@ -108,9 +106,9 @@ def _headline(done: FinishedRun) -> str:
 
 
 def _line(
-    one: TrialSummary, lost: Sequence[Outcome], told: Sequence[More], common: Collection[str], *, many_seeds: bool
+    one: TrialSummary, lost: Sequence[Outcome], told: Sequence[More], names: Names, *, many_seeds: bool
 ) -> list[Text]:
-    label = without(one.trial.configuration, common)
+    label = names[one.trial.configuration]
     label = f"{label}, seed {one.trial.seed}" if many_seeds else label
     doubt = "" if one.kept_schedule and one.complete else " (!)"
     return [

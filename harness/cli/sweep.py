@@ -12,6 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.compare import Line
+from harness.analysis.labels import Names
+from harness.analysis.lines import capacities_of, failures_of
+from harness.analysis.sentences import met_all, who_fails
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import asked
 from harness.cli.ranges import is_range, number_range, whole_range
@@ -115,9 +118,13 @@ def _print(done: FinishedRun) -> None:
         console.print(f"The sweep was {done.status}: what follows is what was played until then.", style="yellow")
     if lines:
         by_pool = _by_pool(lines)
+        if common := Names(by_pool).note():
+            console.print(common)
         console.print(_table(by_pool))
         if len(by_pool) > MOST_ROWS:
-            console.print(Text(f"The {MOST_ROWS} of {len(by_pool)} pools that lose least.", "dim"))
+            console.print(
+                Text(f"The {MOST_ROWS} of {len(by_pool)} configurations with which the fewest requests fail.", "dim")
+            )
         for sentence in sentences(lines):
             console.print(Text("• ") + Text(sentence))
     console.print(f"\nResults: {done.folder}", soft_wrap=True)
@@ -126,32 +133,15 @@ def _print(done: FinishedRun) -> None:
 
 
 def sentences(lines: Sequence[Line]) -> Iterator[str]:
-    """For each wake, and for all of them, the smallest pool that loses nothing, or the one that loses least."""
-    wake_of = _wake_names(lines)
-    for wake in dict.fromkeys(wake_of.values()):
-        met = [line for line in lines if wake_of[line.wake] == wake]
-        best = min(met, key=lambda line: (line.failures.value, *_cost([line])))
-        if best.failures.value == 0:
-            safe = sum(1 for line in met if line.failures.value == 0)
-            which = "all of them" if safe == len(met) else f"{safe} of {len(met)} pools"
-            yield f"wake {wake}: {which} lose nothing; the smallest is {best.configuration}."
-        else:
-            yield f"wake {wake}: every pool loses requests; {best.configuration} the fewest, {best.failures.value:.1%}."
-    if len(wake_of) < 2:
-        return
-    by_pool = _by_pool(lines)
-    best_pool = min(by_pool, key=lambda name: (_lost(by_pool[name]), *_cost(by_pool[name])))
-    share = _lost(by_pool[best_pool])
-    if share == 0:
-        yield f"Over all wakes {best_pool} is the smallest that loses nothing."
-    else:
-        yield f"Over all wakes no pool loses nothing; {best_pool} loses the fewest, {share:.1%}."
-
-
-def _wake_names(lines: Sequence[Line]) -> dict[str, str]:
-    """Each wake's name in a table: its latency, where that tells it from the others."""
-    wakes = {line.wake: line.latency for line in lines}
-    return wakes if len(set(wakes.values())) == len(wakes) else {wake: wake for wake in wakes}
+    """For each wake, and for all of them, with which pools requests fail, and which is the smallest that loses none."""
+    names = Names(line.configuration for line in lines)
+    capacities = capacities_of(lines, names)
+    wakes = list(dict.fromkeys(line.wake for line in lines))
+    for wake in wakes:
+        met = [line for line in lines if line.wake == wake]
+        yield f"{wake}: {who_fails(failures_of(met, names), capacities)}."
+    if len(wakes) > 1:
+        yield f"Over all wakes {who_fails(met_all(failures_of(lines, names)), capacities)}."
 
 
 def _by_pool(lines: Sequence[Line]) -> dict[str, list[Line]]:
@@ -163,7 +153,7 @@ def _by_pool(lines: Sequence[Line]) -> dict[str, list[Line]]:
 
 def _lost(some: Sequence[Line]) -> float:
     """The share of all requests of these lines that fail."""
-    return sum(line.failures.value * line.requests for line in some) / max(1, sum(line.requests for line in some))
+    return sum(line.failed for line in some) / max(1, sum(line.requests for line in some))
 
 
 def _cost(some: Sequence[Line]) -> tuple[int, float]:
@@ -174,17 +164,18 @@ def _cost(some: Sequence[Line]) -> tuple[int, float]:
 def _table(by_pool: dict[str, list[Line]]) -> Table:
     """A row a pool, a column a wake: the share of the requests that fail."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    wake_of = _wake_names([line for some in by_pool.values() for line in some])
+    lines = [line for some in by_pool.values() for line in some]
+    names, wakes = Names(line.configuration for line in lines), list(dict.fromkeys(line.wake for line in lines))
     table.add_column("fails, with", overflow="fold")
-    for wake in (*wake_of.values(), "connection\nseconds"):
+    for wake in (*wakes, "connection\nseconds"):
         table.add_column(wake.replace(", ", ",\n"), justify="right", no_wrap=True)
     shown = set(sorted(by_pool, key=lambda name: (_lost(by_pool[name]), *_cost(by_pool[name])))[:MOST_ROWS])
     for name, some in by_pool.items():
         if name not in shown:
             continue
         shares = {line.wake: line.failures.value for line in some}
-        cells = [_cell(shares.get(wake)) for wake in wake_of]
-        table.add_row(f"  {name}", *cells, f"{sum(line.held_s for line in some) / len(some):.0f}")
+        cells = [_cell(shares.get(wake)) for wake in wakes]
+        table.add_row(f"  {names[name]}", *cells, f"{sum(line.held_s for line in some) / len(some):.0f}")
     return table
 
 

@@ -12,7 +12,7 @@ from harness.model.expectation import Statement
 from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
-from harness.model.wake import WakeProfile
+from harness.model.wake import Constant, WakeProfile, three_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,9 @@ class Scenario:
         """A wake of this story in words that tell it from the others."""
         if not wake.can_sleep:
             return "always awake"
-        label = f"wake {latency_s:.3g} s"
+        # What the story gives is told exactly, what was drawn to three figures; never with an exponent.
+        exact = isinstance(wake.latency, Constant)
+        label = f"wake {latency_s:.12g} s" if exact else f"wake {three_figures(latency_s)} s"
         same = [other for other in self.wakes if other.latency == wake.latency]
         told = [
             value.value if isinstance(value, StrEnum) else str(value)

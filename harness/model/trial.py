@@ -46,7 +46,7 @@ class Trial:
     @cached_property
     def configuration(self) -> str:
         """The pool, and the story's variant where there are several: what trials are compared by."""
-        return ", ".join(filter(None, [self.pool.label, self.scenario.variant]))
+        return self.pool.label + (f" ({self.scenario.variant})" if self.scenario.variant else "")
 
     @cached_property
     def wake_label(self) -> str:

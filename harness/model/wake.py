@@ -23,6 +23,11 @@ class WakeLatency(Protocol):
     def __str__(self) -> str: ...
 
 
+def three_figures(latency_s: float) -> str:
+    """A drawn latency as people read it: `7.31`, `12.4`, `1700`; never `1.7e+03`."""
+    return f"{latency_s:.3g}" if latency_s < 999.5 else f"{latency_s:.0f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Constant:
     """Every wake takes the same time."""
@@ -37,7 +42,7 @@ class Constant:
         return self.latency_s
 
     def __str__(self) -> str:
-        return f"{self.latency_s:g} s"
+        return f"{self.latency_s:.12g} s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,9 @@
-"""What each setting would have changed: paired runs in virtual time, over the same arrivals and wakes."""
+"""What each setting would have changed: paired trials in virtual time, over the same arrivals and wakes.
+
+The seeds that the run measured come first, up to `SEEDS` of them: on those the numbers are like with like. A run of
+fewer seeds is filled up with others, which bring other arrivals and wakes: in how many of them a change helps says how
+far it can be relied on. No test is asked about the requests of one seed: they are exact, and they are no sample.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -8,31 +13,35 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from harness.analysis.statistics import sign_test
-from harness.analysis.summarise import summarise
-from harness.model.outcomes import Outcome
+from harness.analysis.effect import Effect, SeedEffect, Verdict
+from harness.analysis.sentences import Failures
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Warm
-from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 from harness.postmortem.incident import Incident
+from harness.postmortem.patience import Patience
 from harness.results import TABLES
 from harness.results.read import schema
 from harness.simulation.times import Times
 from harness.simulation.trial import simulate
 
 SEEDS = 5
-"""More of them cost time and tell a draft nothing."""
+"""More of them cost time and tell a draft little."""
 MARGIN = 1.25
 """A timeout that is to outlive the wake is this much longer, rounded up to five seconds."""
-SIGNIFICANT = 0.05
 SAME = 0.02
 """Virtual time agrees with the run when the failures differ by no more than this share of the requests."""
 AWAKE = "the database awake"
 
 Say: TypeAlias = Callable[[str], None]
-Played: TypeAlias = tuple[TrialSummary, np.ndarray]
-"""What a trial came to, and which requests were ok, in the order of their numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One trial in virtual time: which requests were answered in time, and how long each took, by their numbers."""
+
+    answered: np.ndarray
+    latency_s: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,36 +49,44 @@ class Change:
     """One setting changed, the rest as it was; or the database awake."""
 
     what: str
-    failed: int
-    requests: int
-    saved: int
-    """Requests that fail as it was and are ok with the change."""
-    lost: int
-    """The reverse."""
+    failures: Failures
+    """Over the seeds that the run measured, as `p95_s` and `max_s`."""
+    measured: Effect
+    """Over the same seeds."""
+    replayed: Effect
+    """Over all seeds that were played in virtual time."""
     p95_s: float
     max_s: float
 
     @property
-    def is_one(self) -> bool:
-        """Whether more became of it than chance would make."""
-        return sign_test(self.saved, self.lost) < SIGNIFICANT
+    def verdict(self) -> Verdict:
+        """Over all seeds that were played."""
+        return self.replayed.verdict
 
     @property
-    def is_none(self) -> bool:
-        """Whether every request ended as well or as badly as before."""
-        return self.saved == self.lost == 0
+    def changes_nothing(self) -> bool:
+        return self.verdict is Verdict.NONE
 
     @property
     def helps(self) -> bool:
-        return self.is_one and self.saved > self.lost
+        """Whether it saves more than it loses of what the run measured, and in more of all seeds than it harms in."""
+        return self.measured.saved > self.measured.lost and self.replayed.better_in > self.replayed.worse_in
+
+    @property
+    def harms(self) -> bool:
+        return self.measured.saved < self.measured.lost and self.replayed.better_in < self.replayed.worse_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What every change came to, beside the incident played again."""
 
-    measured_failed: int
-    measured_requests: int
+    measured_seeds: tuple[int, ...]
+    """Those of the run's seeds that were played again."""
+    other_seeds: tuple[int, ...]
+    """Those that the run did not measure."""
+    measured: Failures
+    """What the run lost of the requests of `measured_seeds`."""
     again: Change
     """The incident's own settings in virtual time."""
     tried: list[Change]
@@ -77,28 +94,56 @@ class Changes:
     @property
     def agrees(self) -> bool:
         """Whether virtual time loses what the run lost: what it says of other settings rests on that."""
-        difference = abs(self.again.failed / self.again.requests - self.measured_failed / self.measured_requests)
-        return difference <= SAME
+        return abs(self.again.failures.share - self.measured.share) <= SAME
+
+    @property
+    def seeds(self) -> int:
+        return len(self.measured_seeds) + len(self.other_seeds)
+
+    def helping(self) -> list[Change]:
+        """The settings that help, the one that leaves the fewest failures first."""
+        settings = [change for change in self.tried if change.helps and change.what != AWAKE]
+        return sorted(settings, key=lambda change: change.failures.failed)
 
 
 def changes(found: Incident, times: Times, say: Say) -> Changes:
     """Play the incident as it was, with the database awake, and with each setting changed alone."""
-    trials = [one.trial for one in found.summaries[:SEEDS]]
+    measured = found.summaries[:SEEDS]
+    trials = [*(summary.trial for summary in measured), *_other_seeds(found)]
+    seeds = tuple(summary.trial.seed for summary in measured)
     times = times.of_the_story(trials[0].scenario, asked=found.run.manifest.asked)
     say("playing the incident again in virtual time")
-    before = [_played(trial, times) for trial in trials]
+    before = {trial.seed: _played(trial, times, found.patience) for trial in trials}
     tried = []
     candidates = list(_candidates(found))
     for number, (what, change) in enumerate(candidates, 1):
         say(f"{number}/{len(candidates)}  {what}")
-        after = [_played(change(trial), times) for trial in trials]
-        tried.append(_compared(what, before, after))
+        after = {trial.seed: _played(change(trial), times, found.patience) for trial in trials}
+        tried.append(_compared(what, before, after, measured=seeds))
     return Changes(
-        measured_failed=sum(one.failed for one in found.summaries[:SEEDS]),
-        measured_requests=sum(one.requests for one in found.summaries[:SEEDS]),
-        again=_compared("as it was", before, before),
+        measured_seeds=seeds,
+        other_seeds=tuple(trial.seed for trial in trials[len(seeds) :]),
+        measured=found.failures(measured),
+        again=_compared("as it was", before, before, measured=seeds),
         tried=tried,
     )
+
+
+def _other_seeds(found: Incident) -> Iterator[Trial]:
+    """The same trial with seeds that the run has not; none where every seed brings the same arrivals and wakes."""
+    own = found.first.trial
+    for seed in range(max(found.seeds) + 1, max(found.seeds) + 1 + SEEDS - len(found.summaries)):
+        other = replace(own, seed=seed)
+        if _arrivals(other) != _arrivals(own) or other.wake_latencies_s() != own.wake_latencies_s():
+            yield other
+
+
+def _arrivals(trial: Trial) -> list[float]:
+    return [
+        arrival.at_s
+        for number, burst in enumerate(trial.scenario.bursts)
+        for arrival in burst.schedule(trial.burst_seed(number))
+    ]
 
 
 def _candidates(found: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]]]:
@@ -106,35 +151,43 @@ def _candidates(found: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]
         yield AWAKE, lambda trial: replace(trial, wake=None)
     pool = found.first.trial.pool
     outlives = _outlives(found.wake_latency_s)
-    if found.sleeps and 0 < pool.connection_timeout_s < outlives > pool.pool_timeout_s:
+    apart = not follows(pool)
+    if found.sleeps and apart and 0 < pool.connection_timeout_s < outlives > pool.pool_timeout_s:
         # One of the two that a request meets on its way to a connection may not do alone.
-        both = replace(pool, pool_timeout_s=outlives, connection_timeout_s=outlives)
-        yield f"both pool_timeout and connection_timeout: {_plain(outlives)}", _with(both)
+        both = pool.with_settings({"pool_timeout": f"{outlives:g}", "connection_timeout": f"{outlives:g}"})
+        yield f"both pool_timeout and connection_timeout: {outlives:g}", _with(both)
     timeline = found.first.trial.scenario.timeline
     warmed = max((phase.connections or 0 for phase in timeline if isinstance(phase, Warm)), default=0)
     for name, value in settings(pool, found.wake_latency_s):
-        changed = PoolConfiguration.from_json({**pool.to_json(), name.removesuffix("_s"): value})
+        changed = pool.with_settings({name: value})
+        moved = " (pool_timeout follows)" if name == "connection_timeout" and not apart else ""
         if changed.capacity >= warmed:
-            yield f"{name.removesuffix('_s')}: {_plain(getattr(pool, name))} → {_plain(value)}", _with(changed)
+            yield f"{name}: {_plain(pool.to_json()[name])} → {value}{moved}", _with(changed)
 
 
-def settings(pool: PoolConfiguration, wake_latency_s: float) -> Iterator[tuple[str, float | int | bool]]:
-    """Every setting with the values worth trying beside the pool's own."""
+def follows(pool: PoolConfiguration) -> bool:
+    """Whether the pool's timeout moves with its connection timeout."""
+    moved = pool.with_settings({"connection_timeout": f"{pool.connection_timeout_s + 1:g}"})
+    return moved.pool_timeout_s != pool.pool_timeout_s
+
+
+def settings(pool: PoolConfiguration, wake_latency_s: float) -> Iterator[tuple[str, str]]:
+    """Every setting with the values worth trying instead of the pool's own, as `--set` has them."""
     outlives = _outlives(wake_latency_s)
-    yield "pool_size", pool.pool_size * 2
+    yield "pool_size", str(pool.pool_size * 2)
     if pool.pool_size > 1:
-        yield "pool_size", pool.pool_size // 2
-    yield "max_overflow", pool.max_overflow + 10
+        yield "pool_size", str(pool.pool_size // 2)
+    yield "max_overflow", str(pool.max_overflow + 10)
     if pool.max_overflow:
-        yield "max_overflow", 0
-    for name in ("pool_timeout_s", "connection_timeout_s", "statement_timeout_s"):
-        mine = getattr(pool, name) or 0.0
-        tries = {mine / 2, outlives if outlives > mine else mine * 2} if mine else {10.0, outlives}
+        yield "max_overflow", "0"
+    for name in ("pool_timeout", "connection_timeout", "statement_timeout"):
+        own = pool.to_json()[name] or 0.0
+        tries = {own / 2, outlives if outlives > own else own * 2} if own else {10.0, outlives}
         for value in sorted(tries):
-            yield name, value
-    yield "pool_recycle_s", 240
-    yield "pool_pre_ping", not pool.pool_pre_ping
-    yield "use_lifo", not pool.use_lifo
+            yield name, f"{value:g}"
+    yield "pool_recycle", "240"
+    yield "pool_pre_ping", str(not pool.pool_pre_ping).lower()
+    yield "use_lifo", str(not pool.use_lifo).lower()
 
 
 def _outlives(wake_latency_s: float) -> float:
@@ -145,30 +198,25 @@ def _with(pool: PoolConfiguration) -> Callable[[Trial], Trial]:
     return lambda trial: replace(trial, pool=pool)
 
 
-def _played(trial: Trial, times: Times) -> Played:
-    rows = simulate(trial, times)
-    tables = {
-        name: pa.Table.from_pylist([{"trial": trial.number, **row} for row in getattr(rows, name)], schema(columns))
-        for name, columns in TABLES.items()
-    }
-    summary = summarise(trial, requests=tables["requests"], pool=tables["pool"], events=rows.events, wall_s=0.0)
-    by_number = sorted(rows.requests, key=lambda row: row["number"])
-    return summary, np.array([row["outcome"] == Outcome.OK for row in by_number])
+def _played(trial: Trial, times: Times, patience: Patience) -> Played:
+    rows = sorted(simulate(trial, times, sampled=False).requests, key=lambda row: row["number"])
+    table = pa.Table.from_pylist([{"trial": trial.number, **row} for row in rows], schema(TABLES["requests"]))
+    return Played(patience.answered(table), table["latency_s"].to_numpy())
 
 
-def _compared(what: str, before: Sequence[Played], after: Sequence[Played]) -> Change:
-    was, is_ = (np.concatenate([ok for _, ok in some]) for some in (before, after))
-    latencies_s = np.concatenate([np.asarray(one.latencies_s) for one, _ in after])
+def _compared(what: str, before: dict[int, Played], after: dict[int, Played], *, measured: Sequence[int]) -> Change:
+    effect = Effect(tuple(SeedEffect.of(seed, before[seed].answered, after[seed].answered) for seed in before))
+    own = [after[seed] for seed in measured]
+    latency_s = np.concatenate([played.latency_s for played in own])
     return Change(
         what=what,
-        failed=int(np.count_nonzero(~is_)),
-        requests=len(is_),
-        saved=int(np.count_nonzero(~was & is_)),
-        lost=int(np.count_nonzero(was & ~is_)),
-        p95_s=float(np.percentile(latencies_s, 95)),
-        max_s=float(latencies_s.max()),
+        failures=Failures(sum(int((~played.answered).sum()) for played in own), latency_s.size),
+        measured=effect.of(measured),
+        replayed=effect,
+        p95_s=float(np.percentile(latency_s, 95)),
+        max_s=float(latency_s.max()),
     )
 
 
 def _plain(value: float | bool | None) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return str(value).lower() if isinstance(value, bool) else f"{value or 0:g}"

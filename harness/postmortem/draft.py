@@ -31,14 +31,14 @@ def draft(
     """The draft in Markdown; `began_at` is when the real burst began, where that is not when the run's did."""
     manifest = found.run.manifest
     utc = began_at or found.began_at()
-    beside = found.beside()
+    others = found.measured_beside()
     sections = {
         f"# Postmortem: {found.run.scenario.name}, {found.configuration}": [
             f"*A draft, made by `coldstart postmortem` from run `{manifest.id}`. Every number in it was measured or "
             "simulated, as said beside it; what it does not know stands at its end.*"
         ],
-        "## Summary": [sentences.summary(found)],
-        "## Impact": [_impact(found), _items(sentences.impact_said(found))],
+        "## Summary": [sentences.summary(found), found.patience.rule()],
+        "## Impact": [_impact(found), _items(sentences.impact_in_words(found))],
         "## Timeline": [
             sentences.clock(found, utc, asked=began_at is not None),
             _timeline(timeline(found), utc),
@@ -46,11 +46,11 @@ def draft(
         ],
         "## Root cause, as far as the data shows it": [_items(sentences.causes(found))],
         "## What each setting would have changed": [
-            sentences.basis(changes),
+            sentences.basis(found, changes),
             _changes(changes),
-            _items(sentences.said_of(changes)),
+            _items(sentences.table_in_words(changes)),
             str(settings),
-            *(["Measured in the same run:", _items(beside)] if beside else []),
+            *(["Measured in the same run, whatever an answer's time:", _items(others)] if others else []),
         ],
         "## To decide": [_items(sentences.actions(found, changes), mark="- [ ]")],
         "## What this draft does not know": [_items(sentences.unknown(found, changes))],
@@ -82,6 +82,7 @@ def _timeline(moments: Sequence[Moment], utc: datetime | None) -> str:
 
 
 def _changes(changes: Changes) -> str:
-    told = [one for one in changes.tried if not one.is_none or one.what == AWAKE]
-    header = ["changed", "fail", "saved", "lost", "p95", "slowest"]
-    return markdown_table(header, map(sentences.row_of, [changes.again, *told]))
+    shown = [change for change in changes.tried if not change.changes_nothing or change.what == AWAKE]
+    return markdown_table(
+        sentences.columns(changes), [sentences.row_of(one, changes) for one in (changes.again, *shown)]
+    )

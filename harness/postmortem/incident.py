@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.analysis.compare import Comparison, compare, wake_name
+from harness.analysis.compare import compare
+from harness.analysis.differences import differences_in_words
+from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
+from harness.analysis.sentences import Failures
 from harness.model.errors import UserError
 from harness.model.events import Event
 from harness.model.summary import TrialSummary
+from harness.postmortem.patience import Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,7 @@ class Incident:
     summaries: Sequence[TrialSummary]
     controls: Sequence[TrialSummary]
     """The same configuration and arrivals with the compute awake, where that was run."""
+    patience: Patience
 
     @property
     def first(self) -> TrialSummary:
@@ -31,21 +36,34 @@ class Incident:
         return self.first.trial.configuration
 
     @property
+    def seeds(self) -> list[int]:
+        """What was measured."""
+        return [summary.trial.seed for summary in self.summaries]
+
+    @property
     def wake_latency_s(self) -> float:
         """The longest of the seeds' first wakes; 0 for a compute that never sleeps."""
-        return max(one.trial.wake_latency_s or 0.0 for one in self.summaries)
+        return max(summary.trial.wake_latency_s or 0.0 for summary in self.summaries)
 
     @property
     def sleeps(self) -> bool:
-        return any(one.wakes for one in self.summaries)
+        return any(summary.wakes for summary in self.summaries)
 
-    def beside(self) -> list[str]:
+    def failures(self, summaries: Sequence[TrialSummary]) -> Failures:
+        """How many requests of these trials fail: they do not end ok, or not within the patience."""
+        return _failures(self.run, summaries, self.patience)
+
+    def late(self, summaries: Sequence[TrialSummary]) -> int:
+        """How many requests of these trials end ok, but too late."""
+        return sum(self.patience.late(self.run.rows(summary.trial, "requests")) for summary in summaries)
+
+    def measured_beside(self) -> list[str]:
         """What the run's other configurations made of the same wake, where this one is what they are compared with."""
-        wake = wake_name(self.first)
-        differences = [
-            one for one in compare([self.run]).differences if (one.wake, one.baseline) == (wake, self.configuration)
-        ]
-        return Comparison([], differences, []).sentences()
+        wake = wake_name(self.first.trial)
+        found = compare([self.run]).differences
+        return list(
+            differences_in_words([one for one in found if (one.wake, one.baseline) == (wake, self.configuration)])
+        )
 
     def began_at(self) -> datetime | None:
         """When the told trial's burst began, in UTC; None in virtual time."""
@@ -55,30 +73,37 @@ class Incident:
         return datetime.fromisoformat(moments[0]) if moments and moments[0] else None
 
 
-def incident(run: Run, *, configuration: str | None = None) -> Incident:
+def incident(run: Run, *, configuration: str | None = None, patience_s: float | None = None) -> Incident:
     """The run's first configuration, or the one asked for, at the wake that cost it the most requests.
 
     Raises `UserError` for a configuration that the run has not, and for a run that measured nothing.
     """
-    woken = [one for one in run.summaries if not one.trial.is_control]
-    names = list(dict.fromkeys(one.trial.configuration for one in woken))
+    woken = [summary for summary in run.summaries if not summary.trial.is_control and summary.requests]
+    names = list(dict.fromkeys(summary.trial.configuration for summary in woken))
     if not names:
         raise UserError("has measured no trial with a wake", where=run.folder.name)
     name = configuration or names[0]
     if name not in names:
         raise UserError("the run has no such configuration", where=name, allowed=", ".join(names))
-    mine = [one for one in woken if one.trial.configuration == name]
-    labels = list(dict.fromkeys(one.trial.wake_label for one in mine))
-    # A profile draws a latency a seed: what all seeds of one wake have in common is their place in the scenario.
+    mine = [summary for summary in woken if summary.trial.configuration == name]
+    patience = Patience.chosen(patience_s, client_timeout_s=mine[0].trial.scenario.client_timeout_s)
+    # A profile draws a latency a seed: what all seeds of one wake have in common is its place in the scenario.
     by_wake: dict[int, list[TrialSummary]] = {}
-    for one in mine:
-        assert one.trial.wake is not None
-        by_wake.setdefault(run.scenario.wakes.index(one.trial.wake), []).append(one)
-    worst = max(
-        by_wake.values(), key=lambda some: (sum(one.failed for one in some), labels.index(some[0].trial.wake_label))
-    )
+    for summary in mine:
+        assert summary.trial.wake is not None
+        by_wake.setdefault(run.scenario.wakes.index(summary.trial.wake), []).append(summary)
+    # Of several that cost as much the longest: it is the last in most stories.
+    worst = max(by_wake, key=lambda place: (_failures(run, by_wake[place], patience).failed, place))
     return Incident(
         run=run,
-        summaries=sorted(worst, key=lambda one: one.trial.seed),
-        controls=[one for one in run.summaries if one.trial.is_control and one.trial.configuration == name],
+        summaries=sorted(by_wake[worst], key=lambda summary: summary.trial.seed),
+        controls=[
+            summary for summary in run.summaries if summary.trial.is_control and summary.trial.configuration == name
+        ],
+        patience=patience,
     )
+
+
+def _failures(run: Run, summaries: Sequence[TrialSummary], patience: Patience) -> Failures:
+    answered = [patience.answered(run.rows(summary.trial, "requests")) for summary in summaries]
+    return Failures(sum(int((~ok).sum()) for ok in answered), sum(ok.size for ok in answered))

@@ -22,10 +22,11 @@ def write(
     configuration: str | None = None,
     began_at: datetime | None = None,
     calibration: Path | None = None,
+    patience_s: float | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Write `postmortem.md`; its path. Raises `UserError` for a configuration that the run has not."""
-    found = incident(run, configuration=configuration)
+    found = incident(run, configuration=configuration, patience_s=patience_s)
     tried = changes(found, times_of(run.manifest.asked, calibration), say)
     say("drawing the charts")
     folder = run.folder / CHARTS
@@ -33,7 +34,7 @@ def write(
     for name, figure in figures(run, compare([run])):
         titles[name] = " ".join(figure.get_suptitle().split())
         save([(name, figure)], folder)
-    for name, figure in styled(changes_chart(tried)):
+    for name, figure in styled(changes_chart(tried, found.patience)):
         titles[name] = " ".join(figure.get_suptitle().split())
         save([(name, figure)], folder)
     wake = in_a_name(found.first.trial.wake_label)

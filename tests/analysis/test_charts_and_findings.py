@@ -126,10 +126,11 @@ def luminance(colour: Any) -> float:
 
 def test_the_findings_say_who_survives_and_why_the_others_do_not(run: Run) -> None:
     said = findings(run.summaries)
-    assert said[0] == "At a wake of 12 s only 5+0 pool_timeout=30 loses nothing."
+    assert said[0] == "At a wake of 12 s no request fails with 5+0 pool_timeout=30; with 10+5: 7 of 20 (35.0%)."
     (connect,) = [sentence for sentence in said if sentence.startswith("connect_timeout")]
     assert "connection_timeout, 10 s, is shorter than the wake" in connect
-    assert connect.endswith("1 with 10+5.")
+    assert connect.startswith("connect_timeout: 1 with 10+5. ")
+    assert "larger" not in connect, "of a single pool nothing is said about larger ones"
 
 
 def test_the_comparison_fits_a_terminal_of_80_columns(run: Run) -> None:

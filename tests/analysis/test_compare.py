@@ -3,15 +3,17 @@
 import csv
 import io
 import json
-import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from harness.analysis import load
-from harness.analysis.compare import Difference, compare
+from harness.analysis.compare import compare
+from harness.analysis.differences import Difference, differences_in_words
+from harness.analysis.effect import Effect, SeedEffect, Verdict
 from harness.analysis.statistics import Measure, mean, quantiles, rate, sign_test
 from harness.cli.compare import compare as compare_command
 from harness.cli.compare import markdown
@@ -95,7 +97,7 @@ def test_every_measure_is_that_of_the_runs_own_rows(finished: Path) -> None:
     found = compare([run])
     lines = {(line.wake, line.configuration): line for line in found.lines}
     assert len(lines) == 6
-    impatient = lines["neon, 6 s, terminate", "2+0 pool_timeout=3"]
+    impatient = lines["wake 6 s", "2+0 pool_timeout=3"]
     assert (impatient.trials, impatient.requests) == (4, 160)
     trials = [trial.number for trial in run.trials if trial.configuration == "2+0 pool_timeout=3" and trial.wake]
     rows = run.requests[run.requests["trial"].isin(trials)]
@@ -106,49 +108,78 @@ def test_every_measure_is_that_of_the_runs_own_rows(finished: Path) -> None:
     assert impatient.latency_s["p95"].value == pytest.approx(float(np.percentile(rows["latency_s"], 95)))
     assert impatient.latency_s["max"].low is None
     assert impatient.peak_connections == 2
-    large = lines["neon, 6 s, terminate", "20+0"]
+    large = lines["wake 6 s", "20+0"]
     assert large.held_s > 5 * impatient.held_s
     assert large.first_ok_s == pytest.approx(6.0, abs=0.7)
     assert lines["awake (control)", "20+0"].first_ok_s is None
 
 
 def test_pairs_are_the_same_arrivals_and_the_sentence_says_which_way(finished: Path) -> None:
-    by_name = {one.other: one for one in compare([load(finished)]).differences}
+    run = load(finished)
+    found = compare([run])
+    by_name = {difference.other: difference for difference in found.differences}
     worse = by_name["2+0 pool_timeout=3"]
-    assert (worse.baseline, worse.pairs, worse.saved) == ("2+0 pool_timeout=30", 160, 0)
-    assert worse.lost > 20
-    assert worse.is_one
-    # Who gives up after 3 s of waiting has an answer sooner.
-    rows = load(finished).requests
-    mean_s = {
-        name: rows[rows["trial"].isin([t.number for t in load(finished).trials if t.configuration == name and t.wake])][
-            "latency_s"
-        ].mean()
-        for name in ("2+0 pool_timeout=30", "2+0 pool_timeout=3")
-    }
-    assert worse.longer_s.value == pytest.approx(mean_s["2+0 pool_timeout=3"] - mean_s["2+0 pool_timeout=30"])
-    assert worse.longer_s.low is not None
-    assert re.search(r"a request takes \d\.\d\d s shorter on average \(\d\.\d\d–\d\.\d\d\)", worse.sentence())
-    assert "2+0 pool_timeout=3 is worse than 2+0 pool_timeout=30: of 160 requests 0 are saved" in worse.sentence()
+    assert (worse.baseline, worse.effect.requests, worse.effect.saved) == ("2+0 pool_timeout=30", 160, 0)
+    assert worse.effect.lost > 20
+    assert (worse.effect.verdict, worse.effect.worse_in) == (Verdict.WORSE, 4)
+    (sentence,) = [one for one in found.sentences() if "2+0 pool_timeout=3 is" in one]
+    lost = f"none is saved and {worse.effect.lost} are lost; worse in 4 of 4 seeds, better in none"
+    assert f"2+0 pool_timeout=3 is worse than 2+0 pool_timeout=30: of 160 requests {lost}" in sentence
     assert by_name["20+0"].is_none
 
 
-def test_what_can_be_chance_is_called_that() -> None:
-    one = Difference(
-        run="r",
-        wake="w",
-        baseline="a",
-        other="b",
-        pairs=100,
-        saved=3,
-        lost=1,
-        chance=sign_test(3, 1),
-        longer_s=Measure(0.1),
-    )
-    assert not one.is_one
-    assert (
-        one.sentence() == "w: b against a: of 100 requests 3 are saved and 1 are lost; that can be chance (p = 0.62)."
-    )
+def test_a_request_that_failed_sooner_is_no_quicker_answer(finished: Path) -> None:
+    # Who gives up after 3 s of waiting has an answer sooner, and it is none: among requests that are ok with both,
+    # not one takes longer or shorter.
+    run = load(finished)
+    (worse,) = [one for one in compare([run]).differences if one.other == "2+0 pool_timeout=3"]
+    rows = run.requests.merge(
+        pd.DataFrame({"trial": [t.number for t in run.trials], "seed": [t.seed for t in run.trials],
+                      "name": [t.configuration if t.wake else "control" for t in run.trials]})
+    )  # fmt: skip
+    pairs = rows[rows["outcome"] == "ok"].pivot_table(index=["seed", "number"], columns="name", values="latency_s")
+    both = pairs[["2+0 pool_timeout=30", "2+0 pool_timeout=3"]].dropna()
+    mean_s = (both["2+0 pool_timeout=3"] - both["2+0 pool_timeout=30"]).mean()
+    assert 0 < len(both) < 160
+    assert worse.longer_s.value == pytest.approx(mean_s, abs=1e-9)
+    assert "shorter" not in " ".join(compare([run]).sentences())
+
+
+def difference(*seeds: tuple[int, int], longer_s: Measure | None = None) -> Difference:
+    effect = Effect(tuple(SeedEffect(seed, 100, saved, lost) for seed, (saved, lost) in enumerate(seeds, 1)))
+    return Difference(
+        run="r", wake="wake 8 s", baseline="5+0", other="10+5", effect=effect, failed=10,
+        longer_s=longer_s or Measure(0.0),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seeds", "verdict", "says"),
+    [
+        ([(5, 0)], Verdict.BETTER, "10+5 is better than 5+0: of 100 requests 5 are saved and none is lost."),
+        (
+            [(1, 1)],
+            Verdict.EVEN,
+            "10+5 is neither better nor worse than 5+0: of 100 requests 1 is saved and 1 is lost.",
+        ),
+        ([(0, 0)], Verdict.NONE, "exactly the same requests fail with 10+5 as with 5+0."),
+        ([(3, 0), (0, 0)], Verdict.BETTER, "3 are saved and none is lost; better in 1 of 2 seeds, worse in none."),
+        (
+            [(3, 0), (0, 2), (1, 0)],
+            Verdict.DEPENDS,
+            "whether 10+5 is better than 5+0 depends on the arrivals: of 300 requests 4 are saved and 2 are lost; "
+            "better in 2 of 3 seeds, worse in 1; which of the two is better more often can be chance (p = 1.00).",
+        ),
+    ],
+)
+def test_one_seed_is_an_effect_and_several_say_how_far_it_holds(
+    seeds: list[tuple[int, int]], verdict: Verdict, says: str
+) -> None:
+    found = difference(*seeds)
+    assert found.effect.verdict is verdict
+    (sentence, *note) = differences_in_words([found])
+    assert sentence == f"wake 8 s: {says}" or sentence.endswith(says)
+    assert bool(note) == (len(seeds) == 1)
 
 
 def test_runs_are_never_pooled_and_different_ones_are_named(finished: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The draft of a postmortem: its numbers are the run's and its changes', and what it can't know is said."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from harness.analysis import Run, load
+from harness.analysis.charts.draw import styled
 from harness.analysis.columns import numbers
+from harness.analysis.sentences import Failures
 from harness.cli import main
 from harness.cli.postmortem import postmortem as command
 from harness.cli.progress import watching
+from harness.library import load_scenario
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
@@ -20,9 +24,11 @@ from harness.model.status import RunStatus
 from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.postmortem import NAME, write
-from harness.postmortem.changes import AWAKE, Changes, changes, settings
+from harness.postmortem.changes import AWAKE, Changes, changes, follows, settings
+from harness.postmortem.chart import changes_chart
 from harness.postmortem.draft import Chart, draft
 from harness.postmortem.incident import Incident, incident
+from harness.postmortem.sentences import basis
 from harness.postmortem.timeline import Moment, timeline
 from harness.results import RunWriter
 from harness.run import execute
@@ -119,7 +125,9 @@ def test_the_summary_and_the_impact_are_counted_from_the_rows(run: Run, found: I
 
 
 def test_the_cold_start_is_blamed_for_what_the_control_does_not_lose(page: str) -> None:
-    assert "lose nothing: all of it is the cold start's" in section(page, "Root cause, as far as the data shows it")
+    assert "none of the same arrivals fails: all of it is the cold start's" in section(
+        page, "Root cause, as far as the data shows it"
+    )
 
 
 def test_who_met_the_wake_is_counted_from_the_rows(run: Run, found: Incident, page: str) -> None:
@@ -164,21 +172,29 @@ def test_moments_read_like_a_clock() -> None:
 
 
 def test_virtual_time_plays_the_incident_again_before_it_changes_anything(tried: Changes) -> None:
-    assert (tried.again.failed, tried.again.saved, tried.again.lost) == (tried.measured_failed, 0, 0)
+    assert (tried.again.failures, tried.again.changes_nothing) == (tried.measured, True)
     assert tried.agrees
-    by_name = {one.what: one for one in tried.tried}
-    assert by_name[AWAKE].failed == 0
-    assert by_name["both pool_timeout and connection_timeout: 15"].failed == 0
-    assert by_name["pool_timeout: 10 → 5"].requests == 60
+    by_name = {change.what: change for change in tried.tried}
+    assert by_name[AWAKE].failures.failed == 0
+    assert by_name["pool_timeout: 10 → 5"].failures.requests == 60
+
+
+def test_the_pools_timeout_moves_with_the_connection_timeout_unless_it_was_set_apart(run: Run, tried: Changes) -> None:
+    by_name = {change.what: change for change in tried.tried}
+    assert by_name["connection_timeout: 10 → 15 (pool_timeout follows)"].failures.failed == 0
+    assert not [what for what in by_name if what.startswith("both")]
+    apart = incident(run, configuration="3+0 pool_timeout=30")
+    assert not follows(apart.first.trial.pool)
+    assert follows(incident(run).first.trial.pool)
 
 
 def test_a_change_is_paired_request_by_request(run: Run, tried: Changes) -> None:
     # The run has one of the changes too: the same pool with pool_timeout 30 instead of 15 outlives the wake as well.
     other = next(one for one in run.summaries if one.trial.label == "3+0 pool_timeout=30, wake 12 s")
-    one = next(one for one in tried.tried if one.what == "pool_timeout: 10 → 15")
-    assert one.failed == other.failed
-    assert one.saved - one.lost == tried.again.failed - one.failed
-    assert one.helps
+    change = next(change for change in tried.tried if change.what == "pool_timeout: 10 → 15")
+    assert change.failures.failed == other.failed
+    assert change.measured.saved - change.measured.lost == tried.again.failures.failed - change.failures.failed
+    assert change.helps
 
 
 @pytest.mark.parametrize("told", ["by the story", "by the user"])
@@ -198,21 +214,21 @@ def test_it_is_played_again_with_the_times_it_was_played_with(told: str, tmp_pat
     path = write(load(done.folder))
     again = section(path.read_text(), "What each setting would have changed")
     assert done.summaries[0].failed > 10
-    assert f"As it was, virtual time loses {done.summaries[0].failed} of 40 requests" in again
+    assert f"as it was, {done.summaries[0].failed} of 40 requests fail in virtual time" in again
 
 
 def test_every_setting_has_values_worth_trying_and_its_own_is_none_of_them() -> None:
     given = PoolConfiguration(pool_size=1, max_overflow=4, statement_timeout_s=0.0, pool_timeout_s=60.0)
     found = list(settings(given, 12.0))
-    assert all(getattr(given, name) != value for name, value in found)
-    assert ("max_overflow", 0) in found
-    assert ("pool_timeout_s", 120.0) in found
-    assert ("statement_timeout_s", 15.0) in found
-    assert not [value for name, value in found if name == "pool_size" and value < 1]
+    assert all(given.with_settings({name: value}) != given for name, value in found)
+    assert ("max_overflow", "0") in found
+    assert ("pool_timeout", "120") in found
+    assert ("statement_timeout", "15") in found
+    assert not [value for name, value in found if name == "pool_size" and int(value) < 1]
 
 
 def test_where_virtual_time_disagrees_it_says_so(found: Incident, tried: Changes) -> None:
-    other = Changes(measured_failed=3, measured_requests=60, again=tried.again, tried=tried.tried)
+    other = replace(tried, measured=Failures(3, 60))
     page = draft(found, other, charts=[], settings=Chart("", ""))
     assert "what follows is a direction, not numbers" in page
     assert "virtual time and the run differ" in section(page, "What this draft does not know")
@@ -221,7 +237,7 @@ def test_where_virtual_time_disagrees_it_says_so(found: Incident, tried: Changes
 def test_it_says_what_it_does_not_know(page: str) -> None:
     unknown = section(page, "What this draft does not know")
     assert "60 requests over 6 s are the scenario's" in unknown
-    assert "How much of this is chance: seeds played, 1" in unknown
+    assert "How much of this is due to just these arrivals: the run measured 1 seed" in unknown
     assert "latency p50" not in unknown, "the story gave the latency: that of the profile plays no part"
 
 
@@ -230,10 +246,74 @@ def test_of_several_seeds_all_count(tmp_path: Path) -> None:
     found = incident(run)
     assert [one.trial.seed for one in found.summaries] == [1, 2, 3]
     tried = changes(found, Times(), lambda _: None)
-    assert tried.measured_requests == tried.again.requests == 180
+    assert tried.measured.requests == tried.again.failures.requests == 180
+    assert (tried.measured_seeds, tried.other_seeds) == ((1, 2, 3), (4, 5))
     page = draft(found, tried, charts=[], settings=Chart("", ""))
     assert "those of 3 seeds together" in page
-    assert "chance: seeds played" not in page
+    assert "just these arrivals" not in page
+
+
+def test_of_many_seeds_those_replayed_are_named_and_compared_with_what_the_run_lost_of_the_same(
+    run: Run, found: Incident, tried: Changes
+) -> None:
+    # 20 measured, 5 of them played again: the run's numbers for the table are those of the five.
+    many = replace(found, summaries=[replace(found.first, trial=replace(found.first.trial)) for _ in range(20)])
+    only_five = replace(tried, measured_seeds=(1, 2, 3, 4, 5), other_seeds=(), measured=Failures(25, 300))
+    told = basis(many, only_five)
+    assert "those of seeds 1 to 5, which the run measured (the first 5 of its 20; over all of them" in told
+    assert "and 25 of 300 (8.3%) did in the run" in told
+    assert "Better in" not in told
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_a_failure(tmp_path: Path) -> None:
+    # Nobody is turned away: three hang in a connect without a timeout, the others in a queue that is as patient.
+    patient = pool("3+0", pool_timeout=900, connection_timeout=0, statement_timeout=0)
+    story = Scenario(
+        name="patient", wake=profile("neon", latency_s=254.0), pools=(patient,), client_timeout_s=600,
+        timeline=(Warm(), Suspend(), Burst(requests=20, over_s=6)), control=False,
+    )  # fmt: skip
+    run = played(story, tmp_path, control=False)
+    assert run.summaries[0].failed == 0
+    found = incident(run)
+    assert (found.patience.seconds, found.failures(found.summaries)) == (30.0, Failures(20, 20))
+    tried = changes(found, Times(), lambda _: None)
+    assert not [change.what for change in tried.helping() if change.what.startswith("pool_timeout")]
+    page = draft(found, tried, charts=[], settings=Chart("", ""))
+    assert "**20 of 20 requests failed (100%)**: 20 ok, but too late." in page
+    assert "A request fails when it does not end ok within 30 s of its arrival (the default: the client's" in page
+    assert incident(run, patience_s=400.0).failures(found.summaries).failed == 0
+    with pytest.raises(UserError, match="patience must be positive"):
+        incident(run, patience_s=0.0)
+
+
+def test_the_default_run_is_told_what_helps(tmp_path: Path) -> None:
+    # `coldstart run cold_burst`, its first pool at its worse wake: five of 200 fail, and one change saves all five.
+    story = replace(load_scenario("cold_burst"), pools=("5+0",), expect=None)
+    first = load_scenario("cold_burst").pool_configurations[0]
+    run = played(replace(story, pools=(first,)), tmp_path, control=False)
+    found = incident(run)
+    assert found.failures(found.summaries) == Failures(5, 200)
+    tried = changes(found, Times(), lambda _: None)
+    best = tried.helping()[0]
+    assert (best.what, best.measured.saved, best.measured.lost) == ("connection_timeout: 10 → 15", 5, 0)
+    assert (best.replayed.better_in, best.replayed.worse_in) == (5, 0)
+    page = draft(found, tried, charts=[], settings=Chart("", ""))
+    assert "- [ ] `connection_timeout: 10 → 15`: saves 5 of the 5 that fail and loses none;" in page
+    assert "No setting alone" not in page
+    (_, chart), *_ = styled(changes_chart(tried, found.patience))
+    title = " ".join(chart.get_suptitle().split())
+    assert title == "connection_timeout: 10 → 15: no request fails, where 5 of 200 did"
+
+
+def test_a_story_that_every_seed_plays_alike_is_not_counted_five_times(tmp_path: Path) -> None:
+    story = Scenario(
+        name="given", wake=profile("neon", latency_s=12.0), pools=("3+0",), control=False,
+        timeline=(Warm(), Suspend(), Burst.at(0.0, 1.0, 2.0, 3.0, 4.0)),
+    )  # fmt: skip
+    found = incident(played(story, tmp_path, control=False))
+    tried = changes(found, Times(), lambda _: None)
+    assert (tried.measured_seeds, tried.other_seeds) == ((1,), ())
+    assert "Every seed brings the same arrivals and wake" in draft(found, tried, charts=[], settings=Chart("", ""))
 
 
 def test_nothing_failed_is_a_draft_too(run: Run, tmp_path: Path) -> None:

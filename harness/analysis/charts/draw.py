@@ -20,7 +20,9 @@ from harness.analysis.load import Run
 # Without a date in it, the same run gives the same file.
 METADATA = {"svg": {"Date": None}, "png": {"Software": None}}
 OF_LINES = ("latency", "held", "requests", "pool")
-"""The charts with a line or a panel a pool."""
+"""The charts with a line or a panel a configuration."""
+OF_A_SEED = ("held", "requests", "pool")
+"""The charts that show the first seed only."""
 DARK = "dark"
 """The folder of the charts for dark pages, beside the others."""
 
@@ -55,8 +57,9 @@ def styled(
     """Each chart in this project's style, as long as it is the one asked for, with what must be known of the runs."""
     with matplotlib.style.context(STYLES[style]):
         for name, figure in charts:
-            if runs and (said := list(notes(runs, lines=name.startswith(OF_LINES)))):
-                set_note(figure, " ".join(said))
+            about = notes(runs, lines=name.startswith(OF_LINES), first_seed=name.startswith(OF_A_SEED)) if runs else ()
+            if note := " ".join(about):
+                set_note(figure, note)
             yield name, figure
 
 

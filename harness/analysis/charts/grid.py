@@ -6,9 +6,12 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import ink, outcome_colour, paper, stacked_panels
+from harness.analysis.charts.paper import TITLE_NAMES, capitalised, ink, outcome_colour, paper, stacked_panels
 from harness.analysis.charts.rates import kinds
 from harness.analysis.compare import Line
+from harness.analysis.labels import Names
+from harness.analysis.lines import capacities_of, failures_of
+from harness.analysis.sentences import met_all, percent, who_fails
 from harness.model.outcomes import Outcome
 
 FILLED = 0.5
@@ -28,7 +31,11 @@ def grid_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
     grids = list(_grids(lines, runs))
     rows = max(len(_sizes(some)[0]) for _, some in grids)
     figure, panels = stacked_panels(
-        len(grids), title=_title(grids), panel_in=0.5 + ROW_IN * rows, share_x=False, share_y=False
+        len(grids),
+        title=_title(grids, Names(line.configuration for line in lines)),
+        panel_in=0.5 + ROW_IN * rows,
+        share_x=False,
+        share_y=False,
     )
     scale = LinearSegmentedColormap.from_list("failures", [paper(), outcome_colour(Outcome.POOL_TIMEOUT)])
     most = max(line.failures.value for _, some in grids for line in some) or 1.0
@@ -63,22 +70,9 @@ def _sizes(some: Sequence[Line]) -> tuple[list[int], list[int]]:
 
 
 def _percent(share: float) -> str:
-    return "0" if share == 0 else f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
+    return "0" if share == 0 else percent(share) if share < 0.0995 else f"{share:.0%}"
 
 
-def _title(grids: Sequence[tuple[str, list[Line]]]) -> str:
-    every = [line for _, some in grids for line in some]
-    worst = max(every, key=lambda line: line.failures.value)
-    if worst.failures.value == 0:
-        return "Not one pool of the grid loses a request"
-    # What survives everything is what was tried in every panel and lost nothing in any.
-    lost: dict[tuple[int, str], float] = {}
-    for line in every:
-        key = (line.pool.capacity, line.pool.short)
-        lost[key] = max(lost.get(key, 0.0), line.failures.value)
-    (_, best), least = min(lost.items(), key=lambda one: (one[1], one[0]))
-    if least == 0:
-        most = _percent(worst.failures.value)
-        return f"{best} is the smallest that loses nothing; {worst.pool.short} loses most, {most}"
-    said = f"At its worst {best} loses {_percent(least)}, the least of all"
-    return f"{said}; {worst.pool.short} {_percent(worst.failures.value)}, the most"
+def _title(grids: Sequence[tuple[str, list[Line]]], names: Names) -> str:
+    lines = [line for _, some in grids for line in some]
+    return capitalised(who_fails(met_all(failures_of(lines, names)), capacities_of(lines, names), most=TITLE_NAMES))

@@ -1,14 +1,26 @@
-"""Connections held over time: what each pool costs while it is warm, a line a pool, a panel a wake."""
+"""Connections held over time: what each pool costs while it is warm, a line a configuration, a panel a wake."""
 
 from collections.abc import Sequence
+from statistics import mean
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from harness.analysis.charts.instances import together
-from harness.analysis.charts.paper import MANY, all_series, in_lines, line_legend, mark_wake, stacked_panels
+from harness.analysis.charts.paper import (
+    MANY,
+    TITLE_NAMES,
+    all_series,
+    in_lines,
+    line_legend,
+    mark_wake,
+    run_names,
+    stacked_panels,
+)
 from harness.analysis.compare import Line
+from harness.analysis.labels import Names
 from harness.analysis.load import Run
+from harness.analysis.sentences import listed, ranking
 
 
 def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
@@ -20,7 +32,7 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
     ]
     wakes = list(dict.fromkeys(trial.wake_label for _, trial in met))
     names, foot_in = in_lines(one.name for one in every)
-    figure, panels = stacked_panels(len(wakes), title=_title(lines), panel_in=1.1, foot_in=foot_in)
+    figure, panels = stacked_panels(len(wakes), title=_title(runs, lines), panel_in=1.1, foot_in=foot_in)
     for panel, wake in zip(panels, wakes, strict=True):
         here = [(run, trial) for run, trial in met if trial.wake_label == wake]
         mark_wake(panel, *here[0], label="bottom" if panel is panels[0] else None)
@@ -41,13 +53,21 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
     return figure
 
 
-def _title(lines: Sequence[Line]) -> str:
-    met = [line for line in lines if not line.is_control]
-    least, most = (choose(met, key=lambda line: line.held_s) for choose in (min, max))
-    if most.held_s == 0:
-        return "No pool holds a connection"
-    if most.held_s < 1.05 * least.held_s:
-        return f"Every pool costs about the same: {most.held_s:.0f} connection-seconds"
-    names = [one.pool.short if least.pool.short != most.pool.short else one.configuration for one in (most, least)]
-    dearest = f"{names[0]} costs the most, {most.held_s:.0f} connection-seconds a trial"
-    return f"{dearest}; {names[1]} the least, {least.held_s:.0f}"
+def _title(runs: Sequence[Run], lines: Sequence[Line]) -> str:
+    names, said = Names(line.configuration for line in lines), run_names(runs)
+    held: dict[str, list[float]] = {}
+    for line in lines:
+        if not line.is_control:
+            name = ": ".join(filter(None, [said[line.run], names[line.configuration]]))
+            held.setdefault(name, []).append(line.held_s)
+    found = ranking({name: round(mean(values)) for name, values in held.items()})
+    if found.most == 0:
+        return "No connection is held"
+    if len(held) == 1:
+        return f"{found.highest[0]} holds {found.most:.0f} connection-seconds a trial"
+    if found.most < 1.05 * found.least:
+        return f"All cost about the same: {found.most:.0f} connection-seconds a trial"
+    most, least = (listed(some, most=TITLE_NAMES) for some in (found.highest, found.lowest))
+    return (
+        f"Most is held with {most}: {found.most:.0f} connection-seconds a trial; least with {least}: {found.least:.0f}"
+    )

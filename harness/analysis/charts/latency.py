@@ -1,4 +1,4 @@
-"""Latency distributions (ECDF): the share of all requests answered within a time, a line a pool, a panel a wake."""
+"""Latency distributions (ECDF): the share of all requests answered within a time, a panel a wake."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from harness.analysis.charts.paper import MANY, all_series, in_lines, line_legend, stacked_panels
 from harness.analysis.columns import numbers
+from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
 from harness.model.outcomes import Outcome
 from harness.model.trial import Trial
@@ -20,14 +21,14 @@ LEAST_S = 0.001
 
 def latency_chart(runs: Sequence[Run]) -> Figure:
     """Successful answers by their latency since the arrival; a line that ends below 100 % lost the rest."""
-    wakes = list(dict.fromkeys((trial.wake_label, trial.is_control) for run in runs for trial in run.trials))
+    wakes = list(dict.fromkeys((wake_name(trial), trial.is_control) for run in runs for trial in run.trials))
     every = all_series(runs)
     names, foot_in = in_lines(one.name for one in every)
     figure, panels = stacked_panels(len(wakes), title=_title(runs), panel_in=1.35, share_x=False, foot_in=foot_in)
     trials: dict[tuple[Path, str, str], list[Trial]] = {}
     for run in runs:
         for trial in run.trials:
-            trials.setdefault((run.folder, trial.wake_label, trial.configuration), []).append(trial)
+            trials.setdefault((run.folder, wake_name(trial), trial.configuration), []).append(trial)
     for panel, (wake, control) in zip(panels, wakes, strict=True):
         end = _end(runs, wake)
         for one, name in zip(every, names, strict=True):
@@ -57,7 +58,7 @@ def latency_chart(runs: Sequence[Run]) -> Figure:
 
 def _end(runs: Sequence[Run], wake: str) -> float:
     """Where a panel ends, in its own unit: a little after the slowest request; the control's is in ms."""
-    met = [one for run in runs for one in run.summaries if one.trial.wake_label == wake and one.latency_s]
+    met = [one for run in runs for one in run.summaries if wake_name(one.trial) == wake and one.latency_s]
     in_ms = any(one.trial.is_control for one in met)
     return max([LEAST_S, *(one.latency_s["max"] for one in met)]) * 1.05 * (1000 if in_ms else 1)
 

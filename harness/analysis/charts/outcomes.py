@@ -1,12 +1,21 @@
 """What became of the requests, a bar a pool configuration, a panel a wake latency."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import named, outcome_colour, outcome_legend, paper, stacked_panels
+from harness.analysis.charts.paper import (
+    TITLE_NAMES,
+    capitalised,
+    named,
+    outcome_colour,
+    outcome_legend,
+    paper,
+    stacked_panels,
+)
+from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
+from harness.analysis.sentences import Failures, met_all, who_fails
 from harness.model.outcomes import Outcome
 from harness.model.summary import TrialSummary
 
@@ -19,7 +28,7 @@ def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
     """The outcomes of all trials with a wake; several seeds of one pool and wake are added up."""
     met: dict[tuple[str, str], list[TrialSummary]] = {}
     for one in woken:
-        met.setdefault((_wake(one), one.trial.configuration), []).append(one)
+        met.setdefault((wake_name(one.trial), one.trial.configuration), []).append(one)
     wakes = list(dict.fromkeys(wake for wake, _ in met))
     pools = list(dict.fromkeys(one.trial.configuration for one in woken))
     names = [named(run, pool) for pool in pools]
@@ -49,23 +58,9 @@ def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
     return figure
 
 
-def _wake(one: TrialSummary) -> str:
-    assert one.trial.wake is not None
-    if not one.trial.wake.can_sleep:
-        return one.trial.wake_label
-    # Several seeds of one profile draw several latencies: they belong together.
-    label = one.trial.wake_label.partition(", ")[2]
-    return ", ".join(filter(None, [f"wake: {one.trial.wake.name}, {one.trial.wake.latency}", label]))
-
-
 def _title(run: Run, woken: Sequence[TrialSummary]) -> str:
-    failed = sum(one.failed for one in woken)
-    if not failed:
-        return "No pool loses a request"
-    lost: Counter[str] = Counter()
+    failures: dict[str, Failures] = {}
     for one in woken:
-        lost[one.trial.configuration] += one.failed
-    least = min(lost, key=lambda pool: lost[pool])
-    name = named(run, least, width=200)
-    fewest = f"the fewest requests, {lost[least]} in all" if lost[least] else "no request"
-    return f"{name} loses {fewest}; the most, {max(lost.values())}"
+        name = named(run, one.trial.configuration, width=200)
+        failures[name] = failures.get(name, Failures(0, 0)) + Failures(one.failed, one.requests)
+    return capitalised(who_fails(met_all(failures), most=TITLE_NAMES))

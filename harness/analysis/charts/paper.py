@@ -14,7 +14,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 
-from harness.analysis.labels import in_common, without
+from harness.analysis.labels import Names
 from harness.analysis.load import Run
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
@@ -22,6 +22,8 @@ from harness.model.trial import Trial
 
 WIDTH_IN = 3.5
 TITLE_WIDTH = 52
+TITLE_NAMES = 2
+"""Configurations that a title names; of more it says how many."""
 NOTE_WIDTH = 84
 NOTE_LINE_IN = 0.1
 LABEL_WIDTH = 24
@@ -102,12 +104,12 @@ def line_style(number: int) -> tuple[str, LineStyle]:
 
 def all_series(runs: Sequence[Run]) -> list[Series]:
     """The configurations of the runs that a chart has room for; of several runs the name says which."""
-    common = in_common([trial.pool for run in runs for trial in run.trials])
+    names = Names.of(trial for run in runs for trial in run.trials)
     said = run_names(runs)
     found: list[Series] = []
     for run in runs:
         for configuration in shown(run, MOST_POOLS // len(runs) or 1):
-            name = ": ".join(filter(None, [said[run.folder.name], without(configuration, common)]))
+            name = ": ".join(filter(None, [said[run.folder.name], names[configuration]]))
             found.append(Series(run, configuration, name, *line_style(len(found))))
     return found
 
@@ -163,22 +165,26 @@ def set_note(figure: Figure, note: str) -> None:
 
 
 def named(run: Run, configuration: str, *, width: int = LABEL_WIDTH) -> str:
-    """A configuration's name on a chart: without what every pool of the run has in common, in lines."""
-    common = in_common([trial.pool for trial in run.trials])
-    return textwrap.fill(without(configuration, common), width)
+    """A configuration's name on a chart, in lines."""
+    return textwrap.fill(Names.of(run.trials)[configuration], width)
 
 
-def notes(runs: Sequence[Run], *, lines: bool) -> Iterator[str]:
-    """What holds for whole runs and is said once; `lines`: on a chart that has a line or a panel a pool."""
-    common = in_common([trial.pool for run in runs for trial in run.trials])
-    if common:
-        yield f"Every pool: {', '.join(common)}."
+def notes(runs: Sequence[Run], *, lines: bool, first_seed: bool) -> Iterator[str]:
+    """What holds for whole runs and is said once.
+
+    `lines`: on a chart that has a line or a panel a configuration; `first_seed`: on one that shows a single seed.
+    """
+    if common := Names.of(trial for run in runs for trial in run.trials).note():
+        yield common
     for shortened in dict.fromkeys(run.scenario.shortened for run in runs):
         if shortened:
             yield f"Shortened for real time: {shortened}."
     every = sum(len({trial.configuration for trial in run.trials}) for run in runs)
     if lines and every > MOST_POOLS:
-        yield f"Shown: {len(all_series(runs))} of {every} pools, from the fewest failures to the most."
+        yield f"Shown: {len(all_series(runs))} of {every} configurations, from the fewest failures to the most."
+    seeds = max(len({trial.seed for trial in run.trials}) for run in runs)
+    if first_seed and seeds > 1:
+        yield f"Shown: the first of {seeds} seeds."
 
 
 def capitalised(words: str) -> str:

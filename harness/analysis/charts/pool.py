@@ -10,6 +10,7 @@ from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import (
     MANY,
     PANEL_WIDTH,
+    TITLE_NAMES,
     capitalised,
     ink,
     line_legend,
@@ -18,6 +19,7 @@ from harness.analysis.charts.paper import (
     stacked_panels,
 )
 from harness.analysis.load import Run
+from harness.analysis.sentences import listed, ranking
 from harness.model.summary import TrialSummary
 
 LAYERS = {"in use": "#0072b2", "connecting": "#e69f00", "waiting in the queue": "#d9c3e8"}
@@ -62,10 +64,14 @@ def _most_waiting(one: TrialSummary, rows: pd.DataFrame) -> int:
 
 
 def _title(run: Run, met: Sequence[TrialSummary], timelines: Sequence[pd.DataFrame]) -> str:
-    waiting = [_most_waiting(one, rows) for one, rows in zip(met, timelines, strict=True)]
     wake = capitalised(met[0].trial.wake_words)
-    most = max(waiting)
-    if most == 0:
+    longest = ranking({
+        named(run, one.trial.configuration, width=200): _most_waiting(one, rows)
+        for one, rows in zip(met, timelines, strict=True)
+    })  # fmt: skip
+    if longest.most == 0:
         return f"{wake}: no request waits in a queue"
-    name = named(run, met[waiting.index(most)].trial.configuration, width=200)
-    return f"{wake}: the queue of {name} grows longest, to {most} requests"
+    if longest.all_alike:
+        return f"{wake}: up to {longest.most:.0f} requests wait in the queue{' of each' if len(met) > 1 else ''}"
+    whose = listed(longest.highest, most=TITLE_NAMES)
+    return f"{wake}: the queue is longest with {whose}, {longest.most:.0f} requests"

@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import in_lines, line_legend, line_style, stacked_panels
+from harness.analysis.charts.paper import TITLE_NAMES, in_lines, line_legend, line_style, stacked_panels
 from harness.analysis.compare import Line
-from harness.analysis.labels import in_common, without
+from harness.analysis.labels import Names
+from harness.analysis.sentences import listed, percent
 from harness.analysis.statistics import Measure
 from harness.model.outcomes import Outcome
 
@@ -49,16 +50,10 @@ def rates_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
 
 def kinds(lines: Sequence[Line], runs: Mapping[str, str]) -> Iterator[tuple[str, list[Line]]]:
     """The lines of one run, one wake and one kind of pool, by name: they differ in the pool's size only."""
-    common = in_common([line.pool for line in lines])
-    latency_tells = len({line.latency for line in lines}) == len({line.wake for line in lines})
+    names = Names(line.configuration for line in lines)
 
     def key(line: Line) -> tuple[str, str, str]:
-        settings = " ".join(without(line.pool.label, common).split()[1:])
-        return (
-            runs[line.run],
-            f"wake {line.latency}" if latency_tells else line.wake,
-            ", ".join(filter(None, [settings, line.variant])),
-        )
+        return runs[line.run], line.wake, names.kind(line.configuration)
 
     order = {found: number for number, found in enumerate(dict.fromkeys(key(line) for line in lines))}
     for (run, wake, kind), some in groupby(sorted(lines, key=lambda line: order[key(line)]), key=key):
@@ -91,14 +86,11 @@ def _timeouts(line: Line) -> Measure:
 
 
 def _title(woken: Sequence[Line]) -> str:
-    exhausted = max(woken, key=lambda line: _exhaustion(line).value)
-    timed_out = max(woken, key=lambda line: _timeouts(line).value)
-    said = [
-        f"{share.value:.1%} {what} ({line.pool.short})"
-        for share, what, line in (
-            (_exhaustion(exhausted), "of the requests find the pool exhausted", exhausted),
-            (_timeouts(timed_out), "time out otherwise", timed_out),
-        )
-        if share.value > 0
-    ]
+    names = Names(line.configuration for line in woken)
+    said = []
+    for share, what in ((_exhaustion, "of the requests find the pool exhausted"), (_timeouts, "time out otherwise")):
+        worst = max(share(line).value for line in woken)
+        whose = list(dict.fromkeys(names[line.configuration] for line in woken if share(line).value == worst))
+        if worst > 0:
+            said.append(f"{percent(worst)} {what} ({listed(whose, most=TITLE_NAMES)})")
     return f"At worst {', and '.join(said)}" if said else "No pool is exhausted and nothing times out"

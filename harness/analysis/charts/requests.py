@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from harness.analysis.charts.paper import (
     MANY,
     PANEL_WIDTH,
+    TITLE_NAMES,
     capitalised,
     mark_wake,
     named,
@@ -17,6 +18,7 @@ from harness.analysis.charts.paper import (
     stacked_panels,
 )
 from harness.analysis.load import Run
+from harness.analysis.sentences import Failures, who_fails
 from harness.model.outcomes import Outcome
 from harness.model.summary import TrialSummary
 
@@ -51,10 +53,5 @@ def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
 
 
 def _title(run: Run, met: Sequence[TrialSummary]) -> str:
-    wake = capitalised(met[0].trial.wake_words)
-    losing = [one for one in met if one.failed]
-    if not losing:
-        return f"{wake}: no request fails"
-    worst = max(losing, key=lambda one: one.failed)
-    name = named(run, worst.trial.configuration, width=200)
-    return f"{wake}: {len(losing)} of {len(met)} pools lose requests, {name} most"
+    failures = {named(run, one.trial.configuration, width=200): Failures(one.failed, one.requests) for one in met}
+    return f"{capitalised(met[0].trial.wake_words)}: {who_fails(failures, most=TITLE_NAMES)}"

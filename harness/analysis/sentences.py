@@ -1,0 +1,157 @@
+"""The parts that every sentence about numbers is made of: they know ties, single configurations, none and all.
+
+What the words mean, everywhere: a request *fails* when it does not end ok. A configuration is compared with another on
+the same arrivals: a request is *saved* when it fails with the first and is ok with the other, and *lost* when it is the
+other way round. A *configuration* is a pool's settings, and the story's variant where there are several.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+MOST_LISTED = 6
+"""A sentence with more names than these is not read."""
+
+
+def listed(texts: Sequence[str], *, most: int | None = None) -> str:
+    """`a`, `a and b`, `a, b and c`; beyond `most` of them how many others there are."""
+    if not texts:
+        return "none"
+    if most is not None and len(texts) > most:
+        return f"{', '.join(texts[:most])} and {len(texts) - most} more"
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def percent(share: float) -> str:
+    """`2.5%`; 0% and 100% are said of none and of all only."""
+    if share in (0.0, 1.0):
+        return f"{share:.0%}"
+    return "under 0.1%" if share < 0.0005 else "over 99.9%" if share >= 0.9995 else f"{share:.1%}"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds to a figure or two that matter: below a tenth in ms."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value * 1000:.0f} ms" if abs(value) < 0.0995 else f"{value:.1f} s"
+
+
+def span(values: Iterable[float], *, show: Callable[[float], str] = seconds) -> str:
+    """`8.0 s`, or `8.0 to 8.6 s` where they differ as they are shown. The values are durations, 0 or longer."""
+    least, most = (show(choose(values)) for values in [list(values)] for choose in (min, max))
+    if least == most:
+        return most
+    value, _, unit = least.rpartition(" ")
+    return f"{value if most.endswith(f' {unit}') else least} to {most}"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How many of a configuration's requests fail."""
+
+    failed: int
+    requests: int
+
+    @property
+    def share(self) -> float:
+        """Of no request none fails."""
+        return self.failed / self.requests if self.requests else 0.0
+
+    def __str__(self) -> str:
+        """`5 of 200 (2.5%)`."""
+        return f"{self.failed} of {self.requests} ({percent(self.share)})"
+
+    def __add__(self, other: "Failures") -> "Failures":
+        return Failures(self.failed + other.failed, self.requests + other.requests)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Who has the least and the most of something, with everyone who shares that place."""
+
+    least: float
+    lowest: list[str]
+    most: float
+    highest: list[str]
+
+    @property
+    def all_alike(self) -> bool:
+        return self.least == self.most
+
+
+def ranking(values: Mapping[str, float]) -> Ranking:
+    """Who has the least and the most; of nobody there is no ranking: `values` must not be empty."""
+    least, most = min(values.values()), max(values.values())
+    return Ranking(
+        least=least, lowest=[name for name, value in values.items() if value == least],
+        most=most, highest=[name for name, value in values.items() if value == most],
+    )  # fmt: skip
+
+
+def met_all(failures: Mapping[str, Failures]) -> dict[str, Failures]:
+    """Those that met as many requests as any: of a run that was cut short, what can be compared."""
+    most = max((one.requests for one in failures.values()), default=0)
+    return {name: one for name, one in failures.items() if one.requests == most}
+
+
+def who_fails(
+    failures: Mapping[str, Failures], capacities: Mapping[str, int] | None = None, *, most: int = MOST_LISTED
+) -> str:
+    """With which configurations requests fail, by name: the clause that a sentence or a title goes on with.
+
+    With `capacities` it says which of several that lose nothing is the smallest. `most` names are listed.
+    """
+    if not any(one.requests for one in failures.values()):
+        return "no request has ended"
+    found = ranking({name: one.share for name, one in failures.items()})
+    if len(failures) == 1:
+        ((name, only),) = failures.items()
+        return f"no request fails with {name}" if not only.failed else f"{only} requests fail with {name}"
+    if found.most == 0:
+        return "no request fails"
+    if found.least == 1:
+        return "every request fails, with every configuration"
+    if found.all_alike:
+        return f"as many requests fail with every configuration: {_each(failures, found.lowest)}"
+
+    def some(names: Sequence[str]) -> str:
+        return listed(names) if len(names) <= most else f"{len(names)} of {len(failures)} configurations"
+
+    highest = f"with {some(found.highest)}: {_each(failures, found.highest)}"
+    if len(found.lowest) + len(found.highest) < len(failures) or found.least > 0:
+        highest = f"most {highest}"
+    if found.least == 0:
+        return f"no request fails with {some(found.lowest)}{_smallest(found.lowest, capacities or {}, most)}; {highest}"
+    fewest = f"fewest with {some(found.lowest)}: {_each(failures, found.lowest)}"
+    return f"requests fail with every configuration; {fewest}; {highest}"
+
+
+def _each(failures: Mapping[str, Failures], names: Sequence[str]) -> str:
+    """What each of them loses; they lose the same share, and mostly of as many requests."""
+    counts = list(dict.fromkeys(str(failures[name]) for name in names))
+    return listed(counts) + (" each" if len(names) > 1 and len(counts) == 1 else "")
+
+
+def _smallest(names: Sequence[str], capacities: Mapping[str, int], most: int) -> str:
+    """Which of these has the fewest connections, where that is a comparison of pools at all."""
+    sizes = {name: capacities[name] for name in names if name in capacities}
+    if len(sizes) < len(names) or len(set(sizes.values())) < 2:
+        return ""
+    found = ranking(sizes).lowest
+    return f" (the smallest {'is' if len(found) == 1 else 'are'} {listed(found, most=most)})"
+
+
+def by_count(counts: Mapping[str, int]) -> str:
+    """`5 with a; 20 each with b and c`: how often each, those with the same number together."""
+    together: dict[int, list[str]] = {}
+    for name, count in counts.items():
+        together.setdefault(count, []).append(name)
+    return "; ".join(
+        f"{count}{' each' if len(names) > 1 else ''} with {listed(names, most=MOST_LISTED)}"
+        for count, names in together.items()
+    )

@@ -1,0 +1,53 @@
+"""What counts as an answer in a postmortem: one that came while its client still had a use for it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.analysis.columns import numbers
+from harness.model.errors import UserError
+from harness.model.outcomes import Outcome
+
+PERSON_WAITS_S = 30.0
+"""Nobody waits for a page for longer. Heroku's router, which stands between many services and their visitors, gives up
+after as long (https://devcenter.heroku.com/articles/request-timeout)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """A request fails when it does not end ok within this time of its arrival."""
+
+    seconds: float
+    reason: str
+    """Where the number comes from, for people."""
+
+    @classmethod
+    def chosen(cls, given_s: float | None, *, client_timeout_s: float) -> "Patience":
+        """The one that was asked for; otherwise the client's timeout, but no longer than a person waits."""
+        if given_s is None:
+            seconds = min(client_timeout_s, PERSON_WAITS_S)
+            return cls(
+                seconds,
+                f"the default: the client's timeout, {client_timeout_s:g} s, but no more than {PERSON_WAITS_S:g} s, "
+                "longer than which nobody waits",
+            )
+        if not 0 < given_s < math.inf:
+            raise UserError(f"patience must be positive, got {given_s:g}", where="--patience", allowed="seconds")
+        return cls(given_s, "as given with `--patience`")
+
+    def answered(self, requests: pa.Table) -> np.ndarray:
+        """Which of these rows' requests ended ok in time."""
+        ok: np.ndarray = pc.equal(requests["outcome"], Outcome.OK.value).to_numpy()
+        return ok & (numbers(requests, "latency_s") <= self.seconds)
+
+    def late(self, requests: pa.Table) -> int:
+        """How many ended ok, but too late."""
+        ok: np.ndarray = pc.equal(requests["outcome"], Outcome.OK.value).to_numpy()
+        return int(np.count_nonzero(ok & (numbers(requests, "latency_s") > self.seconds)))
+
+    def rule(self) -> str:
+        """What "fails" means in the draft."""
+        return f"A request fails when it does not end ok within {self.seconds:g} s of its arrival ({self.reason})."
