@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 MOST_LISTED = 6
 """A sentence with more names than these is not read."""
+MOST_IN_TITLE = 2
 
 
 def listed(texts: Sequence[str], *, most: int | None = None) -> str:
@@ -100,12 +101,13 @@ def met_all(failures: Mapping[str, Failures]) -> dict[str, Failures]:
 
 
 def who_fails(
-    failures: Mapping[str, Failures], capacities: Mapping[str, int] | None = None, *, most: int = MOST_LISTED
+    failures: Mapping[str, Failures], capacities: Mapping[str, int] | None = None, *, title: bool = False
 ) -> str:
     """With which configurations requests fail, by name: the clause that a sentence or a title goes on with.
 
-    With `capacities` it says which of several that lose nothing is the smallest. `most` names are listed.
+    With `capacities` it says which of several that lose nothing is the smallest. A `title` has fewer words and names.
     """
+    most = MOST_IN_TITLE if title else MOST_LISTED
     if not any(one.requests for one in failures.values()):
         return "no request has ended"
     found = ranking({name: one.share for name, one in failures.items()})
@@ -128,6 +130,8 @@ def who_fails(
     if found.least == 0:
         return f"no request fails with {some(found.lowest)}{_smallest(found.lowest, capacities or {}, most)}; {highest}"
     fewest = f"fewest with {some(found.lowest)}: {_each(failures, found.lowest)}"
+    if title:
+        return f"fewest requests fail with {some(found.lowest)}: {_each(failures, found.lowest)}; {highest}"
     return f"requests fail with every configuration; {fewest}; {highest}"
 
 

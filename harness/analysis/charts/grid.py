@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import TITLE_NAMES, capitalised, ink, outcome_colour, paper, stacked_panels
+from harness.analysis.charts.paper import capitalised, ink, outcome_colour, paper, stacked_panels
 from harness.analysis.charts.rates import kinds
 from harness.analysis.compare import Line
 from harness.analysis.labels import Names
@@ -75,4 +75,4 @@ def _percent(share: float) -> str:
 
 def _title(grids: Sequence[tuple[str, list[Line]]], names: Names) -> str:
     lines = [line for _, some in grids for line in some]
-    return capitalised(who_fails(met_all(failures_of(lines, names)), capacities_of(lines, names), most=TITLE_NAMES))
+    return capitalised(who_fails(met_all(failures_of(lines, names)), capacities_of(lines, names), title=True))

@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator
 from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import (
     MANY,
-    TITLE_NAMES,
     all_series,
     in_lines,
     line_legend,
@@ -20,7 +19,7 @@ from harness.analysis.charts.paper import (
 from harness.analysis.compare import Line
 from harness.analysis.labels import Names
 from harness.analysis.load import Run
-from harness.analysis.sentences import listed, ranking
+from harness.analysis.sentences import MOST_IN_TITLE, listed, ranking
 
 
 def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
@@ -67,7 +66,7 @@ def _title(runs: Sequence[Run], lines: Sequence[Line]) -> str:
         return f"{found.highest[0]} holds {found.most:.0f} connection-seconds a trial"
     if found.most < 1.05 * found.least:
         return f"All cost about the same: {found.most:.0f} connection-seconds a trial"
-    most, least = (listed(some, most=TITLE_NAMES) for some in (found.highest, found.lowest))
+    most, least = (listed(some, most=MOST_IN_TITLE) for some in (found.highest, found.lowest))
     return (
         f"Most is held with {most}: {found.most:.0f} connection-seconds a trial; least with {least}: {found.least:.0f}"
     )

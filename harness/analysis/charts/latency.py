@@ -69,7 +69,7 @@ def _title(runs: Sequence[Run]) -> str:
     control = [one.latency_s["p95"] for one in summaries if one.trial.is_control]
     worst = max((one.latency_s["p95"] for one in woken), default=0.0)
     sleeps = any(one.trial.wake is not None and one.trial.wake.can_sleep for one in woken)
-    said = f"{'Waking, ' if sleeps else ''}95 % of the requests end within {worst:.1f} s at worst"
+    said = f"{'Waking, ' if sleeps else ''}95% of the requests end within {worst:.1f} s at worst"
     if not control:
         return said
     return f"{said}; awake, within {f'{max(control) * 1000:.0f}' if max(control) >= LEAST_S else 'less than 1'} ms"

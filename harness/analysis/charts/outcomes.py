@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from harness.analysis.charts.paper import (
-    TITLE_NAMES,
     capitalised,
     named,
     outcome_colour,
@@ -63,4 +62,4 @@ def _title(run: Run, woken: Sequence[TrialSummary]) -> str:
     for one in woken:
         name = named(run, one.trial.configuration, width=200)
         failures[name] = failures.get(name, Failures(0, 0)) + Failures(one.failed, one.requests)
-    return capitalised(who_fails(met_all(failures), most=TITLE_NAMES))
+    return capitalised(who_fails(met_all(failures), title=True))

@@ -22,8 +22,6 @@ from harness.model.trial import Trial
 
 WIDTH_IN = 3.5
 TITLE_WIDTH = 52
-TITLE_NAMES = 2
-"""Configurations that a title names; of more it says how many."""
 NOTE_WIDTH = 84
 NOTE_LINE_IN = 0.1
 LABEL_WIDTH = 24

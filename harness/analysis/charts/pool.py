@@ -10,7 +10,6 @@ from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import (
     MANY,
     PANEL_WIDTH,
-    TITLE_NAMES,
     capitalised,
     ink,
     line_legend,
@@ -19,7 +18,7 @@ from harness.analysis.charts.paper import (
     stacked_panels,
 )
 from harness.analysis.load import Run
-from harness.analysis.sentences import listed, ranking
+from harness.analysis.sentences import MOST_IN_TITLE, listed, ranking
 from harness.model.summary import TrialSummary
 
 LAYERS = {"in use": "#0072b2", "connecting": "#e69f00", "waiting in the queue": "#d9c3e8"}
@@ -73,5 +72,5 @@ def _title(run: Run, met: Sequence[TrialSummary], timelines: Sequence[pd.DataFra
         return f"{wake}: no request waits in a queue"
     if longest.all_alike:
         return f"{wake}: up to {longest.most:.0f} requests wait in the queue{' of each' if len(met) > 1 else ''}"
-    whose = listed(longest.highest, most=TITLE_NAMES)
+    whose = listed(longest.highest, most=MOST_IN_TITLE)
     return f"{wake}: the queue is longest with {whose}, {longest.most:.0f} requests"

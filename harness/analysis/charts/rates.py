@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import TITLE_NAMES, in_lines, line_legend, line_style, stacked_panels
+from harness.analysis.charts.paper import in_lines, line_legend, line_style, stacked_panels
 from harness.analysis.compare import Line
 from harness.analysis.labels import Names
-from harness.analysis.sentences import listed, percent
+from harness.analysis.sentences import MOST_IN_TITLE, listed, percent
 from harness.analysis.statistics import Measure
 from harness.model.outcomes import Outcome
 
@@ -92,5 +92,5 @@ def _title(woken: Sequence[Line]) -> str:
         worst = max(share(line).value for line in woken)
         whose = list(dict.fromkeys(names[line.configuration] for line in woken if share(line).value == worst))
         if worst > 0:
-            said.append(f"{percent(worst)} {what} ({listed(whose, most=TITLE_NAMES)})")
+            said.append(f"{percent(worst)} {what} ({listed(whose, most=MOST_IN_TITLE)})")
     return f"At worst {', and '.join(said)}" if said else "No pool is exhausted and nothing times out"

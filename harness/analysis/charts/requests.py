@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from harness.analysis.charts.paper import (
     MANY,
     PANEL_WIDTH,
-    TITLE_NAMES,
     capitalised,
     mark_wake,
     named,
@@ -54,4 +53,4 @@ def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
 
 def _title(run: Run, met: Sequence[TrialSummary]) -> str:
     failures = {named(run, one.trial.configuration, width=200): Failures(one.failed, one.requests) for one in met}
-    return f"{capitalised(met[0].trial.wake_words)}: {who_fails(failures, most=TITLE_NAMES)}"
+    return f"{capitalised(met[0].trial.wake_words)}: {who_fails(failures, title=True)}"
