@@ -13,7 +13,7 @@ COMMANDS = {
     "run": "harness.cli.run:run",
     "sweep": "harness.cli.sweep:sweep",
     "compare": "harness.cli.compare:compare",
-    "report": "harness.cli.page:report",
+    "report": "harness.cli.report:report",
     "postmortem": "harness.cli.postmortem:postmortem",
     "runs": "harness.cli.runs:runs",
     "list": "harness.cli.listing:list_",

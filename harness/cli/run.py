@@ -57,7 +57,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     if given["as_json"]:
         click.echo(json.dumps(done.to_json()))
     else:
-        from harness.cli.report import print_run
+        from harness.cli.run_output import print_run
 
         print_run(done)
     return done.exit_status
