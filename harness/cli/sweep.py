@@ -1,6 +1,7 @@
 """`coldstart sweep`: a whole grid of pools and wakes in virtual time."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -16,12 +17,12 @@ from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import asked
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.model.errors import UserError
+from harness.model.limits import MOST_TRIALS
 from harness.model.trial import trials_of
 from harness.run import FinishedRun
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
 
-MOST_TRIALS = 10_000
 MOST_ROWS = 40
 """Of a larger table only the best rows are shown."""
 
@@ -46,9 +47,6 @@ def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
     chosen = choose("simulated")
     scenario = asked({**given, "pools": list(_pools(given)), "wakes": list(_wakes(given["wakes"])), "settings": ()})
     trials = trials_of(scenario, seed=given["seed"], repeat=given["repeat"], control=given["control"])
-    if len(trials) > MOST_TRIALS:
-        allowed = f"up to {MOST_TRIALS}: larger steps, or fewer seeds"
-        raise UserError(f"this grid has {len(trials)} trials", where="sweep", allowed=allowed)
     options = RunOptions(
         parallel=given["parallel"],
         service_time_s=given["service_time_s"],
@@ -75,6 +73,9 @@ def _pools(given: dict[str, Any]) -> Iterator[str]:
     sizes = whole_range(given["sizes"], where="--pool-size")
     overflows = whole_range(given["overflows"], where="--max-overflow")
     axes = [[f"{name}={value}" for value in values.split(",")] for name, values in map(_setting, given["settings"])]
+    pools = len(sizes) * len(overflows) * math.prod(len(values) for values in axes)
+    if pools > MOST_TRIALS:
+        raise UserError(f"this grid has {pools} pools", where="sweep", allowed=f"up to {MOST_TRIALS}: larger steps")
     for size, overflow in product(sizes, overflows):
         for settings in product(*axes):
             yield ",".join([f"{size}+{overflow}", *settings])
