@@ -10,8 +10,11 @@ def report(run: str) -> None:
     from harness.analysis import load
     from harness.analysis.report import NAME
     from harness.analysis.report import report as page
+    from harness.results.disk import writing
 
     loaded = load(run)
     path = loaded.folder / NAME
-    path.write_text(page(loaded))
+    content = page(loaded)
+    with writing(path):
+        path.write_text(content, encoding="utf-8")
     click.echo(path)
