@@ -65,4 +65,6 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
         from harness.cli.run_output import print_run
 
         print_run(done)
+    if done.unwritten:
+        click.echo(f"coldstart: {done.unwritten}", err=True)
     return done.exit_status

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.findings import findings
 from harness.analysis.labels import in_common, without
+from harness.cli.table import Column, Heading, Row, Sheet
+from harness.cli.terminal import console as output_console
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst
@@ -19,37 +19,38 @@ VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red
 
 
 @dataclass(frozen=True, slots=True)
-class More:
-    """A column that only some stories have."""
+class OptionalColumn:
+    """A column that is shown only where some trial has something to say in it."""
 
     name: str
-    worth_telling: Callable[[TrialSummary], bool]
+    is_needed: Callable[[TrialSummary], bool]
     value: Callable[[TrialSummary], str]
 
 
-MORE = (
-    More("asked", lambda one: one.attempts > one.requests, lambda one: str(one.attempts)),
-    More("wakes", lambda one: one.wakes > 1, lambda one: str(one.wakes)),
-    More("awake", lambda one: one.wakes > 1, lambda one: _duration(one.awake_s)),
-    More("idle\np95", lambda one: not one.trial.pool.use_lifo, lambda one: _seconds(one.idle_p95_s)),
-    More("live\nafter", lambda one: not one.trial.pool.use_lifo, lambda one: str(one.live_after)),
+OPTIONAL = (
+    OptionalColumn("asked", lambda trial: trial.attempts > trial.requests, lambda trial: str(trial.attempts)),
+    OptionalColumn("wakes", lambda trial: trial.wakes > 1, lambda trial: str(trial.wakes)),
+    OptionalColumn("awake", lambda trial: trial.wakes > 1, lambda trial: _duration(trial.awake_s)),
+    OptionalColumn("idle\np95", lambda trial: not trial.trial.pool.use_lifo, lambda trial: _seconds(trial.idle_p95_s)),
+    OptionalColumn("live\nafter", lambda trial: not trial.trial.pool.use_lifo, lambda trial: str(trial.live_after)),
 )
 
 
-def print_run(done: FinishedRun, console: Console | None = None) -> None:
+def print_run(done: FinishedRun) -> None:
     """Print a run for people, on standard output."""
-    console = console or Console(highlight=False)
+    console = output_console()
     console.print()
     console.print(_headline(done), style="bold")
     if done.status != "complete":
         console.print(f"The run was {done.status}: what follows is what was measured until then.", style="yellow")
-    if common := in_common([one.trial.pool for one in done.summaries]):
+    if common := in_common([summary.trial.pool for summary in done.summaries]):
         console.print(f"every pool: {', '.join(common)}")
     console.print(comparison(done.summaries))
     for sentence in findings(done.summaries):
         console.print(Text("• ") + Text(sentence))
     if done.judgements:
         console.print()
+        console.print("Expected", style="bold")
         console.print(verdicts(done.judgements))
     console.print()
     console.print(f"Results: {done.folder}", soft_wrap=True)
@@ -57,69 +58,70 @@ def print_run(done: FinishedRun, console: Console | None = None) -> None:
         console.print(f"Charts:  {done.folder / 'charts'}", soft_wrap=True)
 
 
-def comparison(summaries: Sequence[TrialSummary]) -> Table:
+def comparison(summaries: Sequence[TrialSummary]) -> Sheet:
     """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
-    common = in_common([one.trial.pool for one in summaries])
-    lost = [
+    common = in_common([summary.trial.pool for summary in summaries])
+    failures = [
         outcome
         for outcome in Outcome
-        if outcome is not Outcome.OK and any(outcome in one.outcomes for one in summaries)
+        if outcome is not Outcome.OK and any(outcome in summary.outcomes for summary in summaries)
     ]
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    # The one column that may wrap: of a label with many settings there are lines.
-    table.add_column("pool", overflow="fold")
+    optional = [column for column in OPTIONAL if any(column.is_needed(summary) for summary in summaries)]
     # A column for each way to fail that occurred; its name is two words, one above the other.
-    names = ["ok", *(outcome.value.replace("_", "\n") for outcome in lost), "p50", "p95", "max", "most\nwaiting"]
-    told = [column for column in MORE if any(column.worth_telling(one) for one in summaries)]
-    for name in (*names, *(column.name for column in told), "recovered\nafter"):
-        table.add_column(name, justify="right", no_wrap=True)
-    ordered = sorted(summaries, key=lambda one: (one.trial.is_control, one.trial.wake_latency_s or 0.0))
-    for wake in dict.fromkeys(one.trial.wake_label for one in ordered):
-        table.add_row(Text("awake (control)" if wake == "awake" else wake, "bold"))
-        for one in summaries:
-            if one.trial.wake_label == wake:
-                table.add_row(
-                    *_line(one, lost, told, common, many_seeds=len({one.trial.seed for one in summaries}) > 1)
-                )
-    return table
+    names = [
+        "ok", *(outcome.value.replace("_", "\n") for outcome in failures), "p50", "p95", "max", "most\nwaiting",
+        *(column.name for column in optional), "recovered\nafter",
+    ]  # fmt: skip
+    many_seeds = len({summary.trial.seed for summary in summaries}) > 1
+    parts: list[Heading | Row] = []
+    ordered = sorted(summaries, key=lambda summary: (summary.trial.is_control, summary.trial.wake_latency_s or 0.0))
+    for wake in dict.fromkeys(summary.trial.wake_label for summary in ordered):
+        parts.append(Heading("awake (control)" if wake == "awake" else wake))
+        parts.extend(
+            Row(_name(summary, common, many_seeds=many_seeds), _cells(summary, failures, optional))
+            for summary in summaries
+            if summary.trial.wake_label == wake
+        )
+    return Sheet("pool", [Column(name) for name in names], parts)
 
 
-def verdicts(judgements: Sequence[Judgement]) -> Table:
+def verdicts(judgements: Sequence[Judgement]) -> Sheet:
     """What the scenario expected, and what became of it; why, where it did not come true."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title="Expected", title_justify="left")
-    table.title_style = "bold"
-    table.show_header = False
-    for one in judgements:
-        why = f": {one.why}" if one.shown or one.verdict is not Verdict.REPRODUCED else ""
-        verdict = Text(one.verdict.value, VERDICT_STYLES[one.verdict]) + Text(why)
-        table.add_row(f"  {one.pool}", one.statement, verdict)
-    return table
+    rows = [Row(judgement.pool, [judgement.statement, _verdict(judgement)]) for judgement in judgements]
+    return Sheet("", [Column("", wraps=True), Column("", wraps=True)], rows)
+
+
+def _verdict(judgement: Judgement) -> Text:
+    explained = judgement.shown or judgement.verdict is not Verdict.REPRODUCED
+    verdict = Text(judgement.verdict.value, VERDICT_STYLES[judgement.verdict])
+    return verdict + Text(f": {judgement.why}" if explained else "")
 
 
 def _headline(done: FinishedRun) -> str:
-    told = {story.variant: " then ".join(map(_burst, story.bursts)) for story in done.scenario.stories}
-    if len(set(told.values())) == 1:
-        bursts = next(iter(told.values()))
+    bursts_of = {story.variant: " then ".join(map(_burst, story.bursts)) for story in done.scenario.stories}
+    if len(set(bursts_of.values())) == 1:
+        bursts = next(iter(bursts_of.values()))
     else:
-        bursts = "".join(f"\n  {name}: {text}" for name, text in told.items())
+        bursts = "".join(f"\n  {name}: {text}" for name, text in bursts_of.items())
     shortened = f"\nshortened for real time: {done.scenario.shortened}" if done.scenario.shortened else ""
     return f"{done.scenario.name} on {done.stack}: {bursts}{shortened}"
 
 
-def _line(
-    one: TrialSummary, lost: Sequence[Outcome], told: Sequence[More], common: Collection[str], *, many_seeds: bool
-) -> list[Text]:
-    label = without(one.trial.configuration, common)
-    label = f"{label}, seed {one.trial.seed}" if many_seeds else label
-    doubt = "" if one.kept_schedule and one.complete else " (!)"
+def _name(summary: TrialSummary, common: Collection[str], *, many_seeds: bool) -> str:
+    name = without(summary.trial.configuration, common)
+    name = f"{name}, seed {summary.trial.seed}" if many_seeds else name
+    return name if summary.kept_schedule and summary.complete else f"{name} (!)"
+
+
+def _cells(summary: TrialSummary, failures: Sequence[Outcome], optional: Sequence[OptionalColumn]) -> list[Text]:
+    counts = [(outcome, summary.count(outcome)) for outcome in failures]
     return [
-        Text(f"  {label}{doubt}"),
-        Text(str(one.count(Outcome.OK)), "green" if not one.failed else ""),
-        *(Text(str(one.count(outcome)), "bold red" if one.count(outcome) else "dim") for outcome in lost),
-        *(Text(_seconds(one.latency_s.get(name))) for name in ("p50", "p95", "max")),
-        Text(str(one.peak_waiting)),
-        *(Text(column.value(one)) for column in told),
-        Text("before" if (one.recovered_after_s or 0.0) < 0 else _seconds(one.recovered_after_s)),
+        Text(str(summary.count(Outcome.OK)), "green" if not summary.failed else ""),
+        *(Text(str(count), "bold red" if count else "dim") for _, count in counts),
+        *(Text(_seconds(summary.latency_s.get(name))) for name in ("p50", "p95", "max")),
+        Text(str(summary.peak_waiting)),
+        *(Text(column.value(summary)) for column in optional),
+        Text("before" if (summary.recovered_after_s or 0.0) < 0 else _seconds(summary.recovered_after_s)),
     ]
 
 

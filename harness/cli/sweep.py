@@ -4,19 +4,20 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.compare import Line
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import asked
 from harness.cli.ranges import is_range, number_range, whole_range
-from harness.model.errors import UserError
+from harness.cli.table import Column, Row, Sheet
+from harness.cli.terminal import console as output_console
+from harness.model.errors import StackError, UserError
 from harness.model.limits import MOST_TRIALS
 from harness.model.trial import trials_of
 from harness.run import FinishedRun
@@ -60,11 +61,13 @@ def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
         )  # fmt: skip
         if not given["as_json"] if given["charts"] is None else given["charts"]:
             progress.say("drawing the charts")
-            _draw(done)
+            done = _drawn(done)
     if given["as_json"]:
         click.echo(json.dumps(done.to_json()))
     else:
         _print(done)
+    if done.unwritten:
+        click.echo(f"coldstart: {done.unwritten}", err=True)
     return done.exit_status
 
 
@@ -96,11 +99,19 @@ def _wakes(texts: Sequence[str]) -> Iterator[str]:
             yield text
 
 
-def _draw(done: FinishedRun) -> None:
+def _drawn(done: FinishedRun) -> FinishedRun:
+    """Draw the grid; where that can't be written the run says so after its table."""
     from harness.analysis import load
     from harness.analysis.charts import draw_comparison
+    from harness.results.disk import writing
 
-    draw_comparison([load(done.folder)], done.folder / "charts")
+    folder = done.folder / "charts"
+    try:
+        with writing(folder):
+            draw_comparison([load(done.folder)], folder)
+    except (StackError, UserError) as error:
+        return replace(done, unwritten=str(error))
+    return done
 
 
 def _print(done: FinishedRun) -> None:
@@ -108,7 +119,7 @@ def _print(done: FinishedRun) -> None:
     from harness.analysis.compare import compare
 
     lines = [line for line in compare([load(done.folder)]).lines if not line.is_control]
-    console = Console(highlight=False)
+    console = output_console()
     trials = len(done.summaries)
     console.print(f"\n{done.scenario.name} in virtual time: {trials:,} trials", style="bold")
     if done.status != "complete":
@@ -171,21 +182,19 @@ def _cost(some: Sequence[Line]) -> tuple[int, float]:
     return some[0].pool.capacity, sum(line.held_s for line in some)
 
 
-def _table(by_pool: dict[str, list[Line]]) -> Table:
+def _table(by_pool: dict[str, list[Line]]) -> Sheet:
     """A row a pool, a column a wake: the share of the requests that fail."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    wake_of = _wake_names([line for some in by_pool.values() for line in some])
-    table.add_column("fails, with", overflow="fold")
-    for wake in (*wake_of.values(), "connection\nseconds"):
-        table.add_column(wake.replace(", ", ",\n"), justify="right", no_wrap=True)
+    wake_of = _wake_names([line for lines in by_pool.values() for line in lines])
+    columns = [Column(wake.replace(", ", ",\n")) for wake in wake_of.values()]
     shown = set(sorted(by_pool, key=lambda name: (_lost(by_pool[name]), *_cost(by_pool[name])))[:MOST_ROWS])
-    for name, some in by_pool.items():
+    rows = []
+    for name, lines in by_pool.items():
         if name not in shown:
             continue
-        shares = {line.wake: line.failures.value for line in some}
-        cells = [_cell(shares.get(wake)) for wake in wake_of]
-        table.add_row(f"  {name}", *cells, f"{sum(line.held_s for line in some) / len(some):.0f}")
-    return table
+        shares = {line.wake: line.failures.value for line in lines}
+        held_s = sum(line.held_s for line in lines) / len(lines)
+        rows.append(Row(name, [*(_cell(shares.get(wake)) for wake in wake_of), f"{held_s:.0f}"]))
+    return Sheet("fails, with", [*columns, Column("connection\nseconds")], rows)
 
 
 def _cell(share: float | None) -> Text:
