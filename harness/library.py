@@ -1,14 +1,14 @@
 """Where scenarios are found: `scenarios/` of the working directory or of this checkout, or any path."""
 
-import importlib.util
-import traceback
 from dataclasses import replace
 from pathlib import Path
 
 from harness.model.errors import UserError
 from harness.model.scenario import Scenario
+from harness.scenario_file import import_file
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+SCENARIO_ALLOWED = "a scenario's name, or the path of a Python file"
 NOT_SCENARIOS = frozenset({"__init__", "locustfile"})
 
 
@@ -27,20 +27,10 @@ def scenario_names() -> list[str]:
 def load_scenario(name_or_path: str) -> Scenario:
     """The scenario of that name, or of the file at that path. Raises `UserError` in one line."""
     path = _find(name_or_path)
-    spec = importlib.util.spec_from_file_location(f"scenario_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise UserError("is not a Python file", where=str(path))
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except UserError as error:
-        raise UserError(str(error), where=_short(path)) from error
-    except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno
-        raise UserError(f"{type(error).__name__}: {error}", where=f"{_short(path)}, line {line}") from error
+    module = import_file(path)
     scenario = getattr(module, "SCENARIO", None)
     if not isinstance(scenario, Scenario):
-        raise UserError("has no SCENARIO", where=_short(path), allowed="SCENARIO = Scenario(...)")
+        raise UserError("has no SCENARIO", where=str(path), allowed="SCENARIO = Scenario(...)")
     return replace(scenario, story=scenario.story or (module.__doc__ or "").strip())
 
 
@@ -54,12 +44,9 @@ def _find(name_or_path: str) -> Path:
     if path.suffix == ".py" or len(path.parts) > 1:
         if path.is_file():
             return path
-        raise UserError("no such file", where=name_or_path)
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise UserError(what, where=name_or_path, allowed=SCENARIO_ALLOWED)
     for folder in scenario_folders():
         if name_or_path not in NOT_SCENARIOS and (found := folder / f"{name_or_path}.py").is_file():
             return found
     raise UserError(f"no scenario {name_or_path!r}", where="SCENARIO", allowed=", ".join([*scenario_names(), "a path"]))
-
-
-def _short(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"

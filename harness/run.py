@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from harness.analysis import load
+from harness.analysis import Run, load
 from harness.analysis.judge import judge
 from harness.analysis.summarise import write_summary
 from harness.model.errors import StackError, UserError
@@ -18,6 +18,7 @@ from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 from harness.results import RunWriter
+from harness.results.disk import writing
 from harness.results.folder import DEFAULT_RUNS
 from harness.stacks.base import Progress, Recorder, RunningStack, RunOptions, Stack
 from harness.stacks.choose import choose
@@ -34,11 +35,15 @@ class FinishedRun:
     status: RunStatus
     summaries: list[TrialSummary]
     judgements: list[Judgement]
+    unwritten: str = ""
+    """What could not be written once the run itself was whole: its verdicts, its charts; empty: nothing."""
 
     @property
     def exit_status(self) -> int:
         if self.status is RunStatus.ABORTED:
             return 130
+        if self.unwritten:
+            return 3
         return 1 if any(one.verdict is Verdict.NOT_REPRODUCED for one in self.judgements) else 0
 
     def to_json(self) -> dict[str, Any]:
@@ -93,19 +98,18 @@ def execute(
     try:
         status = _record(chosen, trials, replace(options, logs=writer.logs), parallelism.trials, writer, progress)
     finally:
-        writer.close(status)
-        run = load(writer.folder)
-        write_summary(run.summaries, writer.folder / "summary.csv")
         if status is RunStatus.FAILED:
             progress.say(f"what was measured until then is kept in {writer.folder}")
+        run = _close(writer, status)
     judgements = judge(scenario, run.summaries)
-    writer.judged(judgements)
-    if charts:
-        # Drawing takes longer to import than a trial in virtual time takes to run.
-        from harness.analysis.charts import draw_charts
-
-        progress.say("drawing the charts")
-        draw_charts(run, writer.folder / "charts")
+    unwritten = ""
+    try:
+        writer.judged(judgements)
+        if charts:
+            _draw(run, progress)
+    except (StackError, UserError) as error:
+        # The run is whole: its table is shown all the same.
+        unwritten = str(error)
     return FinishedRun(
         id=writer.id,
         folder=writer.folder,
@@ -114,7 +118,30 @@ def execute(
         status=status,
         summaries=run.summaries,
         judgements=judgements,
+        unwritten=unwritten,
     )
+
+
+def _close(writer: RunWriter, status: RunStatus) -> Run:
+    """Write the run's last files and read it back; Ctrl-C waits until what was measured is safe."""
+    ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        writer.close(status)
+        run = load(writer.folder)
+        with writing(writer.folder / "summary.csv"):
+            write_summary(run.summaries, writer.folder / "summary.csv")
+    finally:
+        signal.signal(signal.SIGINT, ctrl_c)
+    return run
+
+
+def _draw(run: Run, progress: Progress) -> None:
+    # Drawing takes longer to import than a trial in virtual time takes to run.
+    from harness.analysis.charts import draw_charts
+
+    progress.say("drawing the charts")
+    with writing(run.folder / "charts"):
+        draw_charts(run, run.folder / "charts")
 
 
 def _record(

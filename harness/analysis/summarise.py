@@ -77,7 +77,7 @@ def summarise(
 def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
     """summary.csv: a row a trial."""
     rows = [one.to_row() for one in summaries]
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)

@@ -1,19 +1,21 @@
 """`coldstart`: one file a command; this one turns the two errors that speak to people into exit statuses."""
 
 import importlib
+import signal
 import sys
 from typing import Any
 
 import click
 
 from harness import __version__
+from harness.cli.terminal import prepare_streams
 from harness.model.errors import StackError, UserError
 
 COMMANDS = {
     "run": "harness.cli.run:run",
     "sweep": "harness.cli.sweep:sweep",
     "compare": "harness.cli.compare:compare",
-    "report": "harness.cli.page:report",
+    "report": "harness.cli.report:report",
     "postmortem": "harness.cli.postmortem:postmortem",
     "runs": "harness.cli.runs:runs",
     "list": "harness.cli.listing:list_",
@@ -49,32 +51,45 @@ def coldstart() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `coldstart` and exit with its status: 0, 1 not reproduced, 2 bad input, 3 a stack died, 130 Ctrl-C."""
-    sys.exit(_status(arguments))
+    try:
+        # From here on Ctrl-C is an exception, unless we were started with it ignored (`nohup`, `&` in a script).
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        prepare_streams()
+        status = _status(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
+    except OSError as error:
+        status = _explain(f"standard output: {error.strerror}", EXIT_STACK)
+    # From here on the interpreter only puts things away: interrupting that would print its own traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(status)
 
 
 def _status(arguments: list[str] | None) -> int:
     try:
         result: Any = coldstart.main(arguments, prog_name="coldstart", standalone_mode=False)
     except click.UsageError as error:
-        return _say(_usage(error), EXIT_USER)
+        return _explain(_usage(error), EXIT_USER)
     except click.ClickException as error:
-        return _say(error.format_message(), EXIT_USER)
+        return _explain(error.format_message(), EXIT_USER)
     except UserError as error:
-        return _say(str(error), EXIT_USER)
+        return _explain(str(error), EXIT_USER)
     except StackError as error:
-        return _say(str(error), EXIT_STACK)
-    except (KeyboardInterrupt, click.Abort):
+        return _explain(str(error), EXIT_STACK)
+    except click.Abort:
         return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 
 
 def _usage(error: click.UsageError) -> str:
     command = error.ctx.command_path if error.ctx else "coldstart"
-    # Some of click's messages spread their choices over lines.
-    message = " ".join(error.format_message().split())
-    return f"{message} (see {command} --help)"
+    return f"{error.format_message()} (see {command} --help)"
 
 
-def _say(line: str, status: int) -> int:
-    click.echo(f"coldstart: {line}", err=True)
+def _explain(message: str, status: int) -> int:
+    """Say what is wrong in one line, whatever a user's input brought into it, and pass the status on."""
+    line = " ".join(message.split())
+    click.echo("coldstart: " + "".join(sign if sign.isprintable() else "?" for sign in line), err=True)
     return status

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.compare import Comparison
 from harness.analysis.tables import NOTE, groups, in_a_line, markdown_table, shares, times
+from harness.cli.table import Column, Row, Sheet
+from harness.cli.terminal import console as output_console
 
-NAME_WIDTH = 14
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -28,6 +27,7 @@ def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
     """Compare the pools of RUNS, with intervals. RUNS are ids, paths, or newest; pools are compared in pairs, too."""
     from harness.analysis import load
     from harness.analysis.compare import compare as compared
+    from harness.results.disk import writing
 
     # One run may be named twice, by its id and as the newest.
     loaded = list({run.folder.resolve(): run for run in map(load, runs)}.values())
@@ -35,7 +35,9 @@ def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
     if charts is not None:
         from harness.analysis.charts import draw_comparison
 
-        for path in draw_comparison(loaded, charts):
+        with writing(charts):
+            drawn = draw_comparison(loaded, charts)
+        for path in drawn:
             click.echo(path, err=True)
     if form == "json":
         click.echo(json.dumps(found.to_json(), allow_nan=False))
@@ -54,31 +56,26 @@ def markdown(found: Comparison) -> str:
     """Tables and sentences, as a page can hold them."""
     parts = []
     for run, wake, met in groups(found):
-        told = [*shares(met), *times()]
-        names = ["pool", *(name.replace("\n", " ") for name, _ in told)]
-        rows = [[line.configuration, *(in_a_line(value(line)) for _, value in told)] for line in met]
+        columns = [*shares(met), *times()]
+        names = ["pool", *(name.replace("\n", " ") for name, _ in columns)]
+        rows = [[line.configuration, *(in_a_line(value(line)) for _, value in columns)] for line in met]
         parts.append(f"**{wake}** ({run})\n\n{markdown_table(names, rows)}")
     parts.append("\n".join(f"- {sentence}" for sentence in [*found.sentences(), *found.doubts]))
     return "\n\n".join([*parts, f"In brackets: {NOTE}"])
 
 
 def _print(found: Comparison) -> None:
-    console = Console(highlight=False)
-    said = ""
+    console = output_console()
+    shown = ""
     for run, wake, met in groups(found):
-        if run != said:
+        if run != shown:
             console.print(f"\n{run}", style="bold", soft_wrap=True)
-            said = run
+            shown = run
         seeds = f"{met[0].trials} seeds" if met[0].trials > 1 else "one seed"
         console.print(f"\n{wake}: {met[0].requests} requests each, {seeds}", style="bold")
-        for told in (shares(met), times()):
-            table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-            table.add_column("pool", overflow="fold", min_width=NAME_WIDTH)
-            for name, _ in told:
-                table.add_column(name, justify="right", no_wrap=True)
-            for line in met:
-                table.add_row(f"  {line.configuration}", *(value(line) for _, value in told))
-            console.print(table)
+        for columns in (shares(met), times()):
+            rows = [Row(line.configuration, [value(line) for _, value in columns]) for line in met]
+            console.print(Sheet("pool", [Column(name) for name, _ in columns], rows))
     console.print()
     for sentence in found.sentences():
         console.print(Text("• ") + Text(sentence))

@@ -1,6 +1,7 @@
 """The options that say how a scenario is asked differently: the same for every command that plays one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -8,32 +9,44 @@ import click
 
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
+from harness.model.limits import LARGEST_SEED, MOST_PROCESSES, MOST_TRIALS
 
 CALIBRATION = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def _values(choices: Iterable[StrEnum]) -> list[str]:
+    # Click would offer an enum's members under the names they have in the code.
+    return [choice.value for choice in choices]
+
+
+PATTERNS = _values(pattern for pattern in Pattern if pattern is not Pattern.GIVEN)
+"""Those that need nothing else: the moments of a `given` burst stand in its scenario."""
 STORY = (
     click.option("--requests", type=int, help="Requests of the burst."),
     click.option("--over", "over_s", type=float, metavar="SECONDS", help="How long the burst is."),
-    click.option("--arrivals", type=click.Choice([one.value for one in Pattern]), help="How the arrivals lie in time."),
+    click.option("--arrivals", type=click.Choice(PATTERNS), help="How the arrivals lie in time."),
     click.option(
         "--warm", type=int, metavar="CONNECTIONS", help="Connections the pool holds when the compute suspends."
     ),
-    click.option(
-        "--on-suspend", type=click.Choice([one.value for one in OnSuspend]), help="What happens to open connections."
-    ),
-    click.option(
-        "--while-waking", type=click.Choice([one.value for one in WhileWaking]), help="What a new connection meets."
-    ),
+    click.option("--on-suspend", type=click.Choice(_values(OnSuspend)), help="What happens to open connections."),
+    click.option("--while-waking", type=click.Choice(_values(WhileWaking)), help="What a new connection meets."),
     click.option(
         "--alert-after", "alert_sustained_s", type=float, metavar="SECONDS", help="How long a pool must be over 80%."
     ),
 )
 SEEDS = (
-    click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to run."),
+    click.option("--repeat", type=click.IntRange(1, MOST_TRIALS), default=1, show_default=True, help="Seeds to run."),
     click.option(
-        "--seed", type=int, default=1, show_default=True, help="What the arrivals and the wakes are drawn from."
+        "--seed",
+        type=click.IntRange(0, LARGEST_SEED),
+        default=1,
+        show_default=True,
+        help="What the arrivals and the wakes are drawn from.",
     ),
-    click.option("--parallel", type=click.IntRange(min=1), help="Trials at a time; left out, the stack decides."),
+    click.option(
+        "--parallel", type=click.IntRange(1, MOST_PROCESSES), help="Trials at a time; left out, the stack decides."
+    ),
 )
 SIMULATED = (
     click.option(

@@ -7,6 +7,8 @@ import click
 
 from harness.model.errors import UserError
 
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+MOMENT_ALLOWED = "a moment such as 2025-12-02T01:55:56Z"
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -27,16 +29,19 @@ def postmortem(
     """Write postmortem.md: a draft, with its charts. RUN is an id, a path, or newest."""
     from harness.analysis import load
     from harness.postmortem import NAME, write
+    from harness.results.disk import writing
 
     moment = None if began_at is None else _moment(began_at)
-    path = write(
-        load(run),
-        configuration=configuration,
-        began_at=moment,
-        calibration=calibration,
-        patience_s=patience_s,
-        say=lambda line: click.echo(line, err=True),
-    )
+    loaded = load(run)
+    with writing(loaded.folder):
+        path = write(
+            loaded,
+            configuration=configuration,
+            began_at=moment,
+            calibration=calibration,
+            patience_s=patience_s,
+            say=lambda line: click.echo(line, err=True),
+        )
     assert path.name == NAME
     click.echo(path)
 
@@ -44,6 +49,11 @@ def postmortem(
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UserError("is no moment", where=f"--at {text}", allowed="2025-12-02T01:55:56Z") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        moment = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UserError("is no moment", where=f"--at {text}", allowed=MOMENT_ALLOWED) from None
+    # The timeline counts on from here by the length of a story, which no calendar's end may cut off.
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        allowed = f"{MOMENT_ALLOWED}, from {FIRST_YEAR} to {LAST_YEAR}"
+        raise UserError("is out of range", where=f"--at {text}", allowed=allowed)
+    return moment

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.library import load_scenario
 from harness.model.errors import UserError
+from harness.model.limits import check_number
 from harness.model.pool import SHORT_FORM_ALLOWED, PoolConfiguration
 from harness.model.scenario import Scenario
 from harness.model.wake import read_wake
@@ -36,8 +37,7 @@ def asked(given: Mapping[str, Any], *, real_time: bool = False) -> Scenario:
         changed=(*scenario.changed, *changed),
     )
     if (sustained_s := given["alert_sustained_s"]) is not None:
-        if not sustained_s >= 0:
-            raise UserError(f"must be 0 or positive, got {sustained_s:g}", where="--alert-after")
+        check_number("it", sustained_s, where="--alert-after")
         scenario = replace(scenario, alert_sustained_s=sustained_s)
     return scenario.asked_differently(
         requests=given["requests"], over_s=given["over_s"], arrivals=given["arrivals"], warm=given["warm"]

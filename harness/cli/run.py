@@ -8,6 +8,7 @@ import click
 
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import asked
+from harness.model.limits import MOST_PROCESSES
 from harness.model.trial import trials_of
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import STACKS, choose, plays_in_real_time
@@ -26,7 +27,11 @@ from harness.stacks.choose import STACKS, choose, plays_in_real_time
 @with_options(STORY)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of every pool; repeatable.")
 @with_options(SEEDS)
-@click.option("--workers", type=click.IntRange(min=1), help="Locust workers a trial; left out, one process drives all.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_PROCESSES),
+    help="Locust workers a trial; left out, one process drives all.",
+)
 @with_options(SIMULATED, KEEPING)
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Run SCENARIO and compare its pools. It is a name, or a path."""
@@ -57,7 +62,9 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     if given["as_json"]:
         click.echo(json.dumps(done.to_json()))
     else:
-        from harness.cli.report import print_run
+        from harness.cli.run_output import print_run
 
         print_run(done)
+    if done.unwritten:
+        click.echo(f"coldstart: {done.unwritten}", err=True)
     return done.exit_status

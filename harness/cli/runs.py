@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from harness.cli.table import Column, Row, Sheet
+from harness.cli.terminal import console
 from harness.model.errors import UserError
 from harness.model.status import RunStatus
 from harness.results import read_manifest
 from harness.results.folder import DEFAULT_RUNS, run_folders
 
 KEEP = 10
+COLUMNS = ("scenario", "stack", "trials", "status", "MB")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -36,13 +37,9 @@ def runs(*, prune: bool, keep: int, out: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"runs": found}))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("run", "scenario", "stack", "trials", "status", "MB"):
-        table.add_column(name, justify="right" if name in ("trials", "MB") else "left", overflow="fold")
-    for one in found:
-        table.add_row(one["run"], one["scenario"], one["stack"], str(one["trials"]), one["status"], f"{one['mb']:.1f}")
-    console = Console(highlight=False)
-    console.print(table if found else f"no runs under {out}")
+    columns = [Column(name, wraps=name in ("scenario", "stack", "status")) for name in COLUMNS]
+    rows = [Row(about["run"], [*(str(about[name]) for name in COLUMNS[:-1]), f"{about['mb']:.1f}"]) for about in found]
+    console().print(Sheet("run", columns, rows) if found else f"no runs under {out}")
 
 
 def _about(folder: Path) -> dict[str, Any]:

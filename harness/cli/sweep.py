@@ -1,14 +1,14 @@
 """`coldstart sweep`: a whole grid of pools and wakes in virtual time."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.compare import Line
@@ -18,14 +18,16 @@ from harness.analysis.sentences import met_all, who_fails
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import asked
 from harness.cli.ranges import is_range, number_range, whole_range
-from harness.model.errors import UserError
+from harness.cli.table import Column, Row, Sheet
+from harness.cli.terminal import console as output_console
+from harness.model.errors import StackError, UserError
+from harness.model.limits import MOST_TRIALS
 from harness.model.status import RunStatus
 from harness.model.trial import trials_of
 from harness.run import FinishedRun
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
 
-MOST_TRIALS = 10_000
 MOST_ROWS = 40
 """Of a larger table only the best rows are shown."""
 
@@ -50,9 +52,6 @@ def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
     chosen = choose("simulated")
     scenario = asked({**given, "pools": list(_pools(given)), "wakes": list(_wakes(given["wakes"])), "settings": ()})
     trials = trials_of(scenario, seed=given["seed"], repeat=given["repeat"], control=given["control"])
-    if len(trials) > MOST_TRIALS:
-        allowed = f"up to {MOST_TRIALS}: larger steps, or fewer seeds"
-        raise UserError(f"this grid has {len(trials)} trials", where="sweep", allowed=allowed)
     options = RunOptions(
         parallel=given["parallel"],
         service_time_s=given["service_time_s"],
@@ -66,11 +65,13 @@ def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
         )  # fmt: skip
         if not given["as_json"] if given["charts"] is None else given["charts"]:
             progress.say("drawing the charts")
-            _draw(done)
+            done = _drawn(done)
     if given["as_json"]:
         click.echo(json.dumps(done.to_json()))
     else:
         _print(done)
+    if done.unwritten:
+        click.echo(f"coldstart: {done.unwritten}", err=True)
     return done.exit_status
 
 
@@ -79,6 +80,9 @@ def _pools(given: dict[str, Any]) -> Iterator[str]:
     sizes = whole_range(given["sizes"], where="--pool-size")
     overflows = whole_range(given["overflows"], where="--max-overflow")
     axes = [[f"{name}={value}" for value in values.split(",")] for name, values in map(_setting, given["settings"])]
+    pools = len(sizes) * len(overflows) * math.prod(len(values) for values in axes)
+    if pools > MOST_TRIALS:
+        raise UserError(f"this grid has {pools} pools", where="sweep", allowed=f"up to {MOST_TRIALS}: larger steps")
     for size, overflow in product(sizes, overflows):
         for settings in product(*axes):
             yield ",".join([f"{size}+{overflow}", *settings])
@@ -99,11 +103,19 @@ def _wakes(texts: Sequence[str]) -> Iterator[str]:
             yield text
 
 
-def _draw(done: FinishedRun) -> None:
+def _drawn(done: FinishedRun) -> FinishedRun:
+    """Draw the grid; where that can't be written the run says so after its table."""
     from harness.analysis import load
     from harness.analysis.charts import draw_comparison
+    from harness.results.disk import writing
 
-    draw_comparison([load(done.folder)], done.folder / "charts")
+    folder = done.folder / "charts"
+    try:
+        with writing(folder):
+            draw_comparison([load(done.folder)], folder)
+    except (StackError, UserError) as error:
+        return replace(done, unwritten=str(error))
+    return done
 
 
 def _print(done: FinishedRun) -> None:
@@ -111,7 +123,7 @@ def _print(done: FinishedRun) -> None:
     from harness.analysis.compare import compare
 
     lines = [line for line in compare([load(done.folder)]).lines if not line.is_control]
-    console = Console(highlight=False)
+    console = output_console()
     trials = len(done.summaries)
     console.print(f"\n{done.scenario.name} in virtual time: {trials:,} trials", style="bold")
     if done.status is not RunStatus.COMPLETE:
@@ -161,22 +173,20 @@ def _cost(some: Sequence[Line]) -> tuple[int, float]:
     return some[0].pool.capacity, sum(line.held_s for line in some)
 
 
-def _table(by_pool: dict[str, list[Line]]) -> Table:
+def _table(by_pool: dict[str, list[Line]]) -> Sheet:
     """A row a pool, a column a wake: the share of the requests that fail."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    lines = [line for some in by_pool.values() for line in some]
-    names, wakes = Names(line.configuration for line in lines), list(dict.fromkeys(line.wake for line in lines))
-    table.add_column("fails, with", overflow="fold")
-    for wake in (*wakes, "connection\nseconds"):
-        table.add_column(wake.replace(", ", ",\n"), justify="right", no_wrap=True)
+    names = Names(line.configuration for lines in by_pool.values() for line in lines)
+    wakes = list(dict.fromkeys(line.wake for lines in by_pool.values() for line in lines))
+    columns = [Column(wake.replace(", ", ",\n")) for wake in wakes]
     shown = set(sorted(by_pool, key=lambda name: (_lost(by_pool[name]), *_cost(by_pool[name])))[:MOST_ROWS])
-    for name, some in by_pool.items():
+    rows = []
+    for name, lines in by_pool.items():
         if name not in shown:
             continue
-        shares = {line.wake: line.failures.value for line in some}
-        cells = [_cell(shares.get(wake)) for wake in wakes]
-        table.add_row(f"  {names[name]}", *cells, f"{sum(line.held_s for line in some) / len(some):.0f}")
-    return table
+        shares = {line.wake: line.failures.value for line in lines}
+        held_s = sum(line.held_s for line in lines) / len(lines)
+        rows.append(Row(names[name], [*(_cell(shares.get(wake)) for wake in wakes), f"{held_s:.0f}"]))
+    return Sheet("fails, with", [*columns, Column("connection\nseconds")], rows)
 
 
 def _cell(share: float | None) -> Text:

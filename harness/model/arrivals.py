@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import accumulate
 
 from harness.model.errors import UserError
+from harness.model.limits import check_number, check_weights
 
 
 class Pattern(StrEnum):
@@ -55,10 +56,8 @@ class RequestMix:
     hold_s: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.weights or any(weight <= 0 for _, weight in self.weights):
-            raise UserError(f"weights must be positive, got {dict(self.weights)}", where="request mix")
-        if self.hold_s < 0:
-            raise UserError(f"hold_s must be 0 or positive, got {self.hold_s:g}", where="request mix")
+        check_weights(self.weights, where="request mix")
+        check_number("hold_s", self.hold_s, where="request mix")
 
     @classmethod
     def of(cls, weights: Mapping[str, float], *, hold_s: float = 1.0) -> "RequestMix":

@@ -4,13 +4,13 @@ The names and defaults are those of the reference service after its incidents. I
 unit; in the environment a setting has its own name (`LISTENER_CONNECT_TIMEOUT`), always in seconds.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from harness.model.errors import UserError
+from harness.model.limits import check_number
 
 ENVIRONMENT_PREFIX = "LISTENER_"
 CHANNEL = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
@@ -47,12 +47,8 @@ class QueueListener:
 
     def __post_init__(self) -> None:
         for name in ("heartbeat_every_s", "heartbeat_limit_s", "backoff_first_s", "backoff_max_s"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise UserError(f"{name} must be positive, got {value:g}", where="listener")
-        if not (math.isfinite(self.connect_timeout_s) and self.connect_timeout_s >= 0):
-            what = f"connect_timeout_s must be 0 (none) or positive, got {self.connect_timeout_s:g}"
-            raise UserError(what, where="listener")
+            check_number(name, getattr(self, name), where="listener", above_least=True)
+        check_number("connect_timeout_s", self.connect_timeout_s, where="listener", or_zero="0 (none)")
         if self.backoff_max_s < self.backoff_first_s:
             what = f"backoff_max_s must be backoff_first_s, {self.backoff_first_s:g}, or more"
             raise UserError(f"{what}, got {self.backoff_max_s:g}", where="listener")

@@ -12,9 +12,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from harness.model.errors import UserError
+from harness.model.limits import MOST_CONNECTIONS, check_number, check_whole
 
-SHORT_FORM = re.compile(r"(\d+)\+(\d+)", re.ASCII)
-SHORT_FORM_ALLOWED = "pool_size+max_overflow, for example 10+5, with at least one connection"
+# Python refuses to read a number of more than 4,300 digits, with an error of its own.
+SHORT_FORM = re.compile(r"(\d{1,300})\+(\d{1,300})", re.ASCII)
+SHORT_FORM_ALLOWED = (
+    f"pool_size+max_overflow, for example 10+5, with at least one connection and up to {MOST_CONNECTIONS}"
+)
 ENVIRONMENT_PREFIX = "DATABASE_"
 FOLLOWS = math.nan
 """The `pool_timeout_s` of a configuration that gives none: it becomes the connection timeout."""
@@ -43,21 +47,20 @@ class PoolConfiguration:
 
     def __post_init__(self) -> None:
         for name in ("pool_size", "max_overflow"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 0:
-                raise UserError(f"{name} must be a whole number, 0 or more, got {value!r}", where="pool")
+            check_whole(name, getattr(self, name), where="pool", most=MOST_CONNECTIONS)
         # SQLAlchemy reads pool_size=0 as "no limit": a pool that can't be exhausted is not a pool to compare.
         if self.pool_size == 0:
             raise UserError("pool_size must be at least 1, got 0", where="pool", allowed=SHORT_FORM_ALLOWED)
+        check_whole("pool_size + max_overflow", self.capacity, where="pool", most=MOST_CONNECTIONS)
+        for name in ("pool_pre_ping", "use_lifo"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"{name} must be true or false, got {getattr(self, name)!r}", where="pool")
         for name in ("connection_timeout_s", "statement_timeout_s", "pool_recycle_s", "server_statement_timeout_s"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                setting = name.removesuffix("_s")
-                raise UserError(f"{setting} must be 0 (none) or positive, got {value:g}", where=f"pool {self.short}")
+            setting, value = name.removesuffix("_s"), getattr(self, name)
+            check_number(setting, value, where=f"pool {self.short}", or_zero="0 (none)")
         if math.isnan(self.pool_timeout_s):
             object.__setattr__(self, "pool_timeout_s", self.connection_timeout_s or SQLALCHEMY_POOL_TIMEOUT_S)
-        if not (math.isfinite(self.pool_timeout_s) and self.pool_timeout_s > 0):
-            raise UserError(f"pool_timeout must be positive, got {self.pool_timeout_s:g}", where=f"pool {self.short}")
+        check_number("pool_timeout", self.pool_timeout_s, where=f"pool {self.short}", above_least=True)
 
     @property
     def short(self) -> str:
@@ -157,7 +160,8 @@ def _boolean(text: str) -> bool:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value):
+    # The configuration's own checks name the setting and its limit; only nan has a meaning there, of its own.
+    if math.isnan(value):
         raise ValueError(text)
     return value
 

@@ -1,10 +1,9 @@
 """What a client does when its request fails: ask again, at once or later, and how often."""
 
-import math
 import random
 from dataclasses import dataclass
 
-from harness.model.errors import UserError
+from harness.model.limits import LARGEST_FACTOR, LONGEST_S, MOST_RETRIES, check_number, check_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +21,10 @@ class Retry:
     jitter: bool = False
 
     def __post_init__(self) -> None:
-        if self.retries < 1:
-            raise UserError(f"retries must be at least 1, got {self.retries}", where="retry")
-        for name, least in (("wait_s", 0.0), ("factor", 1.0), ("max_wait_s", 0.0)):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= least):
-                raise UserError(f"{name} must be {least:g} or more, got {value:g}", where="retry")
+        check_whole("retries", self.retries, where="retry", least=1, most=MOST_RETRIES)
+        limits = (("wait_s", 0.0, LONGEST_S), ("factor", 1.0, LARGEST_FACTOR), ("max_wait_s", 0.0, LONGEST_S))
+        for name, least, most in limits:
+            check_number(name, getattr(self, name), where="retry", least=least, most=most)
 
     def waits_s(self, seed: int, number: int) -> list[float]:
         """The waits of one request, by its number: the same in every trial with this seed."""

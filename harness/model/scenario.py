@@ -1,6 +1,5 @@
 """A scenario: one story, as values. Building one does no I/O and imports neither locust nor gevent."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -9,6 +8,15 @@ from typing import Any, Self, TypeAlias
 from harness.model.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule
 from harness.model.errors import UserError
 from harness.model.expectation import Statement
+from harness.model.limits import (
+    MOST_CONNECTIONS,
+    MOST_INSTANCES,
+    MOST_REQUESTS,
+    check_name,
+    check_number,
+    check_title,
+    check_whole,
+)
 from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
@@ -22,8 +30,8 @@ class Warm:
     connections: int | None = None
 
     def __post_init__(self) -> None:
-        if self.connections is not None and self.connections < 0:
-            raise UserError(f"connections must be 0 or more, got {self.connections}", where="warm")
+        if self.connections is not None:
+            check_whole("connections", self.connections, where="warm", most=MOST_CONNECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +46,7 @@ class Idle:
     for_s: float
 
     def __post_init__(self) -> None:
-        if not self.for_s > 0:
-            raise UserError(f"for_s must be positive, got {self.for_s:g}", where="idle")
+        check_number("for_s", self.for_s, where="idle", above_least=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +66,17 @@ class Burst:
         return cls(len(given_s), max(given_s, default=0.0), Pattern.GIVEN, mix, tuple(float(one) for one in given_s))
 
     def __post_init__(self) -> None:
+        check_whole("requests", self.requests, where="burst", least=1, most=MOST_REQUESTS)
+        at_a_moment = self.arrivals in (Pattern.AT_ONCE, Pattern.GIVEN)
+        check_number("over", self.over_s, where="burst", above_least=not at_a_moment)
+        for moment_s in self.given_s:
+            check_number("moments", moment_s, where="burst")
         if (self.arrivals == Pattern.GIVEN) != bool(self.given_s) or list(self.given_s) != sorted(self.given_s):
             raise UserError("the pattern `given` needs its moments, in order", where="burst")
         if self.given_s and (len(self.given_s) != self.requests or self.given_s[0] < 0):
             raise UserError(f"{self.requests} requests need as many moments, 0 or later", where="burst")
         if self.arrivals not in set(Pattern):
             raise UserError(f"no arrival pattern {self.arrivals!r}", where="burst", allowed=", ".join(Pattern))
-        if self.requests < 1:
-            raise UserError(f"requests must be at least 1, got {self.requests}", where="burst")
-        if self.over_s < 0 or (self.over_s == 0 and self.arrivals not in (Pattern.AT_ONCE, Pattern.GIVEN)):
-            raise UserError(f"over must be positive, got {self.over_s:g} s", where="burst")
 
     def schedule(self, seed: int) -> tuple[Arrival, ...]:
         """The arrivals of this burst, from the seed alone."""
@@ -89,8 +97,7 @@ class Slow:
     round_trip_s: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.round_trip_s < math.inf:
-            raise UserError(f"round_trip_s must be 0 or positive, got {self.round_trip_s:g}", where="slow")
+        check_number("round_trip_s", self.round_trip_s, where="slow")
 
 
 ALERT_SUSTAINED_S = 1.0
@@ -116,6 +123,7 @@ class Variant:
     changes: Mapping[str, Any] = field(hash=False)
 
     def __init__(self, name: str, **changes: Any) -> None:  # noqa: ANN401 - fields of Scenario, each with its type
+        check_title(name, where="variant")
         unknown = sorted(set(changes) - VARYING)
         if unknown:
             raise UserError(f"can't vary {unknown[0]}", where=f"variant {name}", allowed=", ".join(sorted(VARYING)))
@@ -174,15 +182,21 @@ class Scenario:
     """What a user asked differently from the file; the expectations speak of the file's own story only."""
 
     def __post_init__(self) -> None:
+        # The run's folder is named for it.
+        check_name(self.name, where="scenario")
         if not self.pools:
             raise UserError("needs at least one pool configuration", where=f"scenario {self.name}")
         if not any(isinstance(phase, Burst) for phase in self.timeline):
             raise UserError("its timeline needs a burst", where=f"scenario {self.name}")
-        for name in ("instances", "max_connections"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise UserError(f"{name} must be at least 1, got {value}", where=f"scenario {self.name}")
-        if not self.client_timeout_s > 0:
-            raise UserError(f"client_timeout_s must be positive, got {self.client_timeout_s:g}", where=self.name)
+        where = f"scenario {self.name}"
+        check_whole("instances", self.instances, where=where, least=1, most=MOST_INSTANCES)
+        if self.max_connections is not None:
+            check_whole("max_connections", self.max_connections, where=where, least=1, most=MOST_CONNECTIONS)
+        check_number("client_timeout_s", self.client_timeout_s, where=where, above_least=True)
+        check_number("alert_sustained_s", self.alert_sustained_s, where=where)
+        for name in ("service_time_s", "connect_time_s"):
+            if (seconds := getattr(self, name)) is not None:
+                check_number(name, seconds, where=where)
 
     @property
     def pool_configurations(self) -> tuple[PoolConfiguration, ...]:

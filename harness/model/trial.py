@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.model.errors import UserError
+from harness.model.limits import LARGEST_SEED, MOST_REQUESTS_OF_A_RUN, MOST_TRIALS, check_whole
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario
 from harness.model.wake import WakeProfile
@@ -77,6 +79,9 @@ class Trial:
 
 def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1, control: bool = True) -> list[Trial]:
     """Every trial of a run: for each seed, pool and variant, one a wake, and the control they are compared with."""
+    check_whole("seed", seed, where="run", most=LARGEST_SEED)
+    check_whole("repeat", repeat, where="run", least=1, most=MOST_TRIALS)
+    _check_size(scenario, repeat)
     seeds = range(seed, seed + repeat)
     cells = [
         (pool, story, wake, one_seed)
@@ -89,3 +94,16 @@ def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1, control: bool =
         Trial(number=number, scenario=story, pool=pool, wake=wake, seed=one_seed)
         for number, (pool, story, wake, one_seed) in enumerate(cells)
     ]
+
+
+def _check_size(scenario: Scenario, repeat: int) -> None:
+    """Raise `UserError` when a run would have too many trials, or too many requests, before any of them is made."""
+    pools, stories = set(scenario.pool_configurations), scenario.stories
+    trials = repeat * len(pools) * len(stories) * len(scenario.wakes)
+    requests = repeat * len(pools) * len(scenario.wakes) * sum(b.requests for story in stories for b in story.bursts)
+    fewer = "fewer pools, wakes or seeds"
+    if trials > MOST_TRIALS:
+        raise UserError(f"these are {trials} trials", where="run", allowed=f"up to {MOST_TRIALS}: {fewer}")
+    if requests > MOST_REQUESTS_OF_A_RUN:
+        allowed = f"up to {MOST_REQUESTS_OF_A_RUN}: {fewer}, or a smaller burst"
+        raise UserError(f"these are {requests} requests in all trials", where="run", allowed=allowed)

@@ -7,12 +7,24 @@ Facts read 2026-11 from the sources named in each profile.
 import csv
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from harness.model.compute import COULD_NOT_CONNECT, Behaviour, ErrorResponse, OnSuspend, WhileWaking
 from harness.model.errors import UserError
+from harness.model.limits import check_name, check_number, check_whole
+
+SHORTEST_S = 1e-6
+"""Of a drawn latency's percentiles: as far apart as limits allow, every draw between them is still a finite number."""
+MOST_LATENCIES = 100_000
+"""Measured ones in a file: a slip such as a table of requests in their place is larger, and is read in vain."""
+MOST_ALLOWED = f"up to {MOST_LATENCIES}"
+CSV_ALLOWED = "a CSV file in UTF-8 whose first column is a latency in seconds, with or without a header"
+MOST_ADDRESSES = 64
+"""Of one host: the drivers try each in turn, and resolvers return fewer."""
 
 
 class WakeLatency(Protocol):
@@ -35,8 +47,7 @@ class Constant:
     latency_s: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.latency_s) and self.latency_s >= 0):
-            raise UserError(f"wake latency must be 0 or positive, got {self.latency_s:g}", where="wake")
+        check_number("wake latency", self.latency_s, where="wake")
 
     def draw(self, random_: random.Random) -> float:  # noqa: ARG002 - a constant draws nothing
         return self.latency_s
@@ -54,7 +65,9 @@ class LogNormal:
     max_s: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.p50_s < self.p95_s <= self.max_s:
+        for name in ("p50_s", "p95_s", "max_s"):
+            check_number(name, getattr(self, name), where="wake", least=SHORTEST_S)
+        if not self.p50_s < self.p95_s <= self.max_s:
             raise UserError(f"needs 0 < p50 < p95 <= max, got {self}", where="wake")
 
     def draw(self, random_: random.Random) -> float:
@@ -76,22 +89,50 @@ class Empirical:
     latencies_s: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if not self.latencies_s or any(not (math.isfinite(value) and value >= 0) for value in self.latencies_s):
+        if not self.latencies_s:
             raise UserError("needs at least one latency, each 0 or positive", where="wake")
+        if len(self.latencies_s) > MOST_LATENCIES:
+            raise UserError(f"{len(self.latencies_s)} latencies are too many", where="wake", allowed=MOST_ALLOWED)
+        for value in self.latencies_s:
+            check_number("wake latency", value, where="wake")
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """One's own measurements: a CSV file whose first column is seconds, below a header or not. `UserError`."""
         try:
-            with path.open(newline="") as file:
-                cells = [row[0].strip() for row in csv.reader(file) if row and row[0].strip()]
+            # With a byte-order mark, as spreadsheets write it, or without.
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.reader(file)
+                rows = ((reader.line_num, row[0].strip()) for row in reader if row and row[0].strip())
+                # One more than is allowed is enough to see that there are too many.
+                cells = list(islice(rows, MOST_LATENCIES + 2))
         except OSError as error:
             raise UserError(f"can't be read: {error.strerror}", where=str(path)) from None
-        values = [_number(cell) for cell in cells]
-        if len(values) < 1 or any(value is None for value in values[1:]) or values == [None]:
-            line = next((number for number, value in enumerate(values, 1) if value is None and number > 1), 1)
-            raise UserError(f"line {line} has no number of seconds", where=str(path), allowed="a latency a line")
-        return cls(tuple(value for value in values if value is not None))
+        except (ValueError, csv.Error) as error:
+            what = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"is not a CSV file: {error}"
+            raise UserError(what, where=str(path), allowed=CSV_ALLOWED) from None
+        # A first line without a number is a header, where numbers follow.
+        if len(cells) > 1 and _number(cells[0][1]) is None:
+            del cells[0]
+        if not cells:
+            raise UserError("is empty", where=str(path), allowed=CSV_ALLOWED)
+        return cls._checked(path, cells)
+
+    @classmethod
+    def _checked(cls, path: Path, cells: Sequence[tuple[int, str]]) -> Self:
+        """The latencies of a file's cells, each with its line."""
+        latencies_s = []
+        for line, cell in cells:
+            where = f"{path}, line {line}"
+            value = _number(cell)
+            if value is None:
+                raise UserError(f"{_cut(cell)} is not a number of seconds", where=where, allowed=CSV_ALLOWED)
+            check_number("wake latency", value, where=where)
+            latencies_s.append(value)
+        try:
+            return cls(tuple(latencies_s))
+        except UserError as error:
+            raise UserError(error.what, where=str(path), allowed=error.allowed) from None
 
     def draw(self, random_: random.Random) -> float:
         return random_.choice(self.latencies_s)
@@ -117,6 +158,13 @@ class WakeProfile:
     error: ErrorResponse = COULD_NOT_CONNECT
     sources: tuple[str, ...] = ()
     unsourced: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_name(self.name, where="wake profile")
+        where = f"wake profile {self.name}"
+        if self.suspend_after_s is not None:
+            check_number("suspend_after_s", self.suspend_after_s, where=where, above_least=True)
+        check_whole("addresses", self.addresses, where=where, least=1, most=MOST_ADDRESSES)
 
     @property
     def can_sleep(self) -> bool:
@@ -153,6 +201,10 @@ class WakeProfile:
         if while_waking is not None:
             changes["while_waking"] = _word(WhileWaking, while_waking, "while_waking")
         return replace(self, **changes)
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def _number(text: str) -> float | None:
@@ -312,6 +364,8 @@ def read_wake(text: str, *, otherwise: WakeProfile, where: str = "wake") -> Wake
     Instead of the seconds, or of all, a path that ends in `.csv`. Raises `UserError`.
     """
     name, colon, seconds = text.partition(":")
+    if "\0" in text:
+        raise UserError(f"{text!r} is not a wake", where=where)
     if not colon and name in PROFILES:
         return profile(name)
     chosen = profile(name) if colon and name in PROFILES else otherwise

@@ -47,6 +47,7 @@ def write(
             charts=[Chart(titles[name], f"{CHARTS}/{name}.png") for name in told],
             settings=Chart(titles["settings"], f"{CHARTS}/settings.png"),
             began_at=began_at,
-        )
+        ),
+        encoding="utf-8",
     )
     return path

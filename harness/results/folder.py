@@ -19,11 +19,17 @@ def find_run(name: str | Path = NEWEST, *, runs: Path = DEFAULT_RUNS) -> Path:
 
     Raises `UserError` when there is none, or more than one.
     """
-    if (Path(name) / MANIFEST).is_file():
-        return Path(name)
+    path = Path(name)
+    if (path / MANIFEST).is_file():
+        return path
+    if path.name == MANIFEST and path.is_file():
+        return path.parent
+    if len(path.parts) != 1 or path.is_file():
+        raise _no_run_there(path)
     folders = run_folders(runs)
     if not folders:
-        raise UserError("no runs yet", where=str(runs), allowed="coldstart run SCENARIO makes one")
+        missing = "" if str(name) == NEWEST else f", so none is {str(name)!r}"
+        raise UserError(f"no runs yet{missing}", where=str(runs), allowed="coldstart run SCENARIO makes one")
     if str(name) == NEWEST:
         return folders[-1]
     found = [folder for folder in folders if folder.name.startswith(str(name))]
@@ -32,3 +38,14 @@ def find_run(name: str | Path = NEWEST, *, runs: Path = DEFAULT_RUNS) -> Path:
     problem = "is no run" if not found else f"is the beginning of {len(found)} runs"
     allowed = f"{NEWEST}, a path, or an id such as {(found or folders)[-1].name}"
     raise UserError(problem, where=str(name), allowed=allowed)
+
+
+def _no_run_there(path: Path) -> UserError:
+    """What is wrong with a path that holds no run."""
+    if path.is_file():
+        what = "is a file"
+    elif path.is_dir():
+        what = f"has no {MANIFEST}"
+    else:
+        what = "no such folder"
+    return UserError(what, where=str(path), allowed=f"a run's folder, which holds its {MANIFEST}")

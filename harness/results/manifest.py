@@ -45,13 +45,13 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Replace the folder's manifest, whole or not at all."""
         new = folder / f".{MANIFEST}.new"
-        new.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n")
+        new.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
         new.replace(folder / MANIFEST)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """The folder's manifest; a run that says `running` and has no process any more was killed."""
-        manifest = cls(**json.loads((folder / MANIFEST).read_text()))
+        manifest = cls(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
         manifest.status = RunStatus(manifest.status)
         if manifest.status is RunStatus.RUNNING and not _runs(manifest.pid):
             manifest.status = RunStatus.KILLED

@@ -38,13 +38,34 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_table(folder: Path, name: str) -> pa.Table:
-    """One of `TABLES` of the run in `folder`."""
+    """One of `TABLES` of the run in `folder`. Raises `UserError` when it is missing or damaged."""
     finished = folder / f"{name}.parquet"
-    if not finished.is_file():
-        return read_spool(folder / f"{name}.jsonl", name)
-    # Not read_table: that is the way through datasets, which imports pandas.
-    with pyarrow.parquet.ParquetFile(finished) as file:
-        return file.read()
+    # A run that was killed while it closed, or that met a full disk then, has its lines still.
+    if (spool := folder / f"{name}.jsonl").is_file():
+        return read_spool(spool, name)
+    try:
+        # Not read_table: that is the way through datasets, which imports pandas.
+        with pyarrow.parquet.ParquetFile(finished) as file:
+            table = file.read()
+    except FileNotFoundError:
+        raise UserError(f"is missing, and so is {spool.name}", where=str(finished)) from None
+    except (OSError, pa.ArrowException) as error:
+        raise UserError("is not a whole Parquet file: damaged, or cut short", where=str(finished)) from error
+    return _with_columns(table, name, finished)
+
+
+def _with_columns(table: pa.Table, name: str, file: Path) -> pa.Table:
+    """The table, once it is sure to have the columns of `name`; one that may be empty may also be missing."""
+    for field in schema(TABLES[name]):
+        if field.name in table.column_names:
+            type_ = table.schema.field(field.name).type
+            if type_ != field.type:
+                raise UserError(f"its column {field.name} is {type_}, not {field.type}", where=str(file))
+        elif field.nullable:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+        else:
+            raise UserError(f"has no column {field.name}", where=str(file))
+    return table
 
 
 def read_spool(spool: Path, name: str) -> pa.Table:
@@ -57,5 +78,8 @@ def read_spool(spool: Path, name: str) -> pa.Table:
     options = pyarrow.json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="error")
     # One block, so that no line is split between two.
     reading = pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
-    table = pyarrow.json.read_json(io.BytesIO(lines), read_options=reading, parse_options=options)
+    try:
+        table = pyarrow.json.read_json(io.BytesIO(lines), read_options=reading, parse_options=options)
+    except pa.ArrowException as error:
+        raise UserError("has a line that is no row of this table", where=str(spool)) from error
     return table.select(wanted.names).cast(wanted).sort_by([(column, "ascending") for column in ORDER[name]])

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -10,16 +11,21 @@ from typing import IO, Any, Self
 
 import pyarrow.parquet
 
-from harness.model.errors import UserError
+from harness.model.errors import StackError, UserError
 from harness.model.expectation import Judgement
 from harness.model.scenario import Scenario
 from harness.model.status import RunStatus
 from harness.model.trial import Trial
 from harness.results.codec import scenario_to_json, trial_to_json
+from harness.results.disk import unwritable
+from harness.results.folder import MANIFEST
 from harness.results.manifest import Manifest, git_commit, this_machine
 from harness.results.read import TABLES, read_spool
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+RESERVE = ".reserve"
+LEAST_RESERVED = 64 * 1024
+"""Bytes kept free on the disk for the manifest that says how the run ended, even when the rows have filled it."""
 ALWAYS_VERSIONED = ("coldstart", "pandas", "pyarrow", "matplotlib")
 
 
@@ -30,7 +36,8 @@ class RunWriter:
         self.folder = folder
         self.manifest = manifest
         self.logs = folder / "logs"
-        self._spools: dict[str, IO[str]] = {}
+        self._spools: dict[str, IO[bytes]] = {}
+        self._failed: StackError | UserError | None = None
 
     @classmethod
     def create(  # noqa: PLR0913 - what the manifest says of a run
@@ -47,7 +54,7 @@ class RunWriter:
         argv: Sequence[str] = (),
         asked: Mapping[str, float] | None = None,
     ) -> Self:
-        """Make the run's folder under `out`. Raises `UserError` when that can't be written."""
+        """Make the run's folder under `out`. Raises `UserError` or, on a full disk, `StackError` when that fails."""
         now = datetime.now(UTC)
         id_ = f"{now:%Y%m%d-%H%M%S}-{scenario.name}-{stack}-{secrets.token_hex(2)}"
         manifest = Manifest(
@@ -70,9 +77,13 @@ class RunWriter:
         try:
             writer.logs.mkdir(parents=True)
             manifest.write(writer.folder)
-            writer._spools = {name: (writer.folder / f"{name}.jsonl").open("a") for name in TABLES}
+            writer._reserve()
+            # Without a buffer: what a full disk has not taken can be cut off again.
+            spools = {name: writer.folder / f"{name}.jsonl" for name in TABLES}
+            writer._spools = {name: path.open("ab", buffering=0) for name, path in spools.items()}
         except OSError as error:
-            raise UserError(f"can't write a run here: {error.strerror}", where=str(out)) from error
+            shutil.rmtree(writer.folder, ignore_errors=True)
+            raise unwritable(out, error) from error
         return writer
 
     @property
@@ -82,7 +93,7 @@ class RunWriter:
     def add_versions(self, versions: Mapping[str, str]) -> None:
         """Versions only known once the stack runs."""
         self.manifest.versions.update(versions)
-        self.manifest.write(self.folder)
+        self._write_manifest()
 
     def add_requests(self, trial: int, rows: Sequence[Mapping[str, Any]]) -> None:
         self._add("requests", trial, rows)
@@ -99,31 +110,74 @@ class RunWriter:
         entry["wall_s"] = round(wall_s, 6)
 
     def close(self, status: RunStatus) -> None:
-        """Turn the lines into Parquet files and say in the manifest how the run ended."""
+        """Turn the lines into Parquet files and say in the manifest how the run ended.
+
+        Where the disk is full a table stays as its lines, which are read as well, and the run is `failed`. Raises
+        the error that speaks to people then, once the manifest is written.
+        """
+        (self.folder / RESERVE).unlink(missing_ok=True)
         for name, spool in self._spools.items():
             spool.close()
-            lines = self.folder / f"{name}.jsonl"
-            new = self.folder / f".{name}.parquet.new"
-            pyarrow.parquet.write_table(read_spool(lines, name), new, compression="zstd")
-            new.replace(self.folder / f"{name}.parquet")
-            lines.unlink()
-        self.manifest.status = status
+            try:
+                self._finish(name)
+            except OSError as error:
+                self._failed = self._failed or unwritable(self.folder / f"{name}.parquet", error)
+                (self.folder / f".{name}.parquet.new").unlink(missing_ok=True)
+        self.manifest.status = RunStatus.FAILED if self._failed else status
+        if self._failed:
+            self.manifest.notes.append(str(self._failed))
         self.manifest.ended_at = _iso(datetime.now(UTC))
-        self.manifest.write(self.folder)
+        self._write_manifest()
+        if self._failed and status is not RunStatus.FAILED:
+            raise self._failed
+
+    def _finish(self, name: str) -> None:
+        lines = self.folder / f"{name}.jsonl"
+        new = self.folder / f".{name}.parquet.new"
+        pyarrow.parquet.write_table(read_spool(lines, name), new, compression="zstd")
+        new.replace(self.folder / f"{name}.parquet")
+        lines.unlink()
 
     def judged(self, judgements: Sequence[Judgement]) -> None:
         """Keep what became of the scenario's expectations."""
         self.manifest.expectations = [judgement.to_json() for judgement in judgements]
-        self.manifest.write(self.folder)
+        self._write_manifest()
 
     def _add(self, table: str, trial: int, rows: Sequence[Mapping[str, Any]]) -> None:
         names = [column.name for column in TABLES[table]]
+        lines = []
         for row in rows:
             whole = {"trial": trial, **row}
             if unknown := whole.keys() - names:
                 raise KeyError(f"{table} has no column {min(unknown)}")
-            self._spools[table].write(json.dumps({name: whole[name] for name in names if name in whole}) + "\n")
-        self._spools[table].flush()
+            lines.append(json.dumps({name: whole[name] for name in names if name in whole}) + "\n")
+        self._append(table, "".join(lines).encode())
+
+    def _append(self, table: str, lines: bytes) -> None:
+        """Write these lines, or none of them: half a line would make those after it unreadable."""
+        if self._failed:
+            raise self._failed
+        spool = self._spools[table]
+        began, written = spool.tell(), 0
+        try:
+            while written < len(lines):
+                written += spool.write(lines[written:])
+        except OSError as error:
+            spool.truncate(began)
+            self._failed = unwritable(self.folder / f"{table}.jsonl", error)
+            raise self._failed from error
+
+    def _reserve(self) -> None:
+        """Take the room on the disk that the last manifest will need."""
+        size = 2 * (self.folder / MANIFEST).stat().st_size + LEAST_RESERVED
+        # Not zeros: a file system that compresses would keep nothing for them.
+        (self.folder / RESERVE).write_bytes(secrets.token_bytes(size))
+
+    def _write_manifest(self) -> None:
+        try:
+            self.manifest.write(self.folder)
+        except OSError as error:
+            raise unwritable(self.folder / MANIFEST, error) from error
 
 
 def _iso(moment: datetime) -> str:

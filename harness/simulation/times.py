@@ -1,12 +1,11 @@
 """How long things take in the simulated world: distributions with a seed of their own, in seconds."""
 
-import math
 import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from harness.model.errors import UserError
+from harness.model.limits import check_number
 from harness.model.scenario import Scenario
 from harness.model.wake import Constant, WakeLatency
 
@@ -51,7 +50,6 @@ def drawing(distribution: WakeLatency, name: str) -> Draw:
 
 
 def given(seconds: float, name: str) -> WakeLatency:
-    """A constant from the command line. Raises `UserError` for a negative one."""
-    if not 0 <= seconds < math.inf:
-        raise UserError(f"{name} must be 0 or positive, got {seconds:g}", where="stack simulated")
+    """A constant from the command line. Raises `UserError` for one that can't be a time."""
+    check_number(name, seconds, where="stack simulated")
     return Constant(seconds)

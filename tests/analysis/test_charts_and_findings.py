@@ -19,7 +19,7 @@ from harness.analysis.charts.paper import OUTCOME_COLOURS
 from harness.analysis.compare import compare
 from harness.analysis.findings import findings
 from harness.analysis.summarise import recovered_after_s, utilization_alert_s
-from harness.cli.report import comparison
+from harness.cli.run_output import comparison
 from harness.model.outcomes import Outcome
 from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
 from harness.model.status import RunStatus

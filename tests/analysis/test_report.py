@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from harness.analysis import Run, load
 from harness.analysis.report import report
-from harness.cli.page import report as report_command
 from harness.cli.progress import watching
+from harness.cli.report import report as report_command
 from harness.library import load_scenario
 from harness.model.trial import trials_of
 from harness.run import execute

@@ -77,7 +77,7 @@ def test_results_that_cant_be_written_are_refused_before_anything_starts(tmp_pat
     (tmp_path / "results").touch()
     done = coldstart(*RUN, "--out", str(tmp_path / "results" / "runs"))
     assert done.returncode == 2
-    assert "can't write a run here" in done.stderr.splitlines()[-1]
+    assert "can't be written: Not a directory" in done.stderr.splitlines()[-1]
 
 
 def test_a_port_in_use_is_a_stack_that_did_not_start() -> None:

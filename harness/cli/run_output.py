@@ -1,0 +1,143 @@
+"""What a finished run says on the terminal: the comparison, what it means, the verdicts, where everything is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from harness.analysis.findings import findings
+from harness.analysis.labels import CONTROL, Names
+from harness.cli.table import Column, Heading, Row, Sheet
+from harness.cli.terminal import console as output_console
+from harness.model.expectation import Judgement, Verdict
+from harness.model.outcomes import Outcome
+from harness.model.scenario import Burst
+from harness.model.status import RunStatus
+from harness.model.summary import TrialSummary
+from harness.run import FinishedRun
+
+VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red", Verdict.UNKNOWN: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalColumn:
+    """A column that is shown only where some trial has something to say in it."""
+
+    name: str
+    is_needed: Callable[[TrialSummary], bool]
+    value: Callable[[TrialSummary], str]
+
+
+OPTIONAL = (
+    OptionalColumn("asked", lambda trial: trial.attempts > trial.requests, lambda trial: str(trial.attempts)),
+    OptionalColumn("wakes", lambda trial: trial.wakes > 1, lambda trial: str(trial.wakes)),
+    OptionalColumn("awake", lambda trial: trial.wakes > 1, lambda trial: _duration(trial.awake_s)),
+    OptionalColumn("idle\np95", lambda trial: not trial.trial.pool.use_lifo, lambda trial: _seconds(trial.idle_p95_s)),
+    OptionalColumn("live\nafter", lambda trial: not trial.trial.pool.use_lifo, lambda trial: str(trial.live_after)),
+)
+
+
+def print_run(done: FinishedRun) -> None:
+    """Print a run for people, on standard output."""
+    console = output_console()
+    console.print()
+    console.print(_headline(done), style="bold")
+    if done.status is not RunStatus.COMPLETE:
+        console.print(f"The run was {done.status}: what follows is what was measured until then.", style="yellow")
+    if note := Names.of(summary.trial for summary in done.summaries).note():
+        console.print(note)
+    console.print(comparison(done.summaries))
+    for sentence in findings(done.summaries):
+        console.print(Text("• ") + Text(sentence))
+    if done.judgements:
+        console.print()
+        console.print("Expected", style="bold")
+        console.print(verdicts(done.judgements))
+    console.print()
+    console.print(f"Results: {done.folder}", soft_wrap=True)
+    if (done.folder / "charts").is_dir():
+        console.print(f"Charts:  {done.folder / 'charts'}", soft_wrap=True)
+
+
+def comparison(summaries: Sequence[TrialSummary]) -> Sheet:
+    """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
+    names = Names.of(summary.trial for summary in summaries)
+    failures = [
+        outcome
+        for outcome in Outcome
+        if outcome is not Outcome.OK and any(outcome in summary.outcomes for summary in summaries)
+    ]
+    optional = [column for column in OPTIONAL if any(column.is_needed(summary) for summary in summaries)]
+    # A column for each way to fail that occurred; its name is two words, one above the other.
+    headers = [
+        "ok", *(outcome.value.replace("_", "\n") for outcome in failures), "p50", "p95", "max", "most\nwaiting",
+        *(column.name for column in optional), "recovered\nafter",
+    ]  # fmt: skip
+    many_seeds = len({summary.trial.seed for summary in summaries}) > 1
+    parts: list[Heading | Row] = []
+    ordered = sorted(summaries, key=lambda summary: (summary.trial.is_control, summary.trial.wake_latency_s or 0.0))
+    for wake in dict.fromkeys(summary.trial.wake_label for summary in ordered):
+        parts.append(Heading(CONTROL if wake == "awake" else wake))
+        parts.extend(
+            Row(_name(summary, names, many_seeds=many_seeds), _cells(summary, failures, optional))
+            for summary in summaries
+            if summary.trial.wake_label == wake
+        )
+    return Sheet("pool", [Column(name) for name in headers], parts)
+
+
+def verdicts(judgements: Sequence[Judgement]) -> Sheet:
+    """What the scenario expected, and what became of it; why, where it did not come true."""
+    rows = [Row(judgement.pool, [judgement.statement, _verdict(judgement)]) for judgement in judgements]
+    return Sheet("", [Column("", wraps=True), Column("", wraps=True)], rows)
+
+
+def _verdict(judgement: Judgement) -> Text:
+    explained = judgement.shown or judgement.verdict is not Verdict.REPRODUCED
+    verdict = Text(judgement.verdict.value, VERDICT_STYLES[judgement.verdict])
+    return verdict + Text(f": {judgement.why}" if explained else "")
+
+
+def _headline(done: FinishedRun) -> str:
+    bursts_of = {story.variant: " then ".join(map(_burst, story.bursts)) for story in done.scenario.stories}
+    if len(set(bursts_of.values())) == 1:
+        bursts = next(iter(bursts_of.values()))
+    else:
+        bursts = "".join(f"\n  {name}: {text}" for name, text in bursts_of.items())
+    shortened = f"\nshortened for real time: {done.scenario.shortened}" if done.scenario.shortened else ""
+    return f"{done.scenario.name} on {done.stack}: {bursts}{shortened}"
+
+
+def _name(summary: TrialSummary, names: Names, *, many_seeds: bool) -> str:
+    name = names[summary.trial.configuration]
+    name = f"{name}, seed {summary.trial.seed}" if many_seeds else name
+    return name if summary.kept_schedule and summary.complete else f"{name} (!)"
+
+
+def _cells(summary: TrialSummary, failures: Sequence[Outcome], optional: Sequence[OptionalColumn]) -> list[Text]:
+    counts = [(outcome, summary.count(outcome)) for outcome in failures]
+    return [
+        Text(str(summary.count(Outcome.OK)), "green" if not summary.failed else ""),
+        *(Text(str(count), "bold red" if count else "dim") for _, count in counts),
+        *(Text(_seconds(summary.latency_s.get(name))) for name in ("p50", "p95", "max")),
+        Text(str(summary.peak_waiting)),
+        *(Text(column.value(summary)) for column in optional),
+        Text("before" if (summary.recovered_after_s or 0.0) < 0 else _seconds(summary.recovered_after_s)),
+    ]
+
+
+def _burst(burst: Burst) -> str:
+    over = _duration(burst.over_s) if burst.over_s >= 3600 else f"{burst.over_s:g} s"
+    return f"{burst.requests} requests over {over}"
+
+
+def _duration(seconds: float | None) -> str:
+    """Seconds, or hours where there are many of them."""
+    return f"{seconds / 3600:.1f} h" if seconds is not None and seconds >= 3600 else _seconds(seconds)
+
+
+def _seconds(value: float | None) -> str:
+    """Seconds to two figures that matter: below a tenth in ms."""
+    if value is None:
+        return "–"
+    return f"{value * 1000:.0f} ms" if value < 0.0995 else f"{value:.2f} s" if value < 0.995 else f"{value:.1f} s"

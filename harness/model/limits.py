@@ -1,0 +1,102 @@
+"""The largest numbers that are accepted, each with its reason, and the checks that refuse the rest in one line.
+
+Without them a slip such as `--pool 99999999999+5` or `--over inf` is played until the machine has no memory left.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from harness.model.errors import UserError
+
+LONGEST_S = 2_147_483.0
+"""Almost 25 days: PostgreSQL keeps its own timeouts in milliseconds in 32 bits, so none can be longer."""
+MOST_CONNECTIONS = 10_000
+"""Of all the pools of a service: as many clients as Neon's pooler takes; 10,000 simulated ones hold 300 MB."""
+MOST_INSTANCES = 1_000
+"""Instances of a service: each is a pool of its own, and in real time a process."""
+MOST_REQUESTS = 100_000
+"""In one burst: these were played in virtual time in three minutes, with 350 MB."""
+MOST_TRIALS = 10_000
+"""In one run: its manifest names each one, and its summary and its table have a row for each."""
+MOST_REQUESTS_OF_A_RUN = 10_000_000
+"""In all trials of a run together: what reads a run holds all of its rows in memory, 130 bytes for each or more."""
+MOST_PROCESSES = 256
+"""Trials or Locust workers at a time: each is a process that holds 60 MB or more."""
+MOST_RETRIES = 100
+"""Of one request: more than that is a loop. The waits between them stay finite numbers for every factor allowed."""
+LARGEST_FACTOR = 1_000.0
+"""By which a wait grows from one retry to the next."""
+LARGEST_SEED = 2**53
+"""Whole numbers up to here survive every reader of JSON."""
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME_ALLOWED = "1 to 64 letters, digits, _ and -"
+TITLE = re.compile(r"[\w .,:;+/%()='-]{1,60}")
+TITLE_ALLOWED = "up to 60 letters, digits, spaces and . , : ; + / % ( ) = ' - _"
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    where: str,
+    most: float = LONGEST_S,
+    least: float = 0.0,
+    above_least: bool = False,
+    or_zero: str = "0",
+) -> None:
+    """Raise `UserError` unless `value` is from `least` to `most`; with `above_least`, `least` itself is refused.
+
+    `or_zero` is how the message names an allowed 0, for settings in which 0 means that there is none.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
+        raise UserError(f"{name} must be a number, got {value!r}", where=where)
+    if value < least or (above_least and value == least):
+        positive = "positive" if above_least else f"{or_zero} or positive"
+        must = positive if least == 0 else f"at least {least:g}"
+        raise UserError(f"{name} must be {must}, got {_short(value)}", where=where, allowed=f"up to {most:.15g}")
+    if value > most:
+        raise UserError(f"{name} must be at most {most:.15g}, got {_short(value)}", where=where)
+
+
+def check_whole(name: str, value: object, *, where: str, most: int, least: int = 0) -> None:
+    """Raise `UserError` unless `value` is a whole number from `least` to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UserError(f"{name} must be a whole number, {least} or more, got {value!r}", where=where)
+    if value < least:
+        must = f"{least} or more" if least == 0 else f"at least {least}"
+        raise UserError(f"{name} must be {must}, got {_short(value)}", where=where, allowed=f"up to {most}")
+    if value > most:
+        raise UserError(f"{name} must be at most {most}, got {_short(value)}", where=where)
+
+
+def check_weights(weights: Sequence[tuple[str, float]], *, where: str) -> None:
+    """Raise `UserError` unless there is a weight, and each is positive and finite."""
+    # Their sum must be finite too: requests are drawn by it.
+    total = sum(weight for _, weight in weights)
+    if not all(weight > 0 for _, weight in weights) or not 0 < total < math.inf:
+        named: Mapping[str, float] = {str(name): weight for name, weight in weights}
+        raise UserError(f"weights must be positive, got {named}", where=where)
+
+
+def check_name(name: object, *, where: str) -> None:
+    """Raise `UserError` unless this can be a part of a file's name."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise UserError(f"{_cut(name)} is not a name", where=where, allowed=NAME_ALLOWED)
+
+
+def check_title(title: object, *, where: str) -> None:
+    """Raise `UserError` unless these words fit a line of every table: on a terminal, in Markdown, in HTML."""
+    if not isinstance(title, str) or not TITLE.fullmatch(title) or title != title.strip():
+        raise UserError(f"{_cut(title)} is not a name", where=where, allowed=TITLE_ALLOWED)
+
+
+def _short(value: float | int) -> str:
+    # A whole number of hundreds of digits has no float, and would fill the screen.
+    return f"{value:.15g}" if isinstance(value, float) or abs(value) < 10**300 else "a number of over 300 digits"
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
