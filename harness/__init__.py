@@ -3,6 +3,6 @@
 from importlib.metadata import PackageNotFoundError, version
 
 try:
-    __version__ = version("coldstart")
+    __version__ = version("pg-coldstart")
 except PackageNotFoundError:  # a source tree on the path without an install
     __version__ = "0+unknown"

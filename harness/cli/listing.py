@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 import click
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
+from harness.cli.table import INDENT, Column, Row, Sheet
+from harness.cli.terminal import console
 from harness.library import load_scenario, scenario_names
 from harness.model.errors import UserError
 from harness.model.listener import QueueListener
@@ -23,7 +25,6 @@ LISTENER_MEANINGS = {
     "backoff_first": "seconds between the first failed attempt and the second; doubled after each",
     "backoff_max": "the longest of these waits",
 }
-NAME_WIDTH = 22
 TOPICS = ("scenarios", "settings", "listener", "profiles")
 
 
@@ -31,66 +32,60 @@ TOPICS = ("scenarios", "settings", "listener", "profiles")
 @click.argument("topic", type=click.Choice(TOPICS), required=False)
 def list_(topic: str | None) -> None:
     """Show scenarios, settings and wake profiles."""
-    console = Console(highlight=False)
     topics = {"scenarios": _scenarios, "settings": _settings, "listener": _listener, "profiles": _profiles}
-    console.print(Group(*(part for name in ([topic] if topic else TOPICS) for part in (*topics[name](), ""))))
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column, no_wrap="name" in column)
-    return table
+    console().print(Group(*(part for name in ([topic] if topic else TOPICS) for part in (*topics[name](), ""))))
 
 
 def _scenarios() -> Iterator[RenderableType]:
     yield Text("Scenarios", "bold")
     for name in scenario_names():
-        about = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-        about.add_column(width=NAME_WIDTH, no_wrap=True)
-        about.add_column()
-        try:
-            scenario = load_scenario(name)
-        except UserError as error:
-            about.add_row(f"  {name}", Text(str(error), "red"))
-        else:
-            about.add_row(f"  {name}", scenario.story.partition("\n")[0])
-            about.add_row("", "pools: " + ", ".join(pool.label for pool in scenario.pool_configurations))
-            if scenario.variants:
-                about.add_row("", "variants: " + ", ".join(variant.name for variant in scenario.variants))
-            about.add_row("", "wakes: " + ", ".join(f"{wake.name} {wake.latency}" for wake in scenario.wakes))
-        yield about
+        yield Padding(Text(name, "bold"), (0, 0, 0, INDENT))
+        yield from (Padding(line, (0, 0, 0, 2 * INDENT)) for line in _scenario(name))
+
+
+def _scenario(name: str) -> Iterator[Text]:
+    try:
+        scenario = load_scenario(name)
+    except UserError as error:
+        yield Text(str(error), "red")
+        return
+    yield Text(scenario.story.partition("\n")[0])
+    yield Text("pools: " + ", ".join(pool.label for pool in scenario.pool_configurations))
+    if scenario.variants:
+        yield Text("variants: " + ", ".join(variant.name for variant in scenario.variants))
+    yield Text("wakes: " + ", ".join(f"{wake.name} {wake.latency}" for wake in scenario.wakes))
 
 
 def _settings() -> Iterator[RenderableType]:
     yield Text("Settings", "bold")
     yield f"  --set NAME=VALUE; in the environment {ENVIRONMENT_PREFIX} and the name in capitals"
-    table = _table("  name", "default", "meaning")
+    rows = []
     for name, value in PoolConfiguration().to_json().items():
         default = f"{value:g}" if isinstance(value, float) else str(value).lower()
-        table.add_row(f"  {name}", default, MEANINGS[name])
-    yield table
+        rows.append(Row(name, [default, MEANINGS[name]]))
+    yield Sheet("name", [Column("default"), Column("meaning", wraps=True)], rows)
 
 
 def _listener() -> Iterator[RenderableType]:
     yield Text("Queue listener", "bold")
     yield "  QueueListener(…) in a scenario; in the service's environment LISTENER_ and the name in capitals"
-    table = _table("  name", "default", "meaning")
+    rows = []
     for field in fields(QueueListener):
         name = field.name.removesuffix("_s")
         default = field.default if isinstance(field.default, str) else f"{field.default:g}"
-        table.add_row(f"  {name}", default, LISTENER_MEANINGS[name])
-    yield table
+        rows.append(Row(name, [default, LISTENER_MEANINGS[name]]))
+    yield Sheet("name", [Column("default"), Column("meaning", wraps=True)], rows)
 
 
 def _profiles() -> Iterator[RenderableType]:
     yield Text("Wake profiles", "bold")
     yield f"  --wake NAME, or NAME:SECONDS; {GUESSED} marks a guess: no source was found, measure it"
-    table = _table("  name", "suspends after", "wake latency", "on suspend", "while waking")
+    names = ("suspends after", "wake latency", "on suspend", "while waking")
+    rows = []
     for known in PROFILES.values():
         suspends = "never" if known.suspend_after_s is None else f"{known.suspend_after_s:g} s"
-        fields = {"suspend_after_s": suspends, "latency": str(known.latency),
+        values = {"suspend_after_s": suspends, "latency": str(known.latency),
                   "on_suspend": known.on_suspend.value, "while_waking": known.while_waking.value}  # fmt: skip
-        guessed = {name: any(one.startswith(name) for one in known.unsourced) for name in fields}
-        table.add_row(f"  {known.name}", *(text + GUESSED * guessed[name] for name, text in fields.items()))
-    yield table
+        guessed = {name: any(field.startswith(name) for field in known.unsourced) for name in values}
+        rows.append(Row(known.name, [text + GUESSED * guessed[name] for name, text in values.items()]))
+    yield Sheet("name", [Column(name, wraps=True) for name in names], rows)

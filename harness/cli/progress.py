@@ -10,18 +10,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.terminal import console as output_console
 from harness.model.outcomes import Outcome
 from harness.model.trial import Trial
 from harness.stacks.base import Progress
 
-MOST_LINES = 24
+LINES_SHOWN = 24
 """Above so many trials only those under way are shown."""
 
 
 @contextmanager
 def watching(trials: Sequence[Trial]) -> Iterator[Progress]:
     """Show the trials on standard error while they run."""
-    console = Console(stderr=True)
+    console = output_console(stderr=True)
     if not console.is_terminal:
         yield LineProgress(console, len(trials))
         return
@@ -31,7 +32,7 @@ def watching(trials: Sequence[Trial]) -> Iterator[Progress]:
 
 
 class LineProgress:
-    """For logs and pipes: what is said once, and a line for every trial that has ended."""
+    """For logs and pipes: a line for each message about the run, and one for every trial that has ended."""
 
     def __init__(self, console: Console, trials: int) -> None:
         self._console = console
@@ -60,13 +61,13 @@ class LiveProgress:
     def __init__(self, trials: Sequence[Trial]) -> None:
         self._trials = trials
         self._started_at_s = monotonic()
-        self._said: list[str] = []
+        self._messages: list[str] = []
         self._phases: dict[int, tuple[str, float]] = {}
         self._counts: dict[int, Counter[str]] = {trial.number: Counter() for trial in trials}
         self._ended: set[int] = set()
 
     def say(self, line: str) -> None:
-        self._said.append(line)
+        self._messages.append(line)
 
     def phase(self, trial: Trial, phase: str) -> None:
         self._phases[trial.number] = (phase, monotonic())
@@ -88,13 +89,13 @@ class LiveProgress:
             style = "green" if done else "dim" if trial.number not in self._phases else ""
             table.add_row(trial.label, Text(phase, style), seconds, _counts(self._counts[trial.number]))
         footer = f"{len(self._ended)} of {len(self._trials)} trials done, {elapsed_s:.0f} s"
-        return Group(*self._said, table, Text(footer, "dim"))
+        return Group(*self._messages, table, Text(footer, "dim"))
 
     def _shown(self) -> list[Trial]:
-        if len(self._trials) <= MOST_LINES:
+        if len(self._trials) <= LINES_SHOWN:
             return list(self._trials)
         under_way = [t for t in self._trials if t.number in self._phases and t.number not in self._ended]
-        return under_way[:MOST_LINES]
+        return under_way[:LINES_SHOWN]
 
 
 def _counts(counts: Counter[str]) -> str:

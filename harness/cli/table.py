@@ -14,7 +14,7 @@ from rich.text import Text
 
 NAME_WIDTH = 13
 """A name's column is never narrower than this, or than its longest word, unless all names are shorter."""
-TEXT_WIDTH = 20
+TEXT_WIDTH = 12
 """The same for a column of words that may wrap."""
 INDENT = 2
 

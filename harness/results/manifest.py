@@ -78,8 +78,11 @@ def this_machine() -> dict[str, Any]:
     }
 
 
-def git_commit(checkout: Path) -> str | None:
+def git_commit(checkout: Path | None) -> str | None:
     """The commit of the checkout, `+changes` when files differ from it; None outside a checkout."""
+    if checkout is None:
+        # Installed from a wheel, perhaps within another project's repository: its commit says nothing of ours.
+        return None
 
     def git(*arguments: str) -> str | None:
         try:

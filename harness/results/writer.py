@@ -11,6 +11,7 @@ from typing import IO, Any, Self
 
 import pyarrow.parquet
 
+from harness import __version__
 from harness.model.errors import StackError, UserError
 from harness.model.expectation import Judgement
 from harness.model.scenario import Scenario
@@ -21,12 +22,12 @@ from harness.results.disk import unwritable
 from harness.results.folder import MANIFEST
 from harness.results.manifest import Manifest, git_commit, this_machine
 from harness.results.read import TABLES, read_spool
+from harness.shipped import checkout
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
 RESERVE = ".reserve"
 LEAST_RESERVED = 64 * 1024
 """Bytes kept free on the disk for the manifest that says how the run ended, even when the rows have filled it."""
-ALWAYS_VERSIONED = ("coldstart", "pandas", "pyarrow", "matplotlib")
+ALWAYS_VERSIONED = ("pandas", "pyarrow", "matplotlib")
 
 
 class RunWriter:
@@ -68,9 +69,9 @@ class RunWriter:
             notes=list(notes),
             argv=list(argv),
             asked=dict(asked or {}),
-            versions={**_versions(ALWAYS_VERSIONED), **versions},
+            versions={"coldstart": __version__, **_versions(ALWAYS_VERSIONED), **versions},
             machine=this_machine(),
-            git_commit=git_commit(CHECKOUT),
+            git_commit=git_commit(checkout()),
             started_at=_iso(now),
         )
         writer = cls(out / id_, manifest)

@@ -165,7 +165,7 @@ def telemetry(environment: Mapping[str, str], pool: PoolConfiguration, watch: Po
         )
     except ModuleNotFoundError as missing:
         raise UserError(
-            f"needs the package {missing.name!r}", where="OTEL_ variables", allowed="pip install 'coldstart[otel]'"
+            f"needs the package {missing.name!r}", where="OTEL_ variables", allowed="pip install 'pg-coldstart[otel]'"
         ) from missing
 
 

@@ -63,6 +63,6 @@ def _made(name: str) -> "Stack":
         raise UserError(
             f"needs the package {missing.name!r}, which is not installed",
             where=f"stack {name}",
-            allowed=f"pip install 'coldstart[{name}]'",
+            allowed=f"pip install 'pg-coldstart[{name}]'",
         ) from missing
     return stack
