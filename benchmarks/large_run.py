@@ -21,7 +21,8 @@ import pyarrow.parquet
 from benchmarks.report import write_table
 from harness.library import load_scenario
 from harness.model.columns import EVENTS, POOL, REQUESTS
-from harness.model.scenario import Burst, Scenario
+from harness.model.scenario import Scenario
+from harness.model.timeline import Burst
 from harness.model.trial import trials_of
 from harness.results import RunWriter
 from harness.results.read import schema

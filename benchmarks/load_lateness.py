@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.report import write_table
 from harness.library import load_scenario
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 from harness.stacks.driving import order, running_load
 
 RATES_PER_S = (50, 200, 800)

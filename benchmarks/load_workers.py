@@ -17,7 +17,7 @@ from benchmarks.report import write_table
 from harness.library import load_scenario
 from harness.model.errors import StackError
 from harness.model.order import lead_s
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 from harness.processes.process import Child
 from harness.stacks.driving import order, running_load
 

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,13 +13,14 @@ from harness.analysis.judge import judge
 from harness.analysis.summarise import write_summary
 from harness.model.errors import StackError, UserError
 from harness.model.expectation import Judgement, Verdict
-from harness.model.scenario import Scenario
+from harness.model.plan import PlannedRun
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 from harness.results import RunWriter
 from harness.results.folder import DEFAULT_RUNS
 from harness.stacks.base import Progress, Recorder, RunningStack, RunOptions, Stack
 from harness.stacks.choose import choose
+from harness.stacks.honoured import unlike_the_scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,12 @@ class FinishedRun:
     id: str
     folder: Path
     stack: str
-    scenario: Scenario
+    plan: PlannedRun
     status: str
     summaries: list[TrialSummary]
     judgements: list[Judgement]
+    notes: list[str] = field(default_factory=list)
+    """What of the scenario this stack can't be like, a line each."""
 
     @property
     def exit_status(self) -> int:
@@ -45,7 +48,7 @@ class FinishedRun:
         return {
             "run": self.id,
             "stack": self.stack,
-            "scenario": self.scenario.name,
+            "scenario": self.plan.scenario.name,
             "status": self.status,
             "folder": str(self.folder),
             "trials": [one.to_json() for one in self.summaries if not one.trial.is_control],
@@ -55,8 +58,7 @@ class FinishedRun:
 
 
 def execute(
-    scenario: Scenario,
-    trials: Sequence[Trial],
+    plan: PlannedRun,
     *,
     stack: "str | tuple[Stack, str]",
     options: RunOptions,
@@ -65,39 +67,40 @@ def execute(
     charts: bool = True,
     argv: Sequence[str] = (),
 ) -> FinishedRun:
-    """Run the trials on a stack and record them under `out`; Ctrl-C keeps what was measured, as `aborted`.
+    """Play a plan's trials on a stack and record them under `out`; Ctrl-C keeps what was measured, as `aborted`.
 
     `stack` is a name, or what `choose` answered for one. Raises `UserError` before anything starts when the stack
     can't do what is asked, and `StackError` when a part of it dies; what was measured until then is kept in the run's
     folder, with the status `failed`.
     """
     chosen, why = choose(stack) if isinstance(stack, str) else stack
-    chosen.check(trials, options)
+    chosen.check(plan, options)
+    trials = plan.trials
     parallelism = chosen.parallelism(trials, options)
+    unlike = unlike_the_scenario(chosen.name, plan)
     progress.say(why)
     progress.say(f"{len(trials)} trials, {parallelism.trials} at a time: {parallelism.why}")
     writer = RunWriter.create(
         out or DEFAULT_RUNS,
-        scenario=scenario,
-        trials=trials,
+        plan=plan,
         stack=chosen.name,
         versions=chosen.versions(),
         parallel=parallelism.trials,
         workers=options.workers,
-        notes=[why, parallelism.why],
+        notes=[why, parallelism.why, *unlike],
         argv=list(argv),
-        asked=options.asked(),
     )
     status = "failed"
     try:
-        status = _record(chosen, trials, replace(options, logs=writer.logs), parallelism.trials, writer, progress)
+        options = replace(options, logs=writer.logs, parallel=parallelism.trials)
+        status = _record(chosen, plan, options, writer, progress)
     finally:
         writer.close(status)
         run = load(writer.folder)
         write_summary(run.summaries, writer.folder / "summary.csv")
         if status == "failed":
             progress.say(f"what was measured until then is kept in {writer.folder}")
-    judgements = judge(scenario, run.summaries)
+    judgements = judge(plan, run.summaries)
     writer.judged(judgements)
     if charts:
         # Drawing takes longer to import than a trial in virtual time takes to run.
@@ -109,19 +112,18 @@ def execute(
         id=writer.id,
         folder=writer.folder,
         stack=chosen.name,
-        scenario=scenario,
+        plan=plan,
         status=status,
+        notes=unlike,
         summaries=run.summaries,
         judgements=judgements,
     )
 
 
-def _record(
-    stack: Stack, trials: Sequence[Trial], options: RunOptions, parallel: int, writer: RunWriter, progress: Progress
-) -> str:
+def _record(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWriter, progress: Progress) -> str:
     """Run every trial; the status the run ended with."""
     try:
-        asyncio.run(_run_all(stack, trials, options, parallel, writer, progress))
+        asyncio.run(_run_all(stack, plan, options, writer, progress))
     except KeyboardInterrupt:
         return "aborted"
     except BaseExceptionGroup as group:
@@ -133,17 +135,15 @@ def _record(
     return "complete"
 
 
-async def _run_all(
-    stack: Stack, trials: Sequence[Trial], options: RunOptions, parallel: int, writer: RunWriter, progress: Progress
-) -> None:
+async def _run_all(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWriter, progress: Progress) -> None:
     main = asyncio.current_task()
     assert main is not None
     # asyncio.run turns Ctrl-C into a cancellation of this task; being asked to terminate ends a run the same way.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
-    places = asyncio.Semaphore(parallel)
-    async with stack.running(trials, options) as running, asyncio.TaskGroup() as group:
+    places = asyncio.Semaphore(options.parallel or 1)
+    async with stack.running(plan, options) as running, asyncio.TaskGroup() as group:
         writer.add_versions(running.versions())
-        for trial in trials:
+        for trial in plan.trials:
             group.create_task(_run_one(running, trial, places, writer, progress), name=f"trial {trial.number}")
 
 

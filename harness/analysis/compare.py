@@ -211,7 +211,7 @@ def _lines(run: Run) -> Iterator[Line]:
         yield Line(
             run=run.folder.name, stack=run.manifest.stack, wake=wake,
             latency="" if some[0].trial.wake is None else str(some[0].trial.wake.latency),
-            configuration=configuration, pool=some[0].trial.pool, variant=some[0].trial.scenario.variant,
+            configuration=configuration, pool=some[0].trial.pool, variant=some[0].trial.variant,
             trials=len(some), requests=requests,
             failures=rate(sum(one.failed for one in some), requests),
             rates={outcome: rate(sum(one.count(outcome) for one in some), requests) for outcome in RATES},

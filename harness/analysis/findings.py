@@ -82,7 +82,7 @@ def _reason(outcome: Outcome, one: TrialSummary, latency_s: float) -> str:
     pool = one.trial.pool
     match outcome:
         case Outcome.POOL_TIMEOUT:
-            return f", because the queue waits no longer than pool_timeout, {pool.pool_timeout_s:g} s"
+            return f", because the queue waits no longer than pool_timeout, {pool.queue_timeout_s:g} s"
         case Outcome.CONNECT_TIMEOUT if pool.connection_timeout_s < latency_s:
             return (
                 f", because connection_timeout, {pool.connection_timeout_s:g} s, is shorter than the wake: "
@@ -98,7 +98,7 @@ def _reason(outcome: Outcome, one: TrialSummary, latency_s: float) -> str:
         case Outcome.CONNECTION_LOST if not pool.pool_pre_ping:
             return ", because without a pre-ping a connection that died in the pool is used"
         case Outcome.CLIENT_TIMEOUT:
-            return f", because a client waits no longer than {one.trial.scenario.client_timeout_s:g} s"
+            return f", because a client waits no longer than {one.trial.story.client_timeout_s:g} s"
     return ""
 
 

@@ -54,7 +54,7 @@ def _scenarios() -> Iterator[RenderableType]:
         except UserError as error:
             about.add_row(f"  {name}", Text(str(error), "red"))
         else:
-            about.add_row(f"  {name}", scenario.story.partition("\n")[0])
+            about.add_row(f"  {name}", scenario.description.partition("\n")[0])
             about.add_row("", "pools: " + ", ".join(pool.label for pool in scenario.pool_configurations))
             if scenario.variants:
                 about.add_row("", "variants: " + ", ".join(variant.name for variant in scenario.variants))

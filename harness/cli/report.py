@@ -11,8 +11,8 @@ from harness.analysis.findings import findings
 from harness.analysis.labels import in_common, without
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst
 from harness.model.summary import TrialSummary
+from harness.model.timeline import Burst
 from harness.run import FinishedRun
 
 VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red", Verdict.UNKNOWN: "yellow"}
@@ -97,13 +97,14 @@ def verdicts(judgements: Sequence[Judgement]) -> Table:
 
 
 def _headline(done: FinishedRun) -> str:
-    told = {story.variant: " then ".join(map(_burst, story.bursts)) for story in done.scenario.stories}
+    told = {variant: " then ".join(map(_burst, story.bursts)) for variant, story in done.plan.stories.items()}
     if len(set(told.values())) == 1:
         bursts = next(iter(told.values()))
     else:
         bursts = "".join(f"\n  {name}: {text}" for name, text in told.items())
-    shortened = f"\nshortened for real time: {done.scenario.shortened}" if done.scenario.shortened else ""
-    return f"{done.scenario.name} on {done.stack}: {bursts}{shortened}"
+    shortened = f"\nshortened for real time: {done.plan.shortened}" if done.plan.shortened else ""
+    unlike = "".join(f"\n{note}" for note in done.notes)
+    return f"{done.plan.scenario.name} on {done.stack}: {bursts}{shortened}{unlike}"
 
 
 def _line(

@@ -13,10 +13,11 @@ from rich.text import Text
 
 from harness.analysis.compare import Line
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
-from harness.cli.questions import asked
+from harness.cli.questions import overrides_of
 from harness.cli.ranges import is_range, number_range, whole_range
+from harness.library import load_scenario
 from harness.model.errors import UserError
-from harness.model.trial import trials_of
+from harness.model.plan import PlannedRun
 from harness.run import FinishedRun
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
@@ -44,20 +45,16 @@ def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
     from harness.run import execute
 
     chosen = choose("simulated")
-    scenario = asked({**given, "pools": list(_pools(given)), "wakes": list(_wakes(given["wakes"])), "settings": ()})
-    trials = trials_of(scenario, seed=given["seed"], repeat=given["repeat"], control=given["control"])
+    chosen_by_grid = {"pools": list(_pools(given)), "wakes": list(_wakes(given["wakes"])), "settings": ()}
+    plan = PlannedRun(scenario=load_scenario(given["scenario"]), overrides=overrides_of({**given, **chosen_by_grid}))
+    trials = plan.trials
     if len(trials) > MOST_TRIALS:
         allowed = f"up to {MOST_TRIALS}: larger steps, or fewer seeds"
         raise UserError(f"this grid has {len(trials)} trials", where="sweep", allowed=allowed)
-    options = RunOptions(
-        parallel=given["parallel"],
-        service_time_s=given["service_time_s"],
-        connect_time_s=given["connect_time_s"],
-        calibration=given["calibration"],
-    )
+    options = RunOptions(parallel=given["parallel"])
     with watching(trials) as progress:
         done = execute(
-            scenario, trials, stack=chosen, options=options, out=given["out"], progress=progress, charts=False,
+            plan, stack=chosen, options=options, out=given["out"], progress=progress, charts=False,
             argv=sys.argv[1:],
         )  # fmt: skip
         if not given["as_json"] if given["charts"] is None else given["charts"]:
@@ -109,7 +106,7 @@ def _print(done: FinishedRun) -> None:
     lines = [line for line in compare([load(done.folder)]).lines if not line.is_control]
     console = Console(highlight=False)
     trials = len(done.summaries)
-    console.print(f"\n{done.scenario.name} in virtual time: {trials:,} trials", style="bold")
+    console.print(f"\n{done.plan.scenario.name} in virtual time: {trials:,} trials", style="bold")
     if done.status != "complete":
         console.print(f"The sweep was {done.status}: what follows is what was played until then.", style="yellow")
     if lines:

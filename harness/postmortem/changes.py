@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,14 +11,15 @@ import pyarrow as pa
 from harness.analysis.statistics import sign_test
 from harness.analysis.summarise import summarise
 from harness.model.outcomes import Outcome
+from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Warm
 from harness.model.summary import TrialSummary
+from harness.model.timeline import Warm
+from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.postmortem.incident import Incident
 from harness.results import TABLES
 from harness.results.read import schema
-from harness.simulation.times import Times
 from harness.simulation.trial import simulate
 
 SEEDS = 5
@@ -81,10 +82,12 @@ class Changes:
         return difference <= SAME
 
 
-def changes(found: Incident, times: Times, say: Say) -> Changes:
+def changes(found: Incident, plan: PlannedRun, say: Say) -> Changes:
     """Play the incident as it was, with the database awake, and with each setting changed alone."""
     trials = [one.trial for one in found.summaries[:SEEDS]]
-    times = times.of_the_story(trials[0].scenario, asked=found.run.manifest.asked)
+    # With another calibration than the run's the story is another too: measured times replace its own.
+    trials = [replace(trial, story=plan.stories[trial.variant]) for trial in trials]
+    times = plan.times(trials[0].story)
     say("playing the incident again in virtual time")
     before = [_played(trial, times) for trial in trials]
     tried = []
@@ -106,16 +109,18 @@ def _candidates(found: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]
         yield AWAKE, lambda trial: replace(trial, wake=None)
     pool = found.first.trial.pool
     outlives = _outlives(found.wake_latency_s)
-    if found.sleeps and 0 < pool.connection_timeout_s < outlives > pool.pool_timeout_s:
+    if found.sleeps and 0 < pool.connection_timeout_s < outlives > pool.queue_timeout_s:
         # One of the two that a request meets on its way to a connection may not do alone.
         both = replace(pool, pool_timeout_s=outlives, connection_timeout_s=outlives)
         yield f"both pool_timeout and connection_timeout: {_plain(outlives)}", _with(both)
-    timeline = found.first.trial.scenario.timeline
+    timeline = found.first.trial.story.timeline
     warmed = max((phase.connections or 0 for phase in timeline if isinstance(phase, Warm)), default=0)
     for name, value in settings(pool, found.wake_latency_s):
-        changed = PoolConfiguration.from_json({**pool.to_json(), name.removesuffix("_s"): value})
+        # Which moves a pool timeout that follows the connection timeout, as everywhere else.
+        setting: dict[str, Any] = {name: value}
+        changed = replace(pool, **setting)
         if changed.capacity >= warmed:
-            yield f"{name.removesuffix('_s')}: {_plain(getattr(pool, name))} → {_plain(value)}", _with(changed)
+            yield f"{name.removesuffix('_s')}: {_plain(getattr(pool.resolved, name))} → {_plain(value)}", _with(changed)
 
 
 def settings(pool: PoolConfiguration, wake_latency_s: float) -> Iterator[tuple[str, float | int | bool]]:
@@ -128,7 +133,7 @@ def settings(pool: PoolConfiguration, wake_latency_s: float) -> Iterator[tuple[s
     if pool.max_overflow:
         yield "max_overflow", 0
     for name in ("pool_timeout_s", "connection_timeout_s", "statement_timeout_s"):
-        mine = getattr(pool, name) or 0.0
+        mine = getattr(pool.resolved, name) or 0.0
         tries = {mine / 2, outlives if outlives > mine else mine * 2} if mine else {10.0, outlives}
         for value in sorted(tries):
             yield name, value

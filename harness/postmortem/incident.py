@@ -72,7 +72,7 @@ def incident(run: Run, *, configuration: str | None = None) -> Incident:
     by_wake: dict[int, list[TrialSummary]] = {}
     for one in mine:
         assert one.trial.wake is not None
-        by_wake.setdefault(run.scenario.wakes.index(one.trial.wake), []).append(one)
+        by_wake.setdefault(run.plan.wakes.index(one.trial.wake), []).append(one)
     worst = max(
         by_wake.values(), key=lambda some: (sum(one.failed for one in some), labels.index(some[0].trial.wake_label))
     )

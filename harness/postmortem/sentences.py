@@ -13,8 +13,8 @@ from harness.analysis.findings import why
 from harness.analysis.statistics import rate
 from harness.analysis.tables import seconds
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst
 from harness.model.summary import TrialSummary
+from harness.model.timeline import Burst
 from harness.model.wake import Constant
 from harness.postmortem.changes import AWAKE, Change, Changes
 from harness.postmortem.incident import Incident
@@ -45,7 +45,7 @@ def summary(found: Incident) -> str:
     if one.recovered_after_s is not None and one.recovered_after_s > 0:
         said += f" {seconds(one.recovered_after_s)} after the burst began nobody waited any more."
     seeds = f" (The numbers are those of {len(found.summaries)} seeds together.)" if len(found.summaries) > 1 else ""
-    variant = f" The story: {trial.scenario.variant}." if trial.scenario.variant else ""
+    variant = f" The story: {trial.variant}." if trial.variant else ""
     return said + seeds + variant
 
 
@@ -197,10 +197,10 @@ def unknown(found: Incident, changes: Changes) -> Iterator[str]:
         guessed = [name for name in trial.wake.unsourced if not (told and name.startswith("latency"))]
         if guessed:
             yield f"Guessed in that profile, for want of a source: {', '.join(guessed)}."
-    if run.scenario.shortened:
-        yield f"What would have been different at full length: {run.scenario.shortened}."
-    if run.scenario.changed:
-        yield f"Whether the story's expectations hold: it was changed ({', '.join(run.scenario.changed)})."
+    if run.plan.shortened:
+        yield f"What would have been different at full length: {run.plan.shortened}."
+    if run.plan.changes:
+        yield f"Whether the story's expectations hold: it was changed ({', '.join(run.plan.changes)})."
     if len(found.summaries) < FEWEST_SEEDS:
         yield f"How much of this is chance: seeds played, {len(found.summaries)}; `--repeat 10` plays more."
     if late := [one for one in found.summaries if not one.kept_schedule]:
@@ -237,7 +237,7 @@ def _met_a_wake(found: Incident) -> np.ndarray:
 
 
 def _bursts(found: Incident) -> str:
-    bursts = [phase for phase in found.first.trial.scenario.timeline if isinstance(phase, Burst)]
+    bursts = [phase for phase in found.first.trial.story.timeline if isinstance(phase, Burst)]
     told = [f"{burst.requests} requests over {burst.over_s:g} s" for burst in bursts]
     return (
         _list(told)

@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.model.listener import NO_LISTENER
 from harness.model.order import Order
 from harness.model.retry import Retry
-from harness.model.scenario import Burst, Scenario
+from harness.model.story import Story
+from harness.model.timeline import Burst
 from harness.model.trial import Trial
 from harness.processes.process import Child
 
@@ -20,7 +21,7 @@ LOOPBACK = "127.0.0.1"
 
 def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContextManager[Child]:
     """The service on a free port of loopback, its pool on the database at `dsn`. It says `ready` with its port."""
-    listener = trial.scenario.listener
+    listener = trial.story.listener
     environment = {
         "DATABASE_URL": dsn,
         **trial.pool.to_environment(),
@@ -32,7 +33,7 @@ def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContex
 
 @asynccontextmanager
 async def running_load(
-    urls: Sequence[str], scenario: Scenario, *, log: Path, workers: int | None = None
+    urls: Sequence[str], story: Story, *, log: Path, workers: int | None = None
 ) -> AsyncIterator[Child]:
     """Locust, waiting for its orders: one process, or a master with `workers`. It says `ready`.
 
@@ -46,7 +47,7 @@ async def running_load(
         "--only-summary",
     ]  # fmt: skip
     environment = {
-        "COLDSTART_CLIENT_TIMEOUT_S": f"{scenario.client_timeout_s:g}",
+        "COLDSTART_CLIENT_TIMEOUT_S": f"{story.client_timeout_s:g}",
         "COLDSTART_URLS": " ".join(urls),
     }
     allow_open_files()

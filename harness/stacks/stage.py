@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from harness.model.errors import StackError
-from harness.model.scenario import Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.timeline import Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.model.trial import Trial
 from harness.processes.process import Child
 from harness.service.listener import CONNECTED
@@ -68,7 +68,7 @@ class Stage:
 
     async def listeners(self) -> None:
         """Wait for every instance's queue listener, where the story has one. Raises `StackError`."""
-        for service in self._services if self._trial.scenario.listener is not None else ():
+        for service in self._services if self._trial.story.listener is not None else ():
             try:
                 said = await asyncio.wait_for(self._listening.get(), LISTENER_PATIENCE_S)
             except TimeoutError:

@@ -21,7 +21,8 @@ from harness.analysis.findings import findings
 from harness.analysis.summarise import recovered_after_s, utilization_alert_s
 from harness.cli.report import comparison
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.scenario import Scenario, pool
+from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.results import RunWriter

@@ -19,7 +19,8 @@ from harness.cli.progress import watching
 from harness.cli.runs import runs as runs_command
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.scenario import Scenario, pool
+from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.results import RunWriter, read_manifest

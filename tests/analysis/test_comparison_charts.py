@@ -17,7 +17,8 @@ from harness.analysis.charts.paper import MOST_POOLS, line_style, run_names
 from harness.analysis.compare import compare
 from harness.cli.progress import watching
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst, RealTime, Scenario, Suspend, Warm
+from harness.model.scenario import RealTime, Scenario
+from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.results import RunWriter

@@ -15,7 +15,9 @@ from harness.cli.progress import watching
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.scenario import Scenario, pool
+from harness.model.timeline import Burst, Suspend, Warm
+from harness.model.times import Times
 from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.postmortem import NAME, write
@@ -25,7 +27,6 @@ from harness.postmortem.incident import Incident, incident
 from harness.postmortem.timeline import Moment, timeline
 from harness.results import RunWriter
 from harness.run import execute
-from harness.simulation.times import Times
 from harness.stacks.base import RunOptions
 
 STORY = Scenario(

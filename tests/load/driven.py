@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from harness.library import load_scenario
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 from harness.processes.process import Child
 from harness.stacks.driving import order, running_load
 

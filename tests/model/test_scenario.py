@@ -9,7 +9,8 @@ import pytest
 
 from harness.library import load_scenario, scenario_names
 from harness.model.errors import UserError
-from harness.model.scenario import Burst, Scenario, Warm
+from harness.model.scenario import Scenario
+from harness.model.timeline import Burst, Warm
 from harness.model.trial import trials_of
 from harness.model.wake import PROFILES, Constant, Empirical, LogNormal, profile
 
@@ -55,7 +56,7 @@ def test_a_broken_scenario_file_is_one_line(tmp_path: Path, text: str, says: str
 def test_every_trial_of_a_run_meets_the_same_arrivals_and_wake() -> None:
     scenario = load_scenario("cold_burst")
     trials = trials_of(scenario, seed=3)
-    assert len({trial.scenario.bursts[0].schedule(trial.seed) for trial in trials}) == 1
+    assert len({trial.story.bursts[0].schedule(trial.seed) for trial in trials}) == 1
     assert sum(trial.is_control for trial in trials) == len(scenario.pools)
     assert len({trial.number for trial in trials}) == len(trials)
 

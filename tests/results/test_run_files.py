@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.results.codec import scenario_from_json, scenario_to_json, trial_from_json, trial_to_json
 
 from harness.analysis import load
 from harness.analysis.judge import judge
@@ -19,7 +20,6 @@ from harness.model.expectation import Verdict
 from harness.model.trial import Trial, trials_of
 from harness.model.wake import PROFILES, profile
 from harness.results import RunWriter, find_run
-from harness.results.codec import scenario_from_json, scenario_to_json, trial_from_json, trial_to_json
 from harness.scenario import Burst, Scenario, Suspend, Warm, at_least, none
 
 SCENARIO = Scenario(

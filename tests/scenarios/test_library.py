@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from harness.results.codec import scenario_from_json, scenario_to_json, trial_from_json, trial_to_json
 
 from harness.analysis import load
 from harness.analysis.report import report
@@ -12,7 +13,6 @@ from harness.model.expectation import Verdict
 from harness.model.scenario import Scenario
 from harness.model.trial import trials_of
 from harness.postmortem import write
-from harness.results.codec import scenario_from_json, scenario_to_json, trial_from_json, trial_to_json
 from harness.run import execute
 from harness.stacks.base import RunOptions
 
@@ -77,8 +77,8 @@ def test_a_manifest_tells_its_whole_story(name: str) -> None:
     for trial in trials_of(scenario, seed=3):
         read = trial_from_json(trial_to_json(trial), again)
         assert (read.label, read.wake_latencies_s()) == (trial.label, trial.wake_latencies_s())
-        assert read.scenario.timeline == trial.scenario.timeline
-        assert read.scenario.retry == trial.scenario.retry
+        assert read.scenario.timeline == trial.story.timeline
+        assert read.scenario.retry == trial.story.retry
 
 
 def test_the_library_is_what_the_readme_promises() -> None:

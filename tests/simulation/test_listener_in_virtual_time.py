@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from harness.model.errors import UserError
+from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.model.wake import Constant, WakeProfile, profile
 from harness.scenario import Burst, Idle, QueueListener, Scenario, Suspend, Warm
@@ -16,7 +17,6 @@ from harness.service.listener import ListenerEvent, listening
 from harness.simulation.backend import SimulatedPostgres, constant
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import LINUX, Network
-from harness.simulation.times import Times
 from harness.simulation.trial import Simulated, simulate
 
 URL = "postgresql+asyncpg://coldstart@localhost:5432/catalogue"
@@ -32,7 +32,7 @@ def heard(
     events: list[ListenerEvent] = []
 
     async def main(loop: VirtualLoop) -> None:
-        wake = profile("neon").but(**behaviour).behaviour(suspends_by_itself=False)
+        wake = profile("neon").with_changes(**behaviour).behaviour(suspends_by_itself=False)
         server = SimulatedPostgres(loop=loop, behaviour=wake, draw_wake_latency_s=constant(wake_s))
         Network(loop).listen("localhost", 5432, server)
         async with listening(settings or QueueListener(), URL, events.append):

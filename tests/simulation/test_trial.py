@@ -12,17 +12,18 @@ import pytest
 
 from harness.library import load_scenario
 from harness.model.compute import OnSuspend, WhileWaking
-from harness.model.scenario import Burst, Idle, Scenario, Suspend, Warm, pool
+from harness.model.scenario import Scenario, pool
+from harness.model.timeline import Burst, Idle, Suspend, Warm
+from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.model.wake import Constant, LogNormal, WakeProfile, profile
-from harness.simulation.times import Times
 from harness.simulation.trial import Simulated, simulate
 
 DIGEST = """
 import hashlib, json
 from dataclasses import asdict
 from harness.library import load_scenario
-from harness.simulation.times import Times
+from harness.model.times import Times
 from harness.simulation.trial import simulate
 from harness.model.trial import trials_of
 from harness.model.wake import LogNormal
@@ -49,7 +50,7 @@ def outcomes(rows: Simulated) -> Counter[str]:
 
 
 def neon(latency_s: float, **behaviour: str) -> WakeProfile:
-    return profile("neon").but(latency_s=latency_s, **behaviour)
+    return profile("neon").with_changes(latency_s=latency_s, **behaviour)
 
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process_whatever_the_hash_seed() -> None:

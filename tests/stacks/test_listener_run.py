@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.results.codec import scenario_from_json
 
 from harness.analysis import load
 from harness.library import load_scenario
 from harness.processes.process import Child
-from harness.results.codec import scenario_from_json
 
 RUN = [sys.executable, "-m", "harness", "run", "--no-charts", "--no-control", "--json"]
 SCENARIO = """

@@ -172,7 +172,7 @@ def notes(runs: Sequence[Run], *, lines: bool) -> Iterator[str]:
     common = in_common([trial.pool for run in runs for trial in run.trials])
     if common:
         yield f"Every pool: {', '.join(common)}."
-    for shortened in dict.fromkeys(run.scenario.shortened for run in runs):
+    for shortened in dict.fromkeys(run.plan.shortened for run in runs):
         if shortened:
             yield f"Shortened for real time: {shortened}."
     every = sum(len({trial.configuration for trial in run.trials}) for run in runs)
