@@ -29,7 +29,7 @@ LIBRARIES = {"sqlalchemy": "SQLAlchemy", "asyncpg": "asyncpg", "asyncio": "async
 def trial(pool: str, wake_latency_s: float, seed: int) -> Trial:
     wake = profile("neon", latency_s=wake_latency_s)
     scenario = Scenario(name="speed", wake=wake, pools=(pool,), timeline=(Warm(), Suspend(), BURST))
-    return Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
+    return Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
 
 
 def outcomes_of(seed: int) -> dict[str, int]:

@@ -35,7 +35,7 @@ def pool(pool_size: int, max_overflow: int = 0, *, pool_timeout_s: float = PATIE
 
 def trial(scenario: Scenario, *, asleep: bool, seed: int) -> Trial:
     wake = scenario.wakes[0] if asleep else None
-    return Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
+    return Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
 
 
 @dataclass(frozen=True, slots=True)

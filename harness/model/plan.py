@@ -63,7 +63,7 @@ class Overrides:
         for name, option in options.items():
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
-                raise UserError(f"must be 0 or positive, got {value:g}", where=option)
+                raise UserError(f"{option} must be 0 or positive, got {value:g}")
         # Applied once, so that a wrong name or value is refused before anything is played.
         PoolConfiguration().with_settings(self.settings)
 

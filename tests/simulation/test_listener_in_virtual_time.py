@@ -175,7 +175,7 @@ def trial(listener: QueueListener | None, wake: WakeProfile | None, *timeline: A
     scenario = Scenario(
         name="listening", wake=wake or profile("neon"), pools=("2+1",), timeline=timeline, listener=listener
     )
-    return Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=1)
+    return Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=1)
 
 
 def of_listener(found: Simulated) -> list[tuple[str, float]]:
