@@ -15,8 +15,8 @@ from benchmarks.report import SIMULATION_PAGE, STACKS_PAGE, write_table
 from harness.cli.progress import watching
 from harness.library import load_scenario
 from harness.model.outcomes import Outcome
+from harness.model.plan import Overrides, PlannedRun
 from harness.model.summary import TrialSummary
-from harness.model.trial import trials_of
 from harness.model.wake import profile
 from harness.run import execute
 from harness.stacks.base import RunOptions
@@ -80,24 +80,25 @@ def compare(
     out: Path,
 ) -> list[Cell]:
     """Run every cell on both stacks."""
-    story = load_scenario("cold_burst").asked_differently(over_s=over_s)
     scenario = replace(
-        story,
+        load_scenario("cold_burst"),
         pools=tuple(pools),
         wake=tuple(profile("neon", latency_s=wake, on_suspend=how) for how in suspends for wake in wakes_s),
     )
-    trials = trials_of(scenario, seed=seed, control=False)
-    calibration = out / "calibration.json"
+    overrides = Overrides(over_s=over_s, seed=seed, control=False)
     out.mkdir(parents=True, exist_ok=True)
-    if other == "simulated":
-        asyncio.run(calibrate(out)).write(calibration)
+    measured = asyncio.run(calibrate(out)) if other == "simulated" else None
     found = {}
     for stack in ("embedded", other):
-        options = RunOptions(calibration=calibration) if stack == "simulated" else RunOptions(parallel=parallel)
-        with watching(trials) as progress:
-            done = execute(
-                scenario, trials, stack=stack, options=options, progress=progress, out=out / "runs", charts=False
-            )
+        in_virtual_time = stack == "simulated"
+        options = RunOptions() if in_virtual_time else RunOptions(parallel=parallel)
+        plan = PlannedRun(
+            scenario=scenario,
+            overrides=replace(overrides, calibration=measured if in_virtual_time else None),
+            real_time=not in_virtual_time,
+        )
+        with watching(plan.trials) as progress:
+            done = execute(plan, stack=stack, options=options, progress=progress, out=out / "runs", charts=False)
         found[stack] = done.summaries
     return [Cell(*both) for both in zip(found["embedded"], found[other], strict=True)]
 

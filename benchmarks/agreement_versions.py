@@ -24,19 +24,22 @@ Found = dict[str, dict[str, int]]
 def play() -> Found:
     """Every behaviour of a compute with two pools: outcomes with their errors, by cell. Runs inside one pair."""
     from harness.model.compute import OnSuspend, WhileWaking
-    from harness.model.scenario import Burst, Scenario, Suspend, Warm
-    from harness.model.trial import trials_of
+    from harness.model.plan import Overrides, PlannedRun
+    from harness.model.scenario import Scenario
+    from harness.model.timeline import Burst, Suspend, Warm
     from harness.model.wake import profile
     from harness.simulation.trial import simulate
 
     found: Found = {}
     for on_suspend in OnSuspend:
         for while_waking in WhileWaking:
-            wake = profile("neon").but(latency_s=WAKE_S, on_suspend=on_suspend.value, while_waking=while_waking.value)
+            wake = profile("neon").with_changes(
+                latency_s=WAKE_S, on_suspend=on_suspend.value, while_waking=while_waking.value
+            )
             scenario = Scenario(
                 name="versions", wake=wake, pools=POOLS, timeline=(Warm(), Suspend(), Burst(requests=200, over_s=20))
             )
-            for trial in trials_of(scenario, seed=1, control=False):
+            for trial in PlannedRun(scenario=scenario, overrides=Overrides(control=False)).trials:
                 rows = simulate(trial, sampled=False).requests
                 counts = Counter(f"{row['outcome']} {row['error'] or ''}".strip() for row in rows)
                 found[f"{on_suspend}, {while_waking}, {trial.pool.short}"] = dict(sorted(counts.items()))

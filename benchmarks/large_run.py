@@ -21,9 +21,10 @@ import pyarrow.parquet
 from benchmarks.report import write_table
 from harness.library import load_scenario
 from harness.model.columns import EVENTS, POOL, REQUESTS
-from harness.model.scenario import Burst, Scenario
+from harness.model.plan import Overrides, PlannedRun
+from harness.model.scenario import Scenario
 from harness.model.status import RunStatus
-from harness.model.trial import trials_of
+from harness.model.timeline import Burst
 from harness.results import RunWriter
 from harness.results.read import schema
 from harness.simulation.trial import simulate
@@ -40,7 +41,7 @@ def tables(scenario: Scenario) -> list[dict[str, pa.Table]]:
     """Each trial's tables, once."""
     columns = {"requests": REQUESTS, "pool": POOL, "events": EVENTS}
     played = []
-    for trial in trials_of(scenario, seed=1, control=False):
+    for trial in PlannedRun(scenario=scenario, overrides=Overrides(control=False)).trials:
         rows = simulate(trial)
         played.append({
             name: pa.Table.from_pylist([{"trial": 0, **row} for row in getattr(rows, name)], schema(kind))
@@ -73,10 +74,9 @@ def generate(out: Path, *, requests: int, copies: int) -> tuple[Path, int, int]:
     seeds = max(1, requests // (each * copies * len(played)))
     burst = Burst(requests=each * copies, over_s=OVER_S * copies)
     longer = replace(scenario, timeline=(*scenario.timeline[:-1], burst), expect=None)
-    trials = trials_of(longer, seed=1, repeat=seeds, control=False)
-    writer = RunWriter.create(
-        out, scenario=longer, trials=trials, stack="simulated", versions={}, parallel=1, argv=["run", "cold_burst"]
-    )
+    plan = PlannedRun(scenario=longer, overrides=Overrides(repeat=seeds, control=False))
+    trials = plan.trials
+    writer = RunWriter.create(out, plan=plan, stack="simulated", versions={}, parallel=1, argv=["run", "cold_burst"])
     for trial in trials:
         writer.trial_ended(trial.number, wall_s=1.0)
     writer.close(RunStatus.COMPLETE)

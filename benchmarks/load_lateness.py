@@ -11,7 +11,7 @@ from benchmarks.report import write_table
 from harness.library import load_scenario
 from harness.model.order import Order
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
 from harness.stacks.driving import running_load
 

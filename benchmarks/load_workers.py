@@ -18,7 +18,7 @@ from harness.library import load_scenario
 from harness.model.errors import StackError
 from harness.model.order import Order, lead_s
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
 from harness.processes.process import Child
 from harness.stacks.driving import running_load

@@ -15,7 +15,7 @@ from harness.cli.progress import watching
 from harness.library import load_scenario, scenario_names
 from harness.model.errors import UserError
 from harness.model.expectation import Judgement, Verdict
-from harness.model.trial import trials_of
+from harness.model.plan import PlannedRun
 from harness.run import execute
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose, plays_in_real_time
@@ -48,15 +48,11 @@ class Played:
 def play(name: str, stack: str, out: Path) -> Played:
     """Play one scenario with its defaults."""
     chosen = choose(stack)
-    scenario = load_scenario(name)
-    scenario = scenario.in_real_time() if plays_in_real_time(chosen[0]) else scenario
-    trials = trials_of(scenario, seed=1)
+    plan = PlannedRun(scenario=load_scenario(name), real_time=plays_in_real_time(chosen[0]))
     began_s = monotonic()
     try:
-        with watching(trials) as progress:
-            done = execute(
-                scenario, trials, stack=chosen, options=RunOptions(), progress=progress, out=out, charts=False
-            )
+        with watching(plan.trials) as progress:
+            done = execute(plan, stack=chosen, options=RunOptions(), progress=progress, out=out, charts=False)
     except UserError as refused:
         return Played(name, (), 0.0, str(refused))
     return Played(name, tuple(done.judgements), monotonic() - began_s)
@@ -68,7 +64,7 @@ def main(stacks: list[str]) -> int:
     rows = []
     for number, name in enumerate(scenario_names()):
         scenario = load_scenario(name)
-        shortened = scenario.real_time.said if scenario.real_time is not None else "no"
+        shortened = scenario.real_time.description if scenario.real_time is not None else "no"
         rows.append([f"`{name}`", *(found[stack][number].cell for stack in stacks), shortened])
     write_table("scenarios", ("scenario", *stacks, "shortened in real time"), rows, page=FINDINGS_PAGE)
     unmet = [one for played in found.values() for one in played if not one.met]

@@ -12,10 +12,11 @@ from statistics import median
 from benchmarks.queueing_model import played
 from benchmarks.report import write_table
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Burst, Scenario, Suspend, Warm
+from harness.model.scenario import Scenario
+from harness.model.timeline import Burst, Suspend, Warm
+from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.model.wake import Constant, profile
-from harness.simulation.times import Times
 from harness.simulation.trial import simulate
 
 BURST = Burst(requests=200, over_s=20)
@@ -28,7 +29,7 @@ LIBRARIES = {"sqlalchemy": "SQLAlchemy", "asyncpg": "asyncpg", "asyncio": "async
 def trial(pool: str, wake_latency_s: float, seed: int) -> Trial:
     wake = profile("neon", latency_s=wake_latency_s)
     scenario = Scenario(name="speed", wake=wake, pools=(pool,), timeline=(Warm(), Suspend(), BURST))
-    return Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
+    return Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
 
 
 def outcomes_of(seed: int) -> dict[str, int]:

@@ -10,10 +10,11 @@ from statistics import mean, stdev
 from benchmarks.queueing_theory import Exponential, lost_to_impatience, served_after_wake, wakes_per_s
 from benchmarks.report import SIMULATION_PAGE, write_table
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Burst, Idle, Scenario, Suspend, Warm
+from harness.model.scenario import Scenario
+from harness.model.timeline import Burst, Idle, Suspend, Warm
+from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.model.wake import Constant, profile
-from harness.simulation.times import Times
 from harness.simulation.trial import simulate
 
 PATIENT_S = 10_000.0
@@ -34,7 +35,7 @@ def pool(pool_size: int, max_overflow: int = 0, *, pool_timeout_s: float = PATIE
 
 def trial(scenario: Scenario, *, asleep: bool, seed: int) -> Trial:
     wake = scenario.wakes[0] if asleep else None
-    return Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
+    return Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class AtOnce:
     def measured(self) -> int:
         scenario = Scenario(
             name="burst",
-            wake=profile("neon").but(latency_s=self.wake_latency_s),
+            wake=profile("neon").with_changes(latency_s=self.wake_latency_s),
             pools=(pool(self.pool_size, self.max_overflow, pool_timeout_s=self.pool_timeout_s),),
             timeline=(Suspend(), Burst(requests=self.requests, over_s=0, arrivals="at_once")),
             client_timeout_s=PATIENT_S,
@@ -147,7 +148,7 @@ class Sleeper:
         seconds = self.days * 86_400
         scenario = Scenario(
             name="sleeper",
-            wake=profile("neon").but(latency_s=self.wake_latency_s, on_suspend="close"),
+            wake=profile("neon").with_changes(latency_s=self.wake_latency_s, on_suspend="close"),
             pools=(pool(1),),
             timeline=(Warm(), Burst(requests=round(self.arrivals_per_s * seconds), over_s=seconds), Idle(0.001)),
             client_timeout_s=PATIENT_S,

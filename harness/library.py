@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.model.errors import UserError
+from harness.model.plan import PlannedRun
 from harness.model.scenario import Scenario
+from harness.model.story import Story
 from harness.scenario_file import import_file
 from harness.shipped import shipped
 
@@ -31,12 +33,12 @@ def load_scenario(name_or_path: str) -> Scenario:
     scenario = getattr(module, "SCENARIO", None)
     if not isinstance(scenario, Scenario):
         raise UserError("has no SCENARIO", where=str(path), allowed="SCENARIO = Scenario(...)")
-    return replace(scenario, story=scenario.story or (module.__doc__ or "").strip())
+    return replace(scenario, description=scenario.description or (module.__doc__ or "").strip())
 
 
-def told_in_real_time(name_or_path: str) -> Scenario:
-    """The scenario as Locust's own command line plays it: shortened if it is, and of its variants the first."""
-    return load_scenario(name_or_path).in_real_time().stories[0]
+def story_in_real_time(name_or_path: str) -> Story:
+    """The story that Locust's own command line plays: shortened if it is, and of several variants the first."""
+    return PlannedRun(scenario=load_scenario(name_or_path), real_time=True).trials[0].story
 
 
 def _find(name_or_path: str) -> Path:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,7 +13,7 @@ from harness.analysis.judge import judge
 from harness.analysis.summarise import write_summary
 from harness.model.errors import StackError, UserError
 from harness.model.expectation import Judgement, Verdict
-from harness.model.scenario import Scenario
+from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
@@ -22,6 +22,7 @@ from harness.results.disk import writing
 from harness.results.folder import DEFAULT_RUNS
 from harness.stacks.base import Progress, Recorder, RunningStack, RunOptions, Stack
 from harness.stacks.choose import choose
+from harness.stacks.honoured import unlike_the_scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +32,12 @@ class FinishedRun:
     id: str
     folder: Path
     stack: str
-    scenario: Scenario
+    plan: PlannedRun
     status: RunStatus
     summaries: list[TrialSummary]
     judgements: list[Judgement]
+    notes: list[str] = field(default_factory=list)
+    """What of the scenario this stack can't be like, a line each."""
     unwritten: str = ""
     """What could not be written once the run itself was whole: its verdicts, its charts; empty: nothing."""
 
@@ -51,7 +54,7 @@ class FinishedRun:
         return {
             "run": self.id,
             "stack": self.stack,
-            "scenario": self.scenario.name,
+            "scenario": self.plan.scenario.name,
             "status": self.status,
             "folder": str(self.folder),
             "trials": [one.to_json() for one in self.summaries if not one.trial.is_control],
@@ -61,8 +64,7 @@ class FinishedRun:
 
 
 def execute(
-    scenario: Scenario,
-    trials: Sequence[Trial],
+    plan: PlannedRun,
     *,
     stack: "str | tuple[Stack, str]",
     options: RunOptions,
@@ -71,37 +73,38 @@ def execute(
     charts: bool = True,
     argv: Sequence[str] = (),
 ) -> FinishedRun:
-    """Run the trials on a stack and record them under `out`; Ctrl-C keeps what was measured, as `aborted`.
+    """Play a plan's trials on a stack and record them under `out`; Ctrl-C keeps what was measured, as `aborted`.
 
     `stack` is a name, or what `choose` answered for one. Raises `UserError` before anything starts when the stack
     can't do what is asked, and `StackError` when a part of it dies; what was measured until then is kept in the run's
     folder, with the status `failed`.
     """
     chosen, why = choose(stack) if isinstance(stack, str) else stack
-    chosen.check(trials, options)
+    chosen.check(plan, options)
+    trials = plan.trials
     parallelism = chosen.parallelism(trials, options)
+    unlike = unlike_the_scenario(chosen.name, plan)
     progress.say(why)
     progress.say(f"{len(trials)} trials, {parallelism.trials} at a time: {parallelism.why}")
     writer = RunWriter.create(
         out or DEFAULT_RUNS,
-        scenario=scenario,
-        trials=trials,
+        plan=plan,
         stack=chosen.name,
         versions=chosen.versions(),
         parallel=parallelism.trials,
         workers=options.workers,
-        notes=[why, parallelism.why],
+        notes=[why, parallelism.why, *unlike],
         argv=list(argv),
-        asked=options.asked(),
     )
     status = RunStatus.FAILED
     try:
-        status = _record(chosen, trials, replace(options, logs=writer.logs), parallelism.trials, writer, progress)
+        options = replace(options, logs=writer.logs, parallel=parallelism.trials)
+        status = _record(chosen, plan, options, writer, progress)
     finally:
         if status is RunStatus.FAILED:
             progress.say(f"what was measured until then is kept in {writer.folder}")
         run = _close(writer, status)
-    judgements = judge(scenario, run.summaries)
+    judgements = judge(plan, run.summaries)
     unwritten = ""
     try:
         writer.judged(judgements)
@@ -114,8 +117,9 @@ def execute(
         id=writer.id,
         folder=writer.folder,
         stack=chosen.name,
-        scenario=scenario,
+        plan=plan,
         status=status,
+        notes=unlike,
         summaries=run.summaries,
         judgements=judgements,
         unwritten=unwritten,
@@ -144,12 +148,10 @@ def _draw(run: Run, progress: Progress) -> None:
         draw_charts(run, run.folder / "charts")
 
 
-def _record(
-    stack: Stack, trials: Sequence[Trial], options: RunOptions, parallel: int, writer: RunWriter, progress: Progress
-) -> RunStatus:
+def _record(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWriter, progress: Progress) -> RunStatus:
     """Run every trial; the status the run ended with."""
     try:
-        asyncio.run(_run_all(stack, trials, options, parallel, writer, progress))
+        asyncio.run(_run_all(stack, plan, options, writer, progress))
     except KeyboardInterrupt:
         return RunStatus.ABORTED
     except BaseExceptionGroup as group:
@@ -161,17 +163,15 @@ def _record(
     return RunStatus.COMPLETE
 
 
-async def _run_all(
-    stack: Stack, trials: Sequence[Trial], options: RunOptions, parallel: int, writer: RunWriter, progress: Progress
-) -> None:
+async def _run_all(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWriter, progress: Progress) -> None:
     main = asyncio.current_task()
     assert main is not None
     # asyncio.run turns Ctrl-C into a cancellation of this task; being asked to terminate ends a run the same way.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
-    places = asyncio.Semaphore(parallel)
-    async with stack.running(trials, options) as running, asyncio.TaskGroup() as group:
+    places = asyncio.Semaphore(options.parallel or 1)
+    async with stack.running(plan, options) as running, asyncio.TaskGroup() as group:
         writer.add_versions(running.versions())
-        for trial in trials:
+        for trial in plan.trials:
             group.create_task(_run_one(running, trial, places, writer, progress), name=f"trial {trial.number}")
 
 

@@ -2,7 +2,7 @@
 
 from harness.model.arrivals import RequestMix, RequestName
 from harness.model.expectation import (
-    Statement,
+    Expectation,
     at_least,
     at_most,
     error,
@@ -15,11 +15,13 @@ from harness.model.expectation import (
 from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration, after_change, before_change
 from harness.model.retry import Retry
-from harness.model.scenario import Burst, Idle, RealTime, Scenario, Slow, Suspend, Variant, Warm, pool
+from harness.model.scenario import RealTime, Scenario, Variant, pool
 from harness.model.summary import TrialSummary
+from harness.model.timeline import Burst, Idle, Slow, Suspend, Warm
 
 __all__ = [
     "Burst",
+    "Expectation",
     "Idle",
     "PoolConfiguration",
     "QueueListener",
@@ -29,7 +31,6 @@ __all__ = [
     "Retry",
     "Scenario",
     "Slow",
-    "Statement",
     "Suspend",
     "TrialSummary",
     "Variant",

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from harness.scenario import (
     Burst,
+    Expectation,
     Idle,
     QueueListener,
     RealTime,
     Scenario,
-    Statement,
     Variant,
     Warm,
     hang,
@@ -28,7 +28,7 @@ silent, heartbeat = "no heartbeat", "a heartbeat"
 never_woken = that("the compute never sleeps", lambda trial: trial.wakes == 0)
 
 
-def awake(least_s: float, most_s: float) -> Statement:
+def awake(least_s: float, most_s: float) -> Expectation:
     return that(f"awake {least_s:g} to {most_s:g} s", lambda trial: least_s <= (trial.awake_s or 0) <= most_s)
 
 
@@ -44,16 +44,16 @@ SCENARIO = Scenario(
     control=False,
     expect={
         "10+5": (
-            hang(2, longer_than_s=4).told(silent),
-            awake(600, 1000).told(silent),
-            latency_at_most(0.5).told(heartbeat),
-            never_woken.told(heartbeat),
-            awake(3600, 3700).told(heartbeat),
+            hang(2, longer_than_s=4).in_variant(silent),
+            awake(600, 1000).in_variant(silent),
+            latency_at_most(0.5).in_variant(heartbeat),
+            never_woken.in_variant(heartbeat),
+            awake(3600, 3700).in_variant(heartbeat),
         )
     },
     real_time=RealTime(
         "half an hour is 8 s, suspend_after 3 s, the wake 2 s, the heartbeat every 2 s",
-        wake=replace(neon.but(latency_s=2.0), suspend_after_s=3.0),
+        wake=replace(neon.with_changes(latency_s=2.0), suspend_after_s=3.0),
         timeline=(Warm(1), Idle(8), Burst(10, over_s=2), Idle(8), Burst(10, over_s=2)),
         variants=(
             Variant(silent, listener=None),
@@ -61,9 +61,9 @@ SCENARIO = Scenario(
         ),
         expect={
             "10+5": (
-                hang(2, longer_than_s=1).told(silent),
-                latency_at_most(0.5).told(heartbeat),
-                never_woken.told(heartbeat),
+                hang(2, longer_than_s=1).in_variant(silent),
+                latency_at_most(0.5).in_variant(heartbeat),
+                never_woken.in_variant(heartbeat),
             )
         },
     ),

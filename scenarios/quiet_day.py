@@ -8,7 +8,7 @@ Not on compose: the real Toxiproxy does not tell of traffic, so its compute can'
 import math
 from dataclasses import replace
 
-from harness.scenario import Burst, QueueListener, RealTime, Scenario, Statement, Variant, Warm, that
+from harness.scenario import Burst, Expectation, QueueListener, RealTime, Scenario, Variant, Warm, that
 from harness.wake import profile
 
 DAY_S = 86_400
@@ -21,7 +21,7 @@ def day(hourly: int) -> tuple[Warm, Burst]:
     return Warm(0), Burst(24 * hourly, over_s=DAY_S)
 
 
-def wakes_as_reckoned(hourly: int) -> Statement:
+def wakes_as_reckoned(hourly: int) -> Expectation:
     """Four standard deviations of the binomial number of visits that find it asleep."""
     visits, share = 24 * hourly, math.exp(-hourly / 12)
     mean, allowed = visits * share, 4 * math.sqrt(visits * share * (1 - share)) + 2
@@ -42,13 +42,13 @@ SCENARIO = Scenario(
     control=False,
     expect={
         "10+5": (
-            *(wakes_as_reckoned(hourly).told(name) for hourly, name in NAMES.items()),
-            awake_all_day.told(heartbeat),
+            *(wakes_as_reckoned(hourly).in_variant(name) for hourly, name in NAMES.items()),
+            awake_all_day.in_variant(heartbeat),
         )
     },
     real_time=RealTime(
         "a day is a minute, suspend_after 2 s, the wake 1 s, the heartbeat every 1.5 s",
-        wake=replace(neon.but(latency_s=1.0), suspend_after_s=2.0),
+        wake=replace(neon.with_changes(latency_s=1.0), suspend_after_s=2.0),
         timeline=(Warm(0), Burst(30, over_s=60)),
         variants=(
             Variant("one visit in 6 s", timeline=(Warm(0), Burst(10, over_s=60))),
@@ -61,9 +61,9 @@ SCENARIO = Scenario(
         ),
         expect={
             "10+5": (
-                that("3 to 10 wakes", lambda trial: 3 <= trial.wakes <= 10).told("one visit in 6 s"),
-                that("4 to 16 wakes", lambda trial: 4 <= trial.wakes <= 16).told("one in 2 s"),
-                awake_all_day.told("one in 2 s and a heartbeat"),
+                that("3 to 10 wakes", lambda trial: 3 <= trial.wakes <= 10).in_variant("one visit in 6 s"),
+                that("4 to 16 wakes", lambda trial: 4 <= trial.wakes <= 16).in_variant("one in 2 s"),
+                awake_all_day.in_variant("one in 2 s and a heartbeat"),
             )
         },
     ),

@@ -5,13 +5,13 @@ that doubles; with the same and full jitter. A retry brings most requests throug
 place in the same queue: the service is asked twice as often while it can do least.
 """
 
-from harness.scenario import Burst, Retry, Scenario, Statement, Suspend, Variant, Warm, at_least, at_most, that
+from harness.scenario import Burst, Expectation, Retry, Scenario, Suspend, Variant, Warm, at_least, at_most, that
 from harness.wake import profile
 
 once, hasty, patient, jittered = "asked once", "retried at once", "with backoff", "with backoff and jitter"
 
 
-def asked(least: int) -> Statement:
+def asked(least: int) -> Expectation:
     return that(f"asked at least {least} times in all", lambda trial: trial.attempts >= least)
 
 
@@ -29,11 +29,11 @@ SCENARIO = Scenario(
     control=False,
     expect={
         "10+5": (
-            at_least("pool_timeout", count=100).told(once),
-            asked(300).told(hasty),
-            at_most("pool_timeout", count=20).told(hasty),
-            asked(300).told(patient),
-            asked(300).told(jittered),
+            at_least("pool_timeout", count=100).in_variant(once),
+            asked(300).in_variant(hasty),
+            at_most("pool_timeout", count=20).in_variant(hasty),
+            asked(300).in_variant(patient),
+            asked(300).in_variant(jittered),
         )
     },
 )

@@ -24,8 +24,8 @@ SCENARIO = Scenario(
     expect={
         pool: (
             none("failure"),
-            latency_at_most(1.0).told(first),
-            hang(50, longer_than_s=1.0).told(later),
+            latency_at_most(1.0).in_variant(first),
+            hang(50, longer_than_s=1.0).in_variant(later),
         )
         for pool in ("5+0", "10+5")
     },

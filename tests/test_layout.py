@@ -39,8 +39,6 @@ TOP = {"cli", "__main__"}
 
 # Imports that close a circle and are about to go: the list is to be emptied, and nothing is to be added to it.
 CLOSES_A_CIRCLE: set[tuple[str, str]] = {
-    ("harness.model.expectation", "harness.model.summary"),
-    ("harness.model.expectation", "harness.model.trial"),
     ("harness.proxy.connection", "harness.proxy.proxy"),
     ("harness.proxy.sleep", "harness.proxy.proxy"),
     ("harness.service.telemetry", "harness.service.requests"),

@@ -12,7 +12,7 @@ from harness.model.order import Order
 from harness.model.outcomes import Outcome
 from harness.model.retry import Retry
 from harness.model.rows import ListenerEvent, PoolSample, RequestRow
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 from harness.processes import messages
 from harness.processes.messages import (
     AnyCommand,

@@ -143,7 +143,7 @@ def _lines(run: Run) -> Iterator[Line]:
         yield Line(
             run=run.folder.name, stack=run.manifest.stack, wake=wake,
             is_control=some[0].trial.is_control,
-            configuration=configuration, pool=some[0].trial.pool, variant=some[0].trial.scenario.variant,
+            configuration=configuration, pool=some[0].trial.pool, variant=some[0].trial.variant,
             trials=len(some), requests=requests,
             failed=sum(one.failed for one in some), failures=rate(sum(one.failed for one in some), requests),
             rates={outcome: rate(sum(one.count(outcome) for one in some), requests) for outcome in RATES},
@@ -215,8 +215,8 @@ def _differences(run: Run) -> Iterator[Difference]:
 
     def same_arrivals(group: tuple[str, str, list[TrialSummary]]) -> tuple[Any, ...]:
         # Pools are compared within a story: two variants may be two loads.
-        story = group[2][0].trial.scenario
-        return group[0], story.bursts, story.variant if several_pools else ""
+        trial = group[2][0].trial
+        return group[0], trial.story.bursts, trial.variant if several_pools else ""
 
     comparable: dict[tuple[Any, ...], list[tuple[str, str, list[TrialSummary]]]] = {}
     for group in _groups(run):

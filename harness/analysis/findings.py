@@ -39,7 +39,7 @@ def _groups(woken: Group) -> Iterator[tuple[str, Group]]:
     several_pools = len({summary.trial.pool for summary in woken}) > 1
     together: dict[tuple[str, str], list[TrialSummary]] = {}
     for summary in woken:
-        variant = summary.trial.scenario.variant if several_pools else ""
+        variant = summary.trial.variant if several_pools else ""
         together.setdefault((wake_name(summary.trial), variant), []).append(summary)
     for (_, variant), met in together.items():
         yield _heading(met) + (f" ({variant})" if variant else ""), met
@@ -64,7 +64,7 @@ def _who_survives(met: Group, names: Names) -> str:
         name = names[summary.trial.configuration]
         failures[name] = failures.get(name, Failures(0, 0)) + Failures(summary.failed, summary.requests)
     pools = {names[summary.trial.configuration]: summary.trial.pool.capacity for summary in met}
-    same_story = len({summary.trial.scenario.variant for summary in met}) == 1
+    same_story = len({summary.trial.variant for summary in met}) == 1
     told = who_fails(failures, pools if same_story else None)
     slowest = max((summary.latency_s.get("max", 0.0) for summary in met), default=0.0)
     if any(one.failed for one in failures.values()) or not any(one.requests for one in failures.values()):
@@ -90,7 +90,7 @@ def why(met: Group, names: Names) -> list[str]:
 
 def _larger(outcome: Outcome, counts: Mapping[str, int], capacities: Mapping[str, int], met: Group) -> str:
     """That a larger pool times out more often while it connects, where the numbers say so."""
-    if outcome is not Outcome.CONNECT_TIMEOUT or len({summary.trial.scenario.variant for summary in met}) > 1:
+    if outcome is not Outcome.CONNECT_TIMEOUT or len({summary.trial.variant for summary in met}) > 1:
         return ""
     by_size = sorted((capacities[name], count) for name, count in counts.items())
     grows = all(fewer < more for (small, fewer), (large, more) in pairwise(by_size) if small < large)
@@ -103,7 +103,7 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
     pool = summary.trial.pool
     match outcome:
         case Outcome.POOL_TIMEOUT:
-            return f"The queue waits no longer than pool_timeout, {pool.pool_timeout_s:g} s."
+            return f"The queue waits no longer than pool_timeout, {pool.queue_timeout_s:g} s."
         case Outcome.CONNECT_TIMEOUT if pool.connection_timeout_s < latency_s:
             return (
                 f"connection_timeout, {pool.connection_timeout_s:g} s, is shorter than the wake: whoever is connecting "
@@ -119,7 +119,7 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
         case Outcome.CONNECTION_LOST if not pool.pool_pre_ping:
             return "Without a pre-ping a connection that died in the pool is used."
         case Outcome.CLIENT_TIMEOUT:
-            return f"A client waits no longer than {summary.trial.scenario.client_timeout_s:g} s."
+            return f"A client waits no longer than {summary.trial.story.client_timeout_s:g} s."
     return ""
 
 

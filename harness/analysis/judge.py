@@ -1,43 +1,79 @@
-"""Verdicts on a scenario's expectations: reproduced, not reproduced, or unknown; unknown is never a pass."""
+"""Verdicts on a scenario's expectations: reproduced, not reproduced, or unknown; unknown is never a pass.
+
+An expectation is about the file's own story. Where a user changed it (another wake, other times, other settings), its
+trials say nothing of the file: the verdict is unknown and names the changes. Trials that the changes leave as the
+file has them are judged all the same.
+"""
 
 from collections.abc import Sequence
 
-from harness.model.expectation import Judgement, Statement, Verdict
+from harness.model.expectation import Expectation, Judgement, Verdict
+from harness.model.plan import POOLS_NAMED, PlannedRun
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Scenario
 from harness.model.summary import TrialSummary
 
 
-def judge(scenario: Scenario, summaries: Sequence[TrialSummary]) -> list[Judgement]:
-    """One judgement a statement; a statement about pools and wakes that did not run is left out."""
+def judge(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list[Judgement]:
+    """One judgement an expectation, and one for all pools that the file does not have.
+
+    What the file expects of pools and wakes that the user did not choose, and that nothing stands for, is left out.
+    """
     found = []
-    for pool, statement in scenario.expectations():
-        spoken_of = [one for one in summaries if one.trial.pool == pool and statement.speaks_of(one.trial)]
-        if spoken_of:
-            found.append(_judged(scenario, pool, statement, spoken_of))
-    return found
+    for pool, expectation in plan.expectations:
+        own = [
+            summary
+            for summary in summaries
+            if summary.trial.pool.resolved == pool.resolved
+            and plan.is_the_files_own(summary.trial)
+            and expectation.is_about(summary.trial)
+        ]
+        if own:
+            found.append(_judged(pool, expectation, own))
+        elif any(_stands_for(plan, summary, pool, expectation) for summary in summaries):
+            found.append(_changed(plan, pool.label, str(expectation)))
+    return [*found, *_of_other_pools(plan, summaries)]
 
 
-def _judged(
-    scenario: Scenario, pool: PoolConfiguration, statement: Statement, spoken_of: Sequence[TrialSummary]
-) -> Judgement:
-    failing = [one for one in spoken_of if not statement.holds(one)]
-    if scenario.changed:
-        verdict, why = Verdict.UNKNOWN, f"the story was changed: {', '.join(scenario.changed)}"
-    elif any(not one.complete for one in spoken_of):
+def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequence[TrialSummary]) -> Judgement:
+    failing = [summary for summary in summaries if not expectation.holds(summary)]
+    if any(not summary.complete for summary in summaries):
         verdict, why = Verdict.UNKNOWN, "a trial was cut short"
-    elif any(not one.kept_schedule for one in spoken_of):
+    elif any(not summary.kept_schedule for summary in summaries):
         verdict, why = Verdict.UNKNOWN, "the load generator did not keep its schedule"
-    elif failing:
-        verdict, why = Verdict.NOT_REPRODUCED, "; ".join(_what_happened(one, statement) for one in failing)
     else:
-        verdict, why = Verdict.REPRODUCED, "; ".join(_what_happened(one, statement) for one in spoken_of)
+        verdict = Verdict.NOT_REPRODUCED if failing else Verdict.REPRODUCED
+        why = "; ".join(_what_happened(summary, expectation) for summary in failing or summaries)
     return Judgement(
-        pool=pool.label, statement=str(statement), verdict=verdict, why=why, shown=statement.shows is not None
+        pool=pool.label, statement=str(expectation), verdict=verdict, why=why, shown=expectation.shows is not None
     )
 
 
-def _what_happened(summary: TrialSummary, statement: Statement) -> str:
-    if statement.shows is not None:
-        return statement.shows(summary)
+def _changed(plan: PlannedRun, pool: str, what: str) -> Judgement:
+    why = f"the story was changed: {', '.join(plan.changes)}"
+    return Judgement(pool=pool, statement=what, verdict=Verdict.UNKNOWN, why=why)
+
+
+def _stands_for(plan: PlannedRun, summary: TrialSummary, pool: PoolConfiguration, expectation: Expectation) -> bool:
+    """Whether this trial is what the user's changes made of one that the expectation is about."""
+    trial = summary.trial
+    return (
+        not trial.is_control
+        and not plan.is_the_files_own(trial)
+        and plan.pool_in_the_file(trial.pool) == pool.resolved
+        and expectation.variant in (None, trial.variant)
+    )
+
+
+def _of_other_pools(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list[Judgement]:
+    played = (summary.trial.pool for summary in summaries if not summary.trial.is_control)
+    labels = list(dict.fromkeys(pool.label for pool in played if plan.pool_in_the_file(pool) is None))
+    if not labels or not plan.expectations:
+        return []
+    pools = ", ".join(labels) if len(labels) <= POOLS_NAMED else f"{len(labels)} pools"
+    return [_changed(plan, pools, "nothing: the file has no such pool")]
+
+
+def _what_happened(summary: TrialSummary, expectation: Expectation) -> str:
+    if expectation.shows is not None:
+        return expectation.shows(summary)
     return ", ".join(f"{outcome} {count}" for outcome, count in summary.outcomes.items())

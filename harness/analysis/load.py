@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from harness.analysis.summarise import summarise
+from harness.model.plan import PlannedRun
 from harness.model.scenario import Scenario
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
@@ -25,9 +26,18 @@ class Run:
 
     folder: Path
     manifest: Manifest
-    scenario: Scenario
     trials: list[Trial]
     tables: dict[str, pa.Table]
+
+    @property
+    def plan(self) -> PlannedRun:
+        """What was played."""
+        return self.manifest.plan
+
+    @property
+    def scenario(self) -> Scenario:
+        """What its file says, without its expectations: they are code, and the manifest keeps their verdicts."""
+        return self.plan.scenario
 
     @cached_property
     def requests(self) -> "pd.DataFrame":
@@ -53,10 +63,10 @@ class Run:
                 requests=self.rows(trial, "requests"),
                 pool=self.rows(trial, "pool"),
                 events=self.rows(trial, "events").to_pylist(),
-                wall_s=document.get("wall_s", 0.0),
-                complete="wall_s" in document,
+                wall_s=recorded.wall_s or 0.0,
+                complete=recorded.wall_s is not None,
             )
-            for trial, document in zip(self.trials, self.manifest.trials, strict=True)
+            for trial, recorded in zip(self.trials, self.manifest.trials, strict=True)
             if trial.number in self._places["requests"]
         ]
 
@@ -89,8 +99,7 @@ def load(run: str | Path = NEWEST) -> Run:
     return Run(
         folder=folder,
         manifest=manifest,
-        scenario=manifest.scenario_read(),
-        trials=manifest.trials_read(),
+        trials=manifest.planned_trials(),
         tables={name: read_table(folder, name) for name in TABLES},
     )
 

@@ -31,7 +31,7 @@ def report(run: Run) -> str:
     manifest = run.manifest
     return environment.get_template("report.html.j2").render(
         title=f"{run.scenario.name} on {manifest.stack}",
-        story=run.scenario.story.partition("\n")[0],
+        story=run.scenario.description.partition("\n")[0],
         warnings=_warnings(run, found),
         findings=findings(run.summaries),
         differences=found.sentences(),
@@ -47,8 +47,8 @@ def report(run: Run) -> str:
 
 
 def _warnings(run: Run, found: Comparison) -> list[str]:
-    shortened = run.scenario.shortened
-    changed = run.scenario.changed
+    shortened = run.plan.shortened
+    changed = run.plan.changes
     return [
         *([f"The story was shortened for real time: {shortened}."] if shortened else []),
         *([f"The story was changed: {', '.join(changed)}. Its expectations were not judged."] if changed else []),

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from harness.analysis.columns import by_instance, numbers, there
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
-from harness.model.scenario import ALERT_SUSTAINED_S
+from harness.model.story import ALERT_SUSTAINED_S
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 
@@ -35,12 +35,12 @@ def summarise(
     outcomes = _counts(requests["outcome"])
     late = _quantiles(numbers(requests, "start_s") - numbers(requests, "arrival_s"), p99=99, max=100)
     latency_s = numbers(requests, "latency_s")
-    scheduled = sum(burst.requests for burst in trial.scenario.bursts)
+    scheduled = sum(burst.requests for burst in trial.story.bursts)
     woke_after_s = _first(events, Event.WOKEN)
     pools = by_instance(pool)
     failed = requests.filter(pc.not_equal(requests["outcome"], Outcome.OK.value))
     alerts = [
-        utilization_alert_s(one, trial.pool.pool_size, sustained_s=trial.scenario.alert_sustained_s) for one in pools
+        utilization_alert_s(one, trial.pool.pool_size, sustained_s=trial.story.alert_sustained_s) for one in pools
     ]
     return TrialSummary(
         trial=trial,

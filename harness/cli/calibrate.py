@@ -15,11 +15,12 @@ FILE = Path("results") / "calibration.json"
 )
 def calibrate(out: Path) -> None:
     """Measure round trip, connect and statement times. For `coldstart run --calibration`."""
+    from harness.results.calibration import write_calibration
     from harness.stacks.calibrating import calibrate as measure
 
     with tempfile.TemporaryDirectory(prefix="coldstart-") as logs:
         measured = asyncio.run(measure(Path(logs)))
-    measured.write(out)
+    write_calibration(measured, out)
     for name, seconds in measured.medians_s().items():
         click.echo(f"{name:10}  {seconds * 1000:6.2f} ms (median)")
     click.echo(f"{measured.source}, through the proxy; written to {out}")

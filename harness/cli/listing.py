@@ -49,7 +49,7 @@ def _scenario(name: str) -> Iterator[Text]:
     except UserError as error:
         yield Text(str(error), "red")
         return
-    yield Text(scenario.story.partition("\n")[0])
+    yield Text(scenario.description.partition("\n")[0])
     yield Text("pools: " + ", ".join(pool.label for pool in scenario.pool_configurations))
     if scenario.variants:
         yield Text("variants: " + ", ".join(variant.name for variant in scenario.variants))

@@ -1,46 +1,38 @@
-"""What a user asks on the command line, as a scenario: the file's story with what was asked differently."""
+"""The command line's options as `Overrides`: all that a user changed, as values."""
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from harness.library import load_scenario
+from harness.model.arrivals import Pattern
+from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
-from harness.model.limits import check_number
+from harness.model.plan import Overrides
 from harness.model.pool import SHORT_FORM_ALLOWED, PoolConfiguration
-from harness.model.scenario import Scenario
 from harness.model.wake import read_wake
 
 
-def asked(given: Mapping[str, Any], *, real_time: bool = False) -> Scenario:
-    """The scenario with the options (`pools`, `wakes`, `over_s`, …) applied; an option left out is the file's.
+def overrides_of(given: Mapping[str, Any]) -> Overrides:
+    """The options (`pools`, `wakes`, `over_s`, …) that were given; one left out is the scenario's. `UserError`."""
+    from harness.results.calibration import read_calibration
 
-    In real time it is the story as its file shortens it for that, if it does.
-    """
-    scenario = load_scenario(given["scenario"])
-    scenario = scenario.in_real_time() if real_time else scenario
-    pools: tuple[PoolConfiguration | str, ...] = tuple(read_pool(text) for text in given["pools"]) or scenario.pools
-    settings = read_settings(given["settings"])
-    if settings:
-        chosen = replace(scenario, pools=pools).pool_configurations
-        pools = tuple(pool.with_settings(settings) for pool in chosen)
-    wakes = (
-        tuple(read_wake(text, otherwise=scenario.wakes[0], where="--wake") for text in given["wakes"]) or scenario.wakes
-    )
-    behaviour = {name: given[name] for name in ("on_suspend", "while_waking") if given[name] is not None}
-    changed = tuple(f"{name}={value}" for name, value in behaviour.items())
-    scenario = replace(
-        scenario,
-        pools=pools,
-        wake=tuple(dict.fromkeys(wake.but(**behaviour) for wake in wakes)),
-        changed=(*scenario.changed, *changed),
-    )
-    if (sustained_s := given["alert_sustained_s"]) is not None:
-        check_number("it", sustained_s, where="--alert-after")
-        scenario = replace(scenario, alert_sustained_s=sustained_s)
-    return scenario.asked_differently(
-        requests=given["requests"], over_s=given["over_s"], arrivals=given["arrivals"], warm=given["warm"]
+    return Overrides(
+        pools=tuple(read_pool(text) for text in given["pools"]),
+        settings=read_settings(given["settings"]),
+        wakes=tuple(read_wake(text, where="--wake") for text in given["wakes"]),
+        on_suspend=None if given["on_suspend"] is None else OnSuspend(given["on_suspend"]),
+        while_waking=None if given["while_waking"] is None else WhileWaking(given["while_waking"]),
+        requests=given["requests"],
+        over_s=given["over_s"],
+        arrivals=None if given["arrivals"] is None else Pattern(given["arrivals"]),
+        warm=given["warm"],
+        alert_sustained_s=given["alert_sustained_s"],
+        service_time_s=given["service_time_s"],
+        connect_time_s=given["connect_time_s"],
+        calibration=None if given["calibration"] is None else read_calibration(given["calibration"]),
+        seed=given["seed"],
+        repeat=given["repeat"],
+        control=given["control"],
     )
 
 

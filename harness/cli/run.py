@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
-from harness.cli.questions import asked
+from harness.cli.questions import overrides_of
+from harness.library import load_scenario
 from harness.model.limits import MOST_PROCESSES
-from harness.model.trial import trials_of
+from harness.model.plan import PlannedRun
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import STACKS, choose, plays_in_real_time
 
@@ -38,20 +39,13 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     from harness.cli.progress import watching
     from harness.run import execute
 
+    scenario, overrides = load_scenario(given["scenario"]), overrides_of(given)
     chosen = choose(given["stack"])
-    scenario = asked(given, real_time=plays_in_real_time(chosen[0]))
-    trials = trials_of(scenario, seed=given["seed"], repeat=given["repeat"], control=given["control"])
-    options = RunOptions(
-        parallel=given["parallel"],
-        workers=given["workers"],
-        service_time_s=given["service_time_s"],
-        connect_time_s=given["connect_time_s"],
-        calibration=given["calibration"],
-    )
-    with watching(trials) as progress:
+    plan = PlannedRun(scenario=scenario, overrides=overrides, real_time=plays_in_real_time(chosen[0]))
+    options = RunOptions(parallel=given["parallel"], workers=given["workers"])
+    with watching(plan.trials) as progress:
         done = execute(
-            scenario,
-            trials,
+            plan,
             stack=chosen,
             options=options,
             out=given["out"],

@@ -11,9 +11,9 @@ from harness.cli.table import Column, Heading, Row, Sheet
 from harness.cli.terminal import console as output_console
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
+from harness.model.timeline import Burst
 from harness.run import FinishedRun
 
 VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red", Verdict.UNKNOWN: "yellow"}
@@ -99,13 +99,14 @@ def _verdict(judgement: Judgement) -> Text:
 
 
 def _headline(done: FinishedRun) -> str:
-    bursts_of = {story.variant: " then ".join(map(_burst, story.bursts)) for story in done.scenario.stories}
+    bursts_of = {variant: " then ".join(map(_burst, story.bursts)) for variant, story in done.plan.stories.items()}
     if len(set(bursts_of.values())) == 1:
         bursts = next(iter(bursts_of.values()))
     else:
         bursts = "".join(f"\n  {name}: {text}" for name, text in bursts_of.items())
-    shortened = f"\nshortened for real time: {done.scenario.shortened}" if done.scenario.shortened else ""
-    return f"{done.scenario.name} on {done.stack}: {bursts}{shortened}"
+    shortened = f"\nshortened for real time: {done.plan.shortened}" if done.plan.shortened else ""
+    unlike = "".join(f"\n{note}" for note in done.notes)
+    return f"{done.plan.scenario.name} on {done.stack}: {bursts}{shortened}{unlike}"
 
 
 def _name(summary: TrialSummary, names: Names, *, many_seeds: bool) -> str:

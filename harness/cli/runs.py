@@ -51,7 +51,7 @@ def _about(folder: Path) -> dict[str, Any]:
         return {**about, "scenario": "?", "stack": "?", "trials": 0, "status": "unreadable"}
     return {
         **about,
-        "scenario": manifest.scenario["name"],
+        "scenario": manifest.plan.scenario.name,
         "stack": manifest.stack,
         "trials": len(manifest.trials),
         "status": manifest.status,

@@ -16,14 +16,15 @@ from harness.analysis.labels import Names
 from harness.analysis.lines import capacities_of, failures_of
 from harness.analysis.sentences import met_all, who_fails
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
-from harness.cli.questions import asked
+from harness.cli.questions import overrides_of
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.cli.table import Column, Row, Sheet
 from harness.cli.terminal import console as output_console
+from harness.library import load_scenario
 from harness.model.errors import StackError, UserError
 from harness.model.limits import MOST_TRIALS
+from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
-from harness.model.trial import trials_of
 from harness.run import FinishedRun
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
@@ -50,17 +51,13 @@ def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
     from harness.run import execute
 
     chosen = choose("simulated")
-    scenario = asked({**given, "pools": list(_pools(given)), "wakes": list(_wakes(given["wakes"])), "settings": ()})
-    trials = trials_of(scenario, seed=given["seed"], repeat=given["repeat"], control=given["control"])
-    options = RunOptions(
-        parallel=given["parallel"],
-        service_time_s=given["service_time_s"],
-        connect_time_s=given["connect_time_s"],
-        calibration=given["calibration"],
-    )
+    chosen_by_grid = {"pools": list(_pools(given)), "wakes": list(_wakes(given["wakes"])), "settings": ()}
+    plan = PlannedRun(scenario=load_scenario(given["scenario"]), overrides=overrides_of({**given, **chosen_by_grid}))
+    trials = plan.trials
+    options = RunOptions(parallel=given["parallel"])
     with watching(trials) as progress:
         done = execute(
-            scenario, trials, stack=chosen, options=options, out=given["out"], progress=progress, charts=False,
+            plan, stack=chosen, options=options, out=given["out"], progress=progress, charts=False,
             argv=sys.argv[1:],
         )  # fmt: skip
         if not given["as_json"] if given["charts"] is None else given["charts"]:
@@ -125,7 +122,7 @@ def _print(done: FinishedRun) -> None:
     lines = [line for line in compare([load(done.folder)]).lines if not line.is_control]
     console = output_console()
     trials = len(done.summaries)
-    console.print(f"\n{done.scenario.name} in virtual time: {trials:,} trials", style="bold")
+    console.print(f"\n{done.plan.scenario.name} in virtual time: {trials:,} trials", style="bold")
     if done.status is not RunStatus.COMPLETE:
         console.print(f"The sweep was {done.status}: what follows is what was played until then.", style="yellow")
     if lines:

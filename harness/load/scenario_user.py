@@ -16,7 +16,7 @@ import gevent
 from locust import LoadTestShape, events
 from locust.runners import WORKER_REPORT_INTERVAL, MasterRunner, WorkerRunner
 
-from harness.library import scenario_names, told_in_real_time
+from harness.library import scenario_names, story_in_real_time
 from harness.load.distribution import Conductor, connected
 from harness.load.user import OpenLoopUser
 from harness.model.order import Order, lead_s
@@ -99,7 +99,7 @@ def _take_part(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's o
     if isinstance(runner, WorkerRunner):
         return
     # Locust passes the master's own options to its workers as a test starts: a scenario's file is needed here only.
-    options.client_timeout_s = told_in_real_time(options.scenario).client_timeout_s
+    options.client_timeout_s = story_in_real_time(options.scenario).client_timeout_s
     _conductor = Conductor(runner)
     if environment.host:
         return
@@ -129,14 +129,14 @@ def _stop(**_: Any) -> None:  # noqa: ANN401 - Locust's own
 def _play(environment: Any, conductor: Conductor) -> None:  # noqa: ANN401 - Locust's own
     """One burst, from when every worker waits for it until it is whole in Locust's statistics."""
     options, runner = environment.parsed_options, environment.runner
-    burst = told_in_real_time(options.scenario).bursts[0]
+    burst = story_in_real_time(options.scenario).bursts[0]
     expected = options.expect_workers if isinstance(runner, MasterRunner) else 1
     while len(alive := connected(runner)) < expected or not alive <= conductor.waiting:
         gevent.sleep(POLL_S)
     conductor.forget(conductor.waiting - alive)
     start_s = _target.begin() if _target is not None else time.monotonic() + NETWORK_LEAD_S + lead_s(burst)
     conductor.begin(
-        Order(burst=burst, seed=options.seed, retry=told_in_real_time(options.scenario).retry),
+        Order(burst=burst, seed=options.seed, retry=story_in_real_time(options.scenario).retry),
         delay_s=start_s - time.monotonic(),
     )
     while conductor.driving:

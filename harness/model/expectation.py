@@ -1,15 +1,13 @@
-"""Statements about a trial, and whether a run reproduced them: reproduced, not reproduced, or unknown."""
+"""What a scenario expects of a trial, and whether a run reproduced them: reproduced, not reproduced, or unknown."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from harness.model.outcomes import Outcome
-
-if TYPE_CHECKING:
-    from harness.model.summary import TrialSummary
-    from harness.model.trial import Trial
+from harness.model.summary import TrialSummary
+from harness.model.trial import Trial
 
 
 class Verdict(StrEnum):
@@ -20,38 +18,39 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class Expectation:
     """One thing a scenario expects of a pool configuration, in words and as a check."""
 
     text: str
-    holds: Callable[["TrialSummary"], bool]
-    shows: Callable[["TrialSummary"], str] | None = None
+    holds: Callable[[TrialSummary], bool]
+    shows: Callable[[TrialSummary], str] | None = None
     """The numbers it was checked by, for people; None: the outcomes."""
     wake_latency_s: float | None = None
-    """Only speaks of trials with this wake latency; None: of every wake, but not of controls."""
+    """Only about trials with this wake latency; None: about every wake, but not about controls."""
     variant: str | None = None
-    """Only speaks of trials of this variant of the story."""
+    """Only about trials of this variant of the story."""
     suspend: str | None = None
-    """Only speaks of trials whose connections meet the suspend like this: `close`, `freeze`, …"""
+    """Only about trials whose connections meet the suspend like this: `close`, `freeze`, …"""
 
     def at_wake(self, latency_s: float) -> Self:
-        """The same statement, about one wake latency only."""
+        """The same expectation, about one wake latency only."""
         return replace(self, wake_latency_s=latency_s)
 
-    def told(self, variant: str) -> Self:
-        """The same statement, about one variant of the story only."""
+    def in_variant(self, variant: str) -> Self:
+        """The same expectation, about one variant of the story only."""
         return replace(self, variant=variant)
 
     def on_suspend(self, suspend: str) -> Self:
-        """The same statement, about one fate of open connections only."""
+        """The same expectation, about one fate of open connections only."""
         return replace(self, suspend=suspend)
 
-    def speaks_of(self, trial: "Trial") -> bool:
+    def is_about(self, trial: Trial) -> bool:
+        """Whether a trial of its pool is to meet it."""
         if trial.wake is None:
             return False
         return (
             self.wake_latency_s in (None, trial.wake_latency_s)
-            and self.variant in (None, trial.scenario.variant)
+            and self.variant in (None, trial.variant)
             and self.suspend in (None, trial.wake.on_suspend.value)
         )
 
@@ -64,66 +63,68 @@ class Statement:
         return ", ".join(filter(None, [" ".join(filter(None, [self.text, *limits[:2]])), limits[2]]))
 
 
-def none(outcome: str) -> Statement:
+def none(outcome: str) -> Expectation:
     """No request ends like this; `none("failure")`: every request is ok."""
     if outcome == "failure":
-        return Statement("no failed request", lambda summary: summary.failed == 0)
+        return Expectation("no failed request", lambda summary: summary.failed == 0)
     wanted = Outcome(outcome)
-    return Statement(f"no {outcome}", lambda summary: summary.count(wanted) == 0)
+    return Expectation(f"no {outcome}", lambda summary: summary.count(wanted) == 0)
 
 
-def at_least(outcome: str, *, count: int) -> Statement:
+def at_least(outcome: str, *, count: int) -> Expectation:
     """At least this many requests end like this."""
     wanted = Outcome(outcome)
-    return Statement(f"at least {count} {outcome}", lambda summary: summary.count(wanted) >= count)
+    return Expectation(f"at least {count} {outcome}", lambda summary: summary.count(wanted) >= count)
 
 
-def at_most(outcome: str, *, count: int) -> Statement:
+def at_most(outcome: str, *, count: int) -> Expectation:
     """At most this many requests end like this."""
     wanted = Outcome(outcome)
-    return Statement(f"at most {count} {outcome}", lambda summary: summary.count(wanted) <= count)
+    return Expectation(f"at most {count} {outcome}", lambda summary: summary.count(wanted) <= count)
 
 
-def latency_at_most(limit_s: float) -> Statement:
+def latency_at_most(limit_s: float) -> Expectation:
     """No request takes longer than this, from its arrival to its answer."""
-    return Statement(f"no request takes longer than {limit_s:g} s", lambda summary: summary.latency_s["max"] <= limit_s)
+    return Expectation(
+        f"no request takes longer than {limit_s:g} s", lambda summary: summary.latency_s["max"] <= limit_s
+    )
 
 
-def latency_p95_at_most(limit_s: float) -> Statement:
+def latency_p95_at_most(limit_s: float) -> Expectation:
     """Nineteen requests in twenty take no longer than this."""
-    return Statement(f"p95 at most {limit_s:g} s", lambda summary: summary.latency_s["p95"] <= limit_s)
+    return Expectation(f"p95 at most {limit_s:g} s", lambda summary: summary.latency_s["p95"] <= limit_s)
 
 
-def hang(count: int, *, longer_than_s: float) -> Statement:
+def hang(count: int, *, longer_than_s: float) -> Expectation:
     """At least this many requests take longer than this, whatever becomes of them."""
-    return Statement(
+    return Expectation(
         f"at least {count} requests take longer than {longer_than_s:g} s",
         lambda summary: summary.longer_than(longer_than_s) >= count,
     )
 
 
-def error(name: str, *, count: int = 1) -> Statement:
+def error(name: str, *, count: int = 1) -> Expectation:
     """At least this many requests fail with an exception of this name."""
-    return Statement(f"at least {count} {name}", lambda summary: summary.errors.get(name, 0) >= count)
+    return Expectation(f"at least {count} {name}", lambda summary: summary.errors.get(name, 0) >= count)
 
 
 def that(
-    text: str, holds: Callable[["TrialSummary"], bool], *, shows: Callable[["TrialSummary"], str] | None = None
-) -> Statement:
+    text: str, holds: Callable[[TrialSummary], bool], *, shows: Callable[[TrialSummary], str] | None = None
+) -> Expectation:
     """Anything else that can be said of a trial's numbers: in words, as a check, and what people are shown of it."""
-    return Statement(text, holds, shows)
+    return Expectation(text, holds, shows)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One statement about one pool configuration, and what the run made of it."""
+    """One expectation of one pool configuration, and what became of it in a run."""
 
     pool: str
     statement: str
     verdict: Verdict
     why: str = ""
     shown: bool = False
-    """Whether why is worth reading when the statement came true."""
+    """Whether `why` is worth reading when it came true."""
 
     def to_json(self) -> dict[str, str]:
         return {"pool": self.pool, "statement": self.statement, "verdict": self.verdict.value, "why": self.why}

@@ -5,7 +5,7 @@ from typing import Self
 
 from harness.model.arrivals import Arrival, share
 from harness.model.retry import Retry
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 
 LEAD_S = 0.1
 LEAD_A_REQUEST_S = 20e-6

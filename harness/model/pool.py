@@ -8,7 +8,7 @@ duration carries its unit (`pool_timeout_s`); in JSON, in `--set` and in the env
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from harness.model.errors import UserError
@@ -20,8 +20,6 @@ SHORT_FORM_ALLOWED = (
     f"pool_size+max_overflow, for example 10+5, with at least one connection and up to {MOST_CONNECTIONS}"
 )
 ENVIRONMENT_PREFIX = "DATABASE_"
-FOLLOWS = math.nan
-"""The `pool_timeout_s` of a configuration that gives none: it becomes the connection timeout."""
 SQLALCHEMY_POOL_TIMEOUT_S = 30.0
 """SQLAlchemy's own default, for a configuration with neither timeout."""
 
@@ -30,13 +28,15 @@ SQLALCHEMY_POOL_TIMEOUT_S = 30.0
 class PoolConfiguration:
     """One SQLAlchemy pool. Durations in seconds; 0 for a timeout means none, except for `pool_timeout_s`.
 
-    `pool_timeout_s` left out is `connection_timeout_s`, as in the reference service.
+    `pool_timeout_s` None follows `connection_timeout_s`, as in the reference service: whoever changes one moves both.
+    What a request really waits for is `queue_timeout_s`. Two configurations that give a pool the same settings are
+    not equal when one of them only follows; compare them by `resolved`.
     Raises `UserError` on construction when a value is out of range.
     """
 
     pool_size: int = 10
     max_overflow: int = 5
-    pool_timeout_s: float = FOLLOWS
+    pool_timeout_s: float | None = None
     connection_timeout_s: float = 10.0
     statement_timeout_s: float = 10.0
     pool_recycle_s: float = 7200.0
@@ -58,9 +58,8 @@ class PoolConfiguration:
         for name in ("connection_timeout_s", "statement_timeout_s", "pool_recycle_s", "server_statement_timeout_s"):
             setting, value = name.removesuffix("_s"), getattr(self, name)
             check_number(setting, value, where=f"pool {self.short}", or_zero="0 (none)")
-        if math.isnan(self.pool_timeout_s):
-            object.__setattr__(self, "pool_timeout_s", self.connection_timeout_s or SQLALCHEMY_POOL_TIMEOUT_S)
-        check_number("pool_timeout", self.pool_timeout_s, where=f"pool {self.short}", above_least=True)
+        if self.pool_timeout_s is not None:
+            check_number("pool_timeout", self.pool_timeout_s, where=f"pool {self.short}", above_least=True)
 
     @property
     def short(self) -> str:
@@ -73,18 +72,30 @@ class PoolConfiguration:
         return self.pool_size + self.max_overflow
 
     @property
+    def queue_timeout_s(self) -> float:
+        """How long a request waits in the pool's queue: `pool_timeout_s`, or what it follows."""
+        if self.pool_timeout_s is not None:
+            return self.pool_timeout_s
+        return self.connection_timeout_s or SQLALCHEMY_POOL_TIMEOUT_S
+
+    @property
+    def resolved(self) -> Self:
+        """The same settings with the pool timeout as a number: equal for all that make the same pool."""
+        return replace(self, pool_timeout_s=self.queue_timeout_s)
+
+    @property
     def label(self) -> str:
         """The short form, and whatever differs from the defaults: `5+0 pool_timeout=30`."""
-        default = PoolConfiguration(pool_size=self.pool_size, max_overflow=self.max_overflow)
-        mine, theirs = self.to_json(), default.to_json()
-        if self.pool_timeout_s == self.connection_timeout_s:
-            theirs["pool_timeout"] = mine["pool_timeout"]
-        changed = [f"{name}={_plain(value)}" for name, value in mine.items() if value != theirs[name]]
-        return " ".join([self.short, *changed])
+        default = PoolConfiguration(pool_size=self.pool_size, max_overflow=self.max_overflow).to_json()
+        if self.queue_timeout_s == self.connection_timeout_s:
+            # As if it followed: the other one says it already.
+            default["pool_timeout"] = self.queue_timeout_s
+        differing = [f"{name}={_plain(value)}" for name, value in self.to_json().items() if value != default[name]]
+        return " ".join([self.short, *differing])
 
     def to_json(self) -> dict[str, Any]:
-        """The settings under their own names, durations in seconds."""
-        return {field.name.removesuffix("_s"): getattr(self, field.name) for field in fields(self)}
+        """The settings under their own names, durations in seconds; `pool_timeout` is always a number."""
+        return {name.removesuffix("_s"): value for name, value in asdict(self.resolved).items()}
 
     def to_environment(self) -> dict[str, str]:
         """The settings as the `DATABASE_*` variables that the service reads."""
@@ -93,7 +104,7 @@ class PoolConfiguration:
     def with_settings(self, settings: Mapping[str, str], *, where: str = "--set") -> Self:
         """This configuration with some settings replaced, values given as text.
 
-        `pool_timeout` goes on following `connection_timeout` unless it is set or was set apart before.
+        `pool_timeout` goes on following `connection_timeout` unless it is set here or was set before.
         """
         changes: dict[str, Any] = {}
         for name, text in settings.items():
@@ -104,9 +115,6 @@ class PoolConfiguration:
                 changes[field_name] = read(text)
             except ValueError:
                 raise UserError(f"{name}={text!r} is not {_READS[read]}", where=where) from None
-        follows = self.pool_timeout_s == self.connection_timeout_s
-        if "connection_timeout_s" in changes and "pool_timeout_s" not in changes and follows:
-            changes["pool_timeout_s"] = FOLLOWS
         return replace(self, **changes)
 
     @classmethod
@@ -119,11 +127,6 @@ class PoolConfiguration:
         if pool_size == 0:
             raise UserError(f"{text!r} has pool_size 0", where=where, allowed=SHORT_FORM_ALLOWED)
         return cls(pool_size=pool_size, max_overflow=max_overflow)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`, for files this project wrote."""
-        return cls(**{SETTINGS[name][0]: value for name, value in document.items()})
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -167,10 +170,9 @@ def _seconds(text: str) -> float:
 
 
 _READS: dict[Any, str] = {int: "a whole number", _seconds: "a number of seconds", _boolean: "true or false"}
+_READERS: dict[Any, Any] = {int: int, float: _seconds, float | None: _seconds, bool: _boolean}
 SETTINGS: dict[str, tuple[str, Any]] = {
-    field.name.removesuffix("_s"): (field.name, {"int": int, "float": _seconds, "bool": _boolean}[field.type.__name__])
-    for field in fields(PoolConfiguration)
-    if isinstance(field.type, type)
+    field.name.removesuffix("_s"): (field.name, _READERS[field.type]) for field in fields(PoolConfiguration)
 }
 """Every setting by its own name: the field it is kept in, and how its text is read."""
 

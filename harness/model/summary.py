@@ -84,7 +84,7 @@ class TrialSummary:
         """The document's trial, as the outside contract has it."""
         return {
             "pool": self.trial.pool.to_json(),
-            **({"variant": self.trial.scenario.variant} if self.trial.scenario.variant else {}),
+            **({"variant": self.trial.variant} if self.trial.variant else {}),
             "wake": self.trial.wake_json(),
             "seed": self.trial.seed,
             "requests": self.requests,
@@ -122,9 +122,9 @@ class TrialSummary:
             "trial": self.trial.number,
             "seed": self.trial.seed,
             "control": self.trial.is_control,
-            "variant": self.trial.scenario.variant or None,
+            "variant": self.trial.variant or None,
             **{f"wake_{name}": value for name, value in wake.items()},
-            **asdict(self.trial.pool),
+            **asdict(self.trial.pool.resolved),
             "requests": self.requests,
             "failed": self.failed,
             **{outcome.value: self.count(outcome) for outcome in Outcome},

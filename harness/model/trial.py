@@ -1,13 +1,11 @@
-"""A trial: one scenario × one pool configuration × one wake latency × one seed; and the trials of a run."""
+"""A trial: one story × one pool configuration × one wake latency × one seed."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.model.errors import UserError
-from harness.model.limits import LARGEST_SEED, MOST_REQUESTS_OF_A_RUN, MOST_TRIALS, check_whole
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Scenario
+from harness.model.story import Story
 from harness.model.wake import WakeProfile
 
 WAKES = 100
@@ -22,11 +20,14 @@ class Trial:
     """
 
     number: int
-    scenario: Scenario
+    story: Story
+    """The scenario's, with its variant and what a user changed applied."""
     pool: PoolConfiguration
     wake: WakeProfile | None
     """None: a control."""
     seed: int
+    variant: str = ""
+    """The story's name among the scenario's variants; empty: it has none."""
 
     @property
     def is_control(self) -> bool:
@@ -48,14 +49,14 @@ class Trial:
     @cached_property
     def configuration(self) -> str:
         """The pool, and the story's variant where there are several: what trials are compared by."""
-        return self.pool.label + (f" ({self.scenario.variant})" if self.scenario.variant else "")
+        return self.pool.label + (f" ({self.variant})" if self.variant else "")
 
     @cached_property
     def wake_label(self) -> str:
         """What the pool meets: `wake 8 s`, or `awake` for a control."""
         if self.wake is None or self.wake_latency_s is None:
             return "awake"
-        return self.scenario.wake_label(self.wake, self.wake_latency_s)
+        return self.story.wake_label(self.wake, self.wake_latency_s)
 
     @property
     def wake_words(self) -> str:
@@ -75,35 +76,3 @@ class Trial:
             "on_suspend": self.wake.on_suspend.value,
             "while_waking": self.wake.while_waking.value,
         }
-
-
-def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1, control: bool = True) -> list[Trial]:
-    """Every trial of a run: for each seed, pool and variant, one a wake, and the control they are compared with."""
-    check_whole("seed", seed, where="run", most=LARGEST_SEED)
-    check_whole("repeat", repeat, where="run", least=1, most=MOST_TRIALS)
-    _check_size(scenario, repeat)
-    seeds = range(seed, seed + repeat)
-    cells = [
-        (pool, story, wake, one_seed)
-        for one_seed in seeds
-        for pool in dict.fromkeys(scenario.pool_configurations)
-        for story in scenario.stories
-        for wake in (*scenario.wakes, *([None] if control and scenario.control and scenario.can_sleep else []))
-    ]
-    return [
-        Trial(number=number, scenario=story, pool=pool, wake=wake, seed=one_seed)
-        for number, (pool, story, wake, one_seed) in enumerate(cells)
-    ]
-
-
-def _check_size(scenario: Scenario, repeat: int) -> None:
-    """Raise `UserError` when a run would have too many trials, or too many requests, before any of them is made."""
-    pools, stories = set(scenario.pool_configurations), scenario.stories
-    trials = repeat * len(pools) * len(stories) * len(scenario.wakes)
-    requests = repeat * len(pools) * len(scenario.wakes) * sum(b.requests for story in stories for b in story.bursts)
-    fewer = "fewer pools, wakes or seeds"
-    if trials > MOST_TRIALS:
-        raise UserError(f"these are {trials} trials", where="run", allowed=f"up to {MOST_TRIALS}: {fewer}")
-    if requests > MOST_REQUESTS_OF_A_RUN:
-        allowed = f"up to {MOST_REQUESTS_OF_A_RUN}: {fewer}, or a smaller burst"
-        raise UserError(f"these are {requests} requests in all trials", where="run", allowed=allowed)

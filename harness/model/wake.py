@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 from harness.model.compute import COULD_NOT_CONNECT, Behaviour, ErrorResponse, OnSuspend, WhileWaking
 from harness.model.errors import UserError
@@ -27,8 +27,8 @@ MOST_ADDRESSES = 64
 """Of one host: the drivers try each in turn, and resolvers return fewer."""
 
 
-class WakeLatency(Protocol):
-    """How long a wake takes: one draw a wake, in seconds. Prints itself for people."""
+class Distribution(Protocol):
+    """How long something takes, in seconds: each time another draw. Prints itself for people."""
 
     def draw(self, random_: random.Random) -> float: ...
 
@@ -141,6 +141,10 @@ class Empirical:
         return f"one of {len(self.latencies_s)} measured latencies"
 
 
+WakeLatency: TypeAlias = Constant | LogNormal | Empirical
+"""How long a wake takes: one draw a wake."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeProfile:
     """One provider: when it suspends, how long it takes to wake, what clients see meanwhile and afterwards."""
@@ -185,7 +189,7 @@ class WakeProfile:
         draw = random.Random(f"wake/{seed}")
         return [self.latency.draw(draw) for _ in range(wakes)]
 
-    def but(
+    def with_changes(
         self,
         *,
         latency_s: float | None = None,
@@ -233,7 +237,7 @@ def profile(
         found = PROFILES[name]
     except KeyError:
         raise UserError(f"no wake profile {name!r}", where="wake", allowed=", ".join(PROFILES)) from None
-    return found.but(latency_s=latency_s, on_suspend=on_suspend, while_waking=while_waking)
+    return found.with_changes(latency_s=latency_s, on_suspend=on_suspend, while_waking=while_waking)
 
 
 _NEON = WakeProfile(
@@ -358,22 +362,39 @@ PROFILES: dict[str, WakeProfile] = {
 """Every wake profile, by name."""
 
 
-def read_wake(text: str, *, otherwise: WakeProfile, where: str = "wake") -> WakeProfile:
-    """`8` (seconds, in all else as `otherwise`), `neon` (a profile), `neon:8` (both), or a file of measurements.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeChoice:
+    """A wake as a user asks for it: a profile, a latency, or both; what is left out is the scenario's."""
 
-    Instead of the seconds, or of all, a path that ends in `.csv`. Raises `UserError`.
+    text: str
+    """As it was written: `8`, `neon`, `neon:8`, `measured.csv`."""
+    profile: WakeProfile | None = None
+    latency: WakeLatency | None = None
+
+    def applied_to(self, own: WakeProfile) -> WakeProfile:
+        """The profile that is meant, where `own` is the scenario's."""
+        chosen = own if self.profile is None else self.profile
+        return chosen if self.latency is None else replace(chosen, latency=self.latency)
+
+
+def read_wake(text: str, *, where: str = "wake") -> WakeChoice:
+    """`8` (seconds), `neon` (a profile), `neon:8` (both); a path that ends in `.csv` stands for measured seconds.
+
+    Raises `UserError`.
     """
     name, colon, seconds = text.partition(":")
     if "\0" in text:
         raise UserError(f"{text!r} is not a wake", where=where)
     if not colon and name in PROFILES:
-        return profile(name)
-    chosen = profile(name) if colon and name in PROFILES else otherwise
-    if (measured := seconds if colon and name in PROFILES else text).endswith(".csv"):
-        return replace(chosen, latency=Empirical.read(Path(measured)))
-    chosen = profile(name) if colon else otherwise
+        return WakeChoice(text=text, profile=profile(name))
+    of_a_profile = bool(colon) and name in PROFILES
+    measured = seconds if of_a_profile else text
+    if measured.endswith(".csv"):
+        chosen = profile(name) if of_a_profile else None
+        return WakeChoice(text=text, profile=chosen, latency=Empirical.read(Path(measured)))
+    chosen = profile(name) if colon else None
     try:
-        return chosen.but(latency_s=float(seconds if colon else text))
+        return WakeChoice(text=text, profile=chosen, latency=Constant(float(seconds if colon else text)))
     except ValueError:
         allowed = f"seconds, {', '.join(PROFILES)}, or both as neon:8"
         raise UserError(f"{text!r} is not a wake", where=where, allowed=allowed) from None

@@ -15,14 +15,15 @@ import pyarrow as pa
 
 from harness.analysis.effect import Effect, SeedEffect, Verdict
 from harness.analysis.sentences import Failures
+from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Warm
+from harness.model.timeline import Warm
+from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.postmortem.incident import Incident
 from harness.postmortem.patience import Patience
 from harness.results import TABLES
 from harness.results.read import schema
-from harness.simulation.times import Times
 from harness.simulation.trial import simulate
 
 SEEDS = 5
@@ -106,12 +107,14 @@ class Changes:
         return sorted(settings, key=lambda change: change.failures.failed)
 
 
-def changes(found: Incident, times: Times, say: Say) -> Changes:
+def changes(found: Incident, plan: PlannedRun, say: Say) -> Changes:
     """Play the incident as it was, with the database awake, and with each setting changed alone."""
     measured = found.summaries[:SEEDS]
     trials = [*(summary.trial for summary in measured), *_other_seeds(found)]
+    # With another calibration than the run's the story is another too: measured times replace its own.
+    trials = [replace(trial, story=plan.stories[trial.variant]) for trial in trials]
     seeds = tuple(summary.trial.seed for summary in measured)
-    times = times.of_the_story(trials[0].scenario, asked=found.run.manifest.asked)
+    times = plan.times(trials[0].story)
     say("playing the incident again in virtual time")
     before = {trial.seed: _played(trial, times, found.patience) for trial in trials}
     tried = []
@@ -141,7 +144,7 @@ def _other_seeds(found: Incident) -> Iterator[Trial]:
 def _arrivals(trial: Trial) -> list[float]:
     return [
         arrival.at_s
-        for number, burst in enumerate(trial.scenario.bursts)
+        for number, burst in enumerate(trial.story.bursts)
         for arrival in burst.schedule(trial.burst_seed(number))
     ]
 
@@ -151,12 +154,12 @@ def _candidates(found: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]
         yield AWAKE, lambda trial: replace(trial, wake=None)
     pool = found.first.trial.pool
     outlives = _outlives(found.wake_latency_s)
-    apart = not follows(pool)
-    if found.sleeps and apart and 0 < pool.connection_timeout_s < outlives > pool.pool_timeout_s:
+    apart = pool.pool_timeout_s is not None
+    if found.sleeps and apart and 0 < pool.connection_timeout_s < outlives > pool.queue_timeout_s:
         # One of the two that a request meets on its way to a connection may not do alone.
         both = pool.with_settings({"pool_timeout": f"{outlives:g}", "connection_timeout": f"{outlives:g}"})
         yield f"both pool_timeout and connection_timeout: {outlives:g}", _with(both)
-    timeline = found.first.trial.scenario.timeline
+    timeline = found.first.trial.story.timeline
     warmed = max((phase.connections or 0 for phase in timeline if isinstance(phase, Warm)), default=0)
     for name, value in settings(pool, found.wake_latency_s):
         changed = pool.with_settings({name: value})

@@ -86,12 +86,12 @@ def incident(run: Run, *, configuration: str | None = None, patience_s: float | 
     if name not in names:
         raise UserError("the run has no such configuration", where=name, allowed=", ".join(names))
     mine = [summary for summary in woken if summary.trial.configuration == name]
-    patience = Patience.chosen(patience_s, client_timeout_s=mine[0].trial.scenario.client_timeout_s)
+    patience = Patience.chosen(patience_s, client_timeout_s=mine[0].trial.story.client_timeout_s)
     # A profile draws a latency a seed: what all seeds of one wake have in common is its place in the scenario.
     by_wake: dict[int, list[TrialSummary]] = {}
     for summary in mine:
         assert summary.trial.wake is not None
-        by_wake.setdefault(run.scenario.wakes.index(summary.trial.wake), []).append(summary)
+        by_wake.setdefault(run.plan.wakes.index(summary.trial.wake), []).append(summary)
     # Of several that cost as much the longest: it is the last in most stories.
     worst = max(by_wake, key=lambda place: (_failures(run, by_wake[place], patience).failed, place))
     return Incident(

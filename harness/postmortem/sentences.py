@@ -15,9 +15,9 @@ from harness.analysis.sentences import Failures, listed, percent, plural, second
 from harness.analysis.statistics import rate
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
+from harness.model.timeline import Burst
 from harness.model.wake import Constant, three_figures
 from harness.postmortem.changes import AWAKE, SEEDS, Change, Changes
 from harness.postmortem.incident import Incident
@@ -48,7 +48,7 @@ def summary(found: Incident) -> str:
     if first.recovered_after_s is not None and first.recovered_after_s > 0:
         said += f" {seconds(first.recovered_after_s)} after the burst began nobody waited any more."
     seeds = f" (The numbers are those of {len(found.summaries)} seeds together.)" if len(found.summaries) > 1 else ""
-    variant = f" The story: {trial.scenario.variant}." if trial.scenario.variant else ""
+    variant = f" The story: {trial.variant}." if trial.variant else ""
     return said + seeds + variant
 
 
@@ -228,10 +228,10 @@ def unknown(found: Incident, changes: Changes) -> Iterator[str]:
         guessed = [name for name in trial.wake.unsourced if not (told and name.startswith("latency"))]
         if guessed:
             yield f"Guessed in that profile, for want of a source: {', '.join(guessed)}."
-    if run.scenario.shortened:
-        yield f"What would have been different at full length: {run.scenario.shortened}."
-    if run.scenario.changed:
-        yield f"Whether the story's expectations hold: it was changed ({', '.join(run.scenario.changed)})."
+    if run.plan.shortened:
+        yield f"What would have been different at full length: {run.plan.shortened}."
+    if run.plan.changes:
+        yield f"Whether the story's expectations hold: it was changed ({', '.join(run.plan.changes)})."
     if len(found.summaries) < FEWEST_SEEDS:
         yield (
             f"How much of this is due to just these arrivals: the run measured {plural(len(found.summaries), 'seed')}; "
@@ -271,7 +271,7 @@ def _met_a_wake(found: Incident) -> np.ndarray:
 
 
 def _bursts(found: Incident) -> str:
-    bursts = [phase for phase in found.first.trial.scenario.timeline if isinstance(phase, Burst)]
+    bursts = [phase for phase in found.first.trial.story.timeline if isinstance(phase, Burst)]
     told = [f"{burst.requests} requests over {burst.over_s:g} s" for burst in bursts]
     return (
         listed(told)

@@ -111,7 +111,7 @@ def _pool(found: Incident, pool: pa.Table) -> Iterator[Moment]:
     # Before the burst it was filled: that is no queue.
     for samples in by_instance(pool.filter(pc.greater_equal(pool["at_s"], 0.0))):
         at_s, in_use, waiting = (numbers(samples, name) for name in ("at_s", "checked_out", "waiting"))
-        whose = "A pool" if one.trial.scenario.instances > 1 else "The pool"
+        whose = "A pool" if one.trial.story.instances > 1 else "The pool"
         for mask, what in (
             (in_use >= configuration.capacity, f"{whose} is full: all {configuration.capacity} slots in use"),
             (waiting > 0, "The first request waits in the pool's queue"),

@@ -1,6 +1,7 @@
 """Writes the draft and its charts into the run's folder."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from harness.postmortem.changes import changes
 from harness.postmortem.chart import changes_chart
 from harness.postmortem.draft import NAME, Chart, draft
 from harness.postmortem.incident import incident
-from harness.simulation.calibration import times_of
+from harness.results.calibration import read_calibration
 
 CHARTS = "charts"
 
@@ -27,7 +28,10 @@ def write(
 ) -> Path:
     """Write `postmortem.md`; its path. Raises `UserError` for a configuration that the run has not."""
     found = incident(run, configuration=configuration, patience_s=patience_s)
-    tried = changes(found, times_of(run.manifest.asked, calibration), say)
+    plan = run.plan
+    if calibration is not None:
+        plan = replace(plan, overrides=replace(plan.overrides, calibration=read_calibration(calibration)))
+    tried = changes(found, plan, say)
     say("drawing the charts")
     folder = run.folder / CHARTS
     titles = {}

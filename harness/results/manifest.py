@@ -4,17 +4,39 @@ import json
 import os
 import platform
 import subprocess
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from harness.model.scenario import Scenario
+from harness.model.errors import UserError
+from harness.model.plan import PlannedRun
+from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
 from harness.model.trial import Trial
-from harness.results.codec import scenario_from_json, trial_from_json
+from harness.model.wake import WakeProfile
+from harness.results.converter import from_json, to_json
 from harness.results.folder import MANIFEST
+from harness.results.format_2 import OLD_FORMAT, upgraded
 
-FORMAT = 2
+FORMAT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedTrial:
+    """A trial within its run's plan."""
+
+    number: int
+    variant: str
+    pool: PoolConfiguration
+    wake: WakeProfile | None
+    """null: a control."""
+    seed: int
+    wall_s: float | None = None
+    """How long it took; null: it did not end."""
+
+    @classmethod
+    def of(cls, trial: Trial) -> Self:
+        return cls(number=trial.number, variant=trial.variant, pool=trial.pool, wake=trial.wake, seed=trial.seed)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,8 +46,8 @@ class Manifest:
     id: str
     status: RunStatus
     stack: str
-    scenario: dict[str, Any]
-    trials: list[dict[str, Any]]
+    plan: PlannedRun
+    trials: list[RecordedTrial]
     parallel: int
     notes: list[str]
     argv: list[str]
@@ -35,8 +57,6 @@ class Manifest:
     started_at: str
     workers: int | None = None
     """Locust workers of each trial; null: one process drove the whole schedule."""
-    asked: dict[str, float] = field(default_factory=dict)
-    """The simulated database's times that the user gave: service_time_s, connect_time_s."""
     ended_at: str | None = None
     pid: int = field(default_factory=os.getpid)
     expectations: list[dict[str, str]] = field(default_factory=list)
@@ -45,26 +65,37 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Replace the folder's manifest, whole or not at all."""
         new = folder / f".{MANIFEST}.new"
-        new.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        new.write_text(json.dumps(to_json(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
         new.replace(folder / MANIFEST)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The folder's manifest; a run that says `running` and has no process any more was killed."""
-        manifest = cls(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
-        manifest.status = RunStatus(manifest.status)
+        """The folder's manifest; a run that says `running` and has no process any more was killed.
+
+        Raises `UserError` for a file that is no manifest of this format or the one before.
+        """
+        try:
+            document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except ValueError:
+            raise UserError(f"{MANIFEST} can't be read: it is not JSON", where=str(folder)) from None
+        manifest = from_json(_of_this_format(document, folder), cls, where=f"{folder}: {MANIFEST} can't be read")
         if manifest.status is RunStatus.RUNNING and not _runs(manifest.pid):
             manifest.status = RunStatus.KILLED
         return manifest
 
-    def trials_read(self) -> list[Trial]:
-        """The trials as values."""
-        scenario = self.scenario_read()
-        return [trial_from_json(trial, scenario) for trial in self.trials]
+    def trial_ended(self, number: int, *, wall_s: float) -> None:
+        """Keep how long a trial took."""
+        at = next(index for index, trial in enumerate(self.trials) if trial.number == number)
+        self.trials[at] = replace(self.trials[at], wall_s=round(wall_s, 6))
 
-    def scenario_read(self) -> Scenario:
-        """The scenario as a value; its expectations are not in the manifest, their verdicts are."""
-        return scenario_from_json(self.scenario)
+    def planned_trials(self) -> list[Trial]:
+        """The trials with their stories."""
+        return [
+            self.plan.trial(
+                number=trial.number, variant=trial.variant, pool=trial.pool, wake=trial.wake, seed=trial.seed
+            )
+            for trial in self.trials
+        ]
 
 
 def this_machine() -> dict[str, Any]:
@@ -97,6 +128,21 @@ def git_commit(checkout: Path | None) -> str | None:
     if commit is None:
         return None
     return f"{commit}+changes" if git("status", "--porcelain", "--untracked-files=no") else commit
+
+
+def _of_this_format(document: object, folder: Path) -> object:
+    if not isinstance(document, dict):
+        return document
+    found = document.get("format")
+    if found == OLD_FORMAT:
+        try:
+            return upgraded(document)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise UserError(f"{MANIFEST} can't be read: something is missing in it", where=str(folder)) from error
+    if found == FORMAT or found is None:
+        return document
+    what = f"was written by another version of coldstart (format {found}, this one reads {OLD_FORMAT} and {FORMAT})"
+    raise UserError(what, where=str(folder))
 
 
 def _runs(pid: int) -> bool:

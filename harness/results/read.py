@@ -10,7 +10,7 @@ import pyarrow.parquet
 from harness.model.columns import EVENTS, POOL, REQUESTS, Column
 from harness.model.errors import UserError
 from harness.results.folder import MANIFEST
-from harness.results.manifest import FORMAT, Manifest
+from harness.results.manifest import Manifest
 
 TABLES: dict[str, tuple[Column, ...]] = {"requests": REQUESTS, "pool": POOL, "events": EVENTS}
 ORDER = {"requests": ["trial", "arrival_s", "number"], "pool": ["trial", "at_s"], "events": ["trial", "at_s"]}
@@ -26,15 +26,9 @@ def schema(columns: tuple[Column, ...]) -> pa.Schema:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the run in `folder`. Raises `UserError` when there is none, or when it is from another format."""
     try:
-        manifest = Manifest.read(folder)
+        return Manifest.read(folder)
     except FileNotFoundError:
         raise UserError(f"has no {MANIFEST}", where=str(folder)) from None
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{MANIFEST} can't be read: {error}", where=str(folder)) from error
-    if manifest.format != FORMAT:
-        what = f"was written by another version of coldstart (format {manifest.format}, this one reads {FORMAT})"
-        raise UserError(what, where=str(folder))
-    return manifest
 
 
 def read_table(folder: Path, name: str) -> pa.Table:

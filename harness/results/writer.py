@@ -14,13 +14,12 @@ import pyarrow.parquet
 from harness import __version__
 from harness.model.errors import StackError, UserError
 from harness.model.expectation import Judgement
-from harness.model.scenario import Scenario
+from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
 from harness.model.trial import Trial
-from harness.results.codec import scenario_to_json, trial_to_json
 from harness.results.disk import unwritable
 from harness.results.folder import MANIFEST
-from harness.results.manifest import Manifest, git_commit, this_machine
+from harness.results.manifest import Manifest, RecordedTrial, git_commit, this_machine
 from harness.results.read import TABLES, read_spool
 from harness.shipped import checkout
 
@@ -45,30 +44,31 @@ class RunWriter:
         cls,
         out: Path,
         *,
-        scenario: Scenario,
-        trials: Sequence[Trial],
+        plan: PlannedRun,
+        trials: Sequence[Trial] | None = None,
         stack: str,
         versions: Mapping[str, str],
         parallel: int,
         workers: int | None = None,
         notes: Sequence[str] = (),
         argv: Sequence[str] = (),
-        asked: Mapping[str, float] | None = None,
     ) -> Self:
-        """Make the run's folder under `out`. Raises `UserError` or, on a full disk, `StackError` when that fails."""
+        """Make the run's folder under `out`; `trials` None: all of the plan's.
+
+        Raises `UserError` or, on a full disk, `StackError` when that can't be done.
+        """
         now = datetime.now(UTC)
-        id_ = f"{now:%Y%m%d-%H%M%S}-{scenario.name}-{stack}-{secrets.token_hex(2)}"
+        id_ = f"{now:%Y%m%d-%H%M%S}-{plan.scenario.name}-{stack}-{secrets.token_hex(2)}"
         manifest = Manifest(
             id=id_,
             status=RunStatus.RUNNING,
             stack=stack,
-            scenario=scenario_to_json(scenario),
-            trials=[trial_to_json(trial) for trial in trials],
+            plan=plan,
+            trials=[RecordedTrial.of(trial) for trial in (plan.trials if trials is None else trials)],
             parallel=parallel,
             workers=workers,
             notes=list(notes),
             argv=list(argv),
-            asked=dict(asked or {}),
             versions={"coldstart": __version__, **_versions(ALWAYS_VERSIONED), **versions},
             machine=this_machine(),
             git_commit=git_commit(checkout()),
@@ -107,8 +107,7 @@ class RunWriter:
 
     def trial_ended(self, trial: int, *, wall_s: float) -> None:
         """The trial is whole, and took this long."""
-        entry = next(entry for entry in self.manifest.trials if entry["number"] == trial)
-        entry["wall_s"] = round(wall_s, 6)
+        self.manifest.trial_ended(trial, wall_s=wall_s)
 
     def close(self, status: RunStatus) -> None:
         """Turn the lines into Parquet files and say in the manifest how the run ended.

@@ -34,7 +34,7 @@ def create_engine(url: str | URL, pool: PoolConfiguration, *, watch: PoolWatch) 
         poolclass=AsyncAdaptedQueuePool,
         pool_size=pool.pool_size,
         max_overflow=pool.max_overflow,
-        pool_timeout=pool.pool_timeout_s,
+        pool_timeout=pool.queue_timeout_s,
         pool_recycle=pool.pool_recycle_s or NEVER_RECYCLE,
         pool_pre_ping=pool.pool_pre_ping,
         pool_use_lifo=pool.use_lifo,

@@ -18,7 +18,8 @@ from harness.model.errors import UserError
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
 from harness.model.rows import ListenerEvent, PoolSample
-from harness.model.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.timeline import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.times import Times, drawing
 from harness.model.trial import Trial
 from harness.service.database import create_engine
 from harness.service.listener import listening
@@ -28,7 +29,6 @@ from harness.service.sampling import EVERY_S, Timeline
 from harness.simulation.backend import SimulatedPostgres
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import Network
-from harness.simulation.times import Times, drawing
 
 HOST, PORT = "localhost", 5432
 PASSWORD = "simulated"  # noqa: S105 - of nothing
@@ -77,8 +77,8 @@ class _Story:
         self._late: list[tuple[float, float]] = []
         """When each held connection went on, and how late."""
         self._server = self._database_server(times)
-        every_s = EVERY_S if sum(burst.over_s for burst in trial.scenario.bursts) <= LONG_S else LONG_S
-        instances = range(trial.scenario.instances)
+        every_s = EVERY_S if sum(burst.over_s for burst in trial.story.bursts) <= LONG_S else LONG_S
+        instances = range(trial.story.instances)
         self._samples = [Timeline(partial(self._row_of_pool, one), every_s=every_s) for one in instances if sampled]
         watches = [samples.watch for samples in self._samples] or [PoolWatch() for _ in instances]
         self._instances = [Database(create_engine(URL, trial.pool, watch=watch), watch) for watch in watches]
@@ -88,7 +88,7 @@ class _Story:
         async with AsyncExitStack() as stack:
             for _ in self._instances:
                 await self._listen(stack)
-            for phase in self._trial.scenario.timeline:
+            for phase in self._trial.story.timeline:
                 await self._play(phase)
             await asyncio.sleep(SETTLE_S)
         for task in sampling:
@@ -103,7 +103,7 @@ class _Story:
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         """An instance's queue listener, connected, where the story has one."""
-        listener = self._trial.scenario.listener
+        listener = self._trial.story.listener
         if listener is None:
             return
         first_word: asyncio.Future[ListenerEvent] = self._loop.create_future()
@@ -123,12 +123,12 @@ class _Story:
     def _database_server(self, times: Times) -> SimulatedPostgres:
         trial = self._trial
         # Where round trips take long, those of the authentication count too.
-        slow = any(isinstance(phase, Slow) for phase in trial.scenario.timeline)
+        slow = any(isinstance(phase, Slow) for phase in trial.story.timeline)
         self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed), slows=slow)
         options: dict[str, Any] = {}
         if trial.wake is not None:
             latencies_s = trial.wake_latencies_s()
-            options["behaviour"] = trial.wake.behaviour(suspends_by_itself=trial.scenario.suspends_by_itself)
+            options["behaviour"] = trial.wake.behaviour(suspends_by_itself=trial.story.suspends_by_itself)
             options["draw_wake_latency_s"] = chain(latencies_s, repeat(latencies_s[-1])).__next__
         server = SimulatedPostgres(
             loop=self._loop,
@@ -136,7 +136,7 @@ class _Story:
             draw_connect_s=drawing(times.connect, f"connect/{trial.seed}"),
             on_event=self._heard,
             password=PASSWORD if slow else None,
-            max_connections=trial.scenario.max_connections or UNLIMITED,
+            max_connections=trial.story.max_connections or UNLIMITED,
             seed=trial.seed,
             **options,
         )
@@ -169,7 +169,7 @@ class _Story:
             self._origin_s = start_s
         self._event(Event.BURST_STARTED)
         arrivals = burst.schedule(self._trial.burst_seed(self._bursts))
-        retry = self._trial.scenario.retry
+        retry = self._trial.story.retry
         waits_s = partial(retry.waits_s, self._trial.burst_seed(self._bursts)) if retry is not None else no_waits
         self._bursts += 1
         requests = []
@@ -199,7 +199,7 @@ class _Story:
             instance = self._instances[arrival.number % len(self._instances)]
             work = self._loop.create_task(instance.perform(arrival.request, arrival.key, hold_s=mix.hold_s))
             # The service goes on with a request whose client has given up: see harness/service/app.py.
-            patience = self._loop.call_later(self._trial.scenario.client_timeout_s, end, number, None)
+            patience = self._loop.call_later(self._trial.story.client_timeout_s, end, number, None)
             work.add_done_callback(partial(answered, number, patience))
 
         def answered(number: int, patience: asyncio.TimerHandle, work: asyncio.Task[Answer]) -> None:

@@ -26,7 +26,7 @@ CAN_SUSPEND = frozenset({OnSuspend.CLOSE, OnSuspend.TERMINATE})
 def wake_of(environment: Mapping[str, str]) -> WakeProfile:
     """The wake that the COLDSTART_ variables name. Raises `UserError` for one that can't be played here."""
     after_s = environment.get("COLDSTART_SUSPEND_AFTER", "")
-    wake = read_wake(environment.get("COLDSTART_WAKE", "neon"), otherwise=profile("neon"), where="COLDSTART_WAKE")
+    wake = read_wake(environment.get("COLDSTART_WAKE", "neon"), where="COLDSTART_WAKE").applied_to(profile("neon"))
     try:
         wake = replace(wake, suspend_after_s=float(after_s)) if after_s else wake
         wake.behaviour(suspends_by_itself=True)

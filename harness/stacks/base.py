@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from harness.model.errors import UserError
-from harness.model.scenario import Warm
+from harness.model.plan import PlannedRun
+from harness.model.timeline import Warm
 from harness.model.trial import Trial
 
 Row: TypeAlias = Mapping[str, Any]
@@ -42,23 +43,14 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What a user may ask of a stack besides the scenario."""
+    """How a stack is to play a plan, whatever the plan is."""
 
     parallel: int | None = None
     """Trials at a time; None: the stack decides, and says why."""
     workers: int | None = None
     """Locust workers of each trial, under a master; None: one Locust process drives the whole schedule."""
-    service_time_s: float | None = None
-    connect_time_s: float | None = None
-    calibration: Path | None = None
-    """Measured times for the simulated stack; the two above take their place where they are given."""
     logs: Path = field(default_factory=Path)
     """The folder for the logs of the stack's processes."""
-
-    def asked(self) -> dict[str, float]:
-        """The simulated database's times that the user gave, by name, in seconds."""
-        given = {"service_time_s": self.service_time_s, "connect_time_s": self.connect_time_s}
-        return {name: seconds for name, seconds in given.items() if seconds is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +64,11 @@ class Parallelism:
 def check_warm(trials: Sequence[Trial]) -> None:
     """Raises `UserError` when a story warms more connections than a pool can hold."""
     for trial in trials:
-        for phase in trial.scenario.timeline:
+        for phase in trial.story.timeline:
             if isinstance(phase, Warm) and (phase.connections or 0) > trial.pool.capacity:
                 raise UserError(
                     f"--warm {phase.connections} is more than the pool {trial.pool.short} can hold",
-                    where=f"scenario {trial.scenario.name}",
+                    where=f"scenario {trial.story.name}",
                     allowed=f"0 to {trial.pool.capacity}",
                 )
 
@@ -84,20 +76,20 @@ def check_warm(trials: Sequence[Trial]) -> None:
 class Stack(Protocol):
     """One place where trials can run.
 
-    `check` refuses by name, before anything starts, what this stack can't do (`UserError`). `run` is an async
+    `check` refuses by name, before anything starts, what this stack can't do (`UserError`). `running` is an async
     context: entering starts what all trials share (raising `StackError`, with everything stopped again), leaving
-    stops it. `run_trial` may then be called for several trials at once.
+    stops it; its options say how many trials run at a time. `run_trial` may then be called for several trials at once.
     """
 
     name: str
 
-    def check(self, trials: Sequence[Trial], options: RunOptions) -> None: ...
+    def check(self, plan: PlannedRun, options: RunOptions) -> None: ...
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism: ...
 
     def versions(self) -> dict[str, str]: ...
 
-    def running(self, trials: Sequence[Trial], options: RunOptions) -> AbstractAsyncContextManager["RunningStack"]: ...
+    def running(self, plan: PlannedRun, options: RunOptions) -> AbstractAsyncContextManager["RunningStack"]: ...
 
 
 class RunningStack(Protocol):

@@ -10,13 +10,13 @@ from typing import Any
 
 import asyncpg
 
+from harness.model.times import Calibration
 from harness.postgres import embedded_postgres
 from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient
 from harness.service.catalogue import create_catalogue
 from harness.service.statements import READ_TRACK, WRITE_PLAY
-from harness.simulation.calibration import Calibration
 
 SAMPLES = 300
 CONNECTS = 60

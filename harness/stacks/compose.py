@@ -16,6 +16,7 @@ from harness.compose.engine import compose_binary, engine
 from harness.compose.sessions import DatabaseSessions
 from harness.model.compute import OnSuspend
 from harness.model.errors import StackError, UserError
+from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
 from harness.processes.messages import ContainersReady, ProxyReported
@@ -45,30 +46,30 @@ class ComposeStack(RealTimeStack):
 
     name = "compose"
 
-    def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
+    def check(self, plan: PlannedRun, options: RunOptions) -> None:
         """Raises `UserError` for what real time or the real Toxiproxy can't do, `StackError` without an engine."""
-        super().check(trials, options)
-        for trial in trials:
+        super().check(plan, options)
+        for trial in plan.trials:
             if trial.wake is None or not trial.wake.can_sleep:
                 continue
             ToxiproxyCompute.check(trial.wake, can=CAN_SUSPEND)
-            if trial.scenario.suspends_by_itself:
+            if trial.story.suspends_by_itself:
                 raise UserError(
                     "the real Toxiproxy does not tell of traffic, so the compute can't suspend for want of it here: "
                     "the embedded stack can",
-                    where=f"scenario {trial.scenario.name}",
+                    where=f"scenario {trial.story.name}",
                     allowed="a timeline with Suspend()",
                 )
         engine()
         compose_binary()
 
     @asynccontextmanager
-    async def running(self, trials: Sequence[Trial], options: RunOptions) -> AsyncIterator[RunningRealTime]:
+    async def running(self, plan: PlannedRun, options: RunOptions) -> AsyncIterator[RunningRealTime]:
         """The containers, healthy, with the catalogue in the database."""
-        places = self.parallelism(trials, options).trials
+        places = options.parallel or 1
         argv = [
             sys.executable, "-m", "harness.compose", "--places", str(places),
-            "--max-connections", str(GHOSTS * connections_needed(trials)), "--logs", str(options.logs),
+            "--max-connections", str(GHOSTS * connections_needed(plan.trials)), "--logs", str(options.logs),
         ]  # fmt: skip
         async with AsyncExitStack() as stack:
             containers = await stack.enter_async_context(

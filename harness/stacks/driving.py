@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from harness.model.listener import NO_LISTENER
-from harness.model.scenario import Scenario
+from harness.model.story import Story
 from harness.model.trial import Trial
 from harness.processes.messages import MasterListening
 from harness.processes.process import Child
@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContextManager[Child]:
     """The service on a free port of loopback, its pool on the database at `dsn`. It writes `ServiceReady`."""
-    listener = trial.scenario.listener
+    listener = trial.story.listener
     environment = {
         "DATABASE_URL": dsn,
         **trial.pool.to_environment(),
@@ -31,7 +31,7 @@ def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContex
 
 @asynccontextmanager
 async def running_load(
-    urls: Sequence[str], scenario: Scenario, *, log: Path, workers: int | None = None
+    urls: Sequence[str], story: Story, *, log: Path, workers: int | None = None
 ) -> AsyncIterator[Child]:
     """Locust, waiting for its orders: one process, or a master with `workers`. It writes `LoadReady`.
 
@@ -45,7 +45,7 @@ async def running_load(
         "--only-summary",
     ]  # fmt: skip
     environment = {
-        "COLDSTART_CLIENT_TIMEOUT_S": f"{scenario.client_timeout_s:g}",
+        "COLDSTART_CLIENT_TIMEOUT_S": f"{story.client_timeout_s:g}",
         "COLDSTART_URLS": " ".join(urls),
     }
     allow_open_files()

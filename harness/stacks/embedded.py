@@ -1,11 +1,12 @@
 """The embedded stack: real PostgreSQL from a wheel behind the harness' own Toxiproxy, with no system packages."""
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.postgres.binaries import binaries
@@ -24,17 +25,17 @@ class EmbeddedStack(RealTimeStack):
 
     name = "embedded"
 
-    def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
+    def check(self, plan: PlannedRun, options: RunOptions) -> None:
         """Raises `UserError` for what real time or this machine can't do."""
-        super().check(trials, options)
+        super().check(plan, options)
         binaries()
 
     @asynccontextmanager
-    async def running(self, trials: Sequence[Trial], options: RunOptions) -> AsyncIterator[RunningRealTime]:
+    async def running(self, plan: PlannedRun, options: RunOptions) -> AsyncIterator[RunningRealTime]:
         """PostgreSQL with the catalogue in it, and the proxy's process."""
         async with AsyncExitStack() as stack:
             server, postgres = await stack.enter_async_context(
-                embedded_postgres(log=options.logs / "postgres.log", max_connections=connections_needed(trials))
+                embedded_postgres(log=options.logs / "postgres.log", max_connections=connections_needed(plan.trials))
             )
             await create_catalogue(server.dsn)
             argv = [sys.executable, "-m", "harness.proxy", "0"]
@@ -78,5 +79,5 @@ def _compute(trial: Trial) -> dict[str, Any] | None:
     return compute_of(
         trial.wake,
         wake_latencies_s=trial.wake_latencies_s(),
-        suspends_by_itself=trial.scenario.suspends_by_itself,
+        suspends_by_itself=trial.story.suspends_by_itself,
     )

@@ -13,13 +13,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from harness.model.errors import UserError
+from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
 from harness.processes.messages import LoadReady, ServiceReady
 from harness.service.catalogue import create_role
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.driving import running_load, running_service
+from harness.stacks.honoured import check_honoured
 from harness.stacks.stage import SleepingDatabase, Target
 from harness.stacks.story import ProxyEvents, play
 from harness.stacks.timebase import TrialRows
@@ -48,12 +49,10 @@ class RealTimeStack:
 
     name: str
 
-    def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
+    def check(self, plan: PlannedRun, options: RunOptions) -> None:  # noqa: ARG002 - as every stack has it
         """Raises `UserError` for what real time can't do."""
-        if (options.service_time_s, options.connect_time_s, options.calibration) != (None, None, None):
-            what = "--service-time, --connect-time and --calibration"
-            raise UserError(f"{what} belong to the simulated stack", where=f"stack {self.name}")
-        check_warm(trials)
+        check_honoured(self.name, plan)
+        check_warm(plan.trials)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         """As many trials as this machine can release at one moment without measuring itself."""
@@ -99,7 +98,7 @@ class RunningRealTime:
                 target = await stack.enter_async_context(self.target(trial))
                 load = await stack.enter_async_context(
                     running_load(
-                        target.urls, trial.scenario, log=self._log(trial, "locust"), workers=self._options.workers
+                        target.urls, trial.story, log=self._log(trial, "locust"), workers=self._options.workers
                     )
                 )
                 await load.next_record(LoadReady)
@@ -115,7 +114,7 @@ class RunningRealTime:
                 await stack.enter_async_context(
                     running_service(database.dsn, trial, log=self._log(trial, _named("service", instance)))
                 )
-                for instance in range(trial.scenario.instances)
+                for instance in range(trial.story.instances)
             ]
             ports = [(await service.next_record(ServiceReady)).port for service in services]
             yield Target(tuple(f"http://127.0.0.1:{port}" for port in ports), tuple(services), database)
@@ -130,13 +129,13 @@ def _named(part: str, instance: int) -> str:
 
 def connections_needed(trials: Sequence[Trial]) -> int:
     """What `max_connections` must be so that no trial meets it."""
-    each = [trial.pool.capacity + (trial.scenario.listener is not None) for trial in trials]
-    return sum(own * trial.scenario.instances for own, trial in zip(each, trials, strict=True)) + RESERVED_CONNECTIONS
+    each = [trial.pool.capacity + (trial.story.listener is not None) for trial in trials]
+    return sum(own * trial.story.instances for own, trial in zip(each, trials, strict=True)) + RESERVED_CONNECTIONS
 
 
 async def as_limited(server: PostgresServer, trial: Trial, *, database: str | None = None) -> PostgresServer:
     """The server as a trial's service logs in: as a role of its own where the story limits its connections."""
-    limit = trial.scenario.max_connections
+    limit = trial.story.max_connections
     if limit is None:
         return server
     role = f"trial_{trial.number}"
@@ -166,5 +165,5 @@ def _released_at_once(trial: Trial) -> int:
         return 0
     return max(
         round(burst.requests * min(1.0, trial.wake_latency_s / burst.over_s if burst.over_s else 1.0))
-        for burst in trial.scenario.bursts
+        for burst in trial.story.bursts
     )

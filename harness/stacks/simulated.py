@@ -8,15 +8,15 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from importlib.metadata import version
 from multiprocessing import get_context
 
 from harness.model.errors import UserError
+from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
-from harness.simulation.calibration import times_of
 from harness.simulation.trial import Simulated, simulate
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
+from harness.stacks.honoured import check_honoured
 
 WORTH_PROCESSES = 24
 """Fewer trials are done before other processes would have imported what they need."""
@@ -28,12 +28,12 @@ class SimulatedStack:
 
     name = "simulated"
 
-    def check(self, trials: Sequence[Trial], options: RunOptions) -> None:
+    def check(self, plan: PlannedRun, options: RunOptions) -> None:
         """Raises `UserError` for what the story can't mean."""
         if options.workers is not None:
             raise UserError("--workers belongs to the stacks in real time: here is no Locust", where="stack simulated")
-        check_warm(trials)
-        times_of(options.asked(), options.calibration)
+        check_honoured(self.name, plan)
+        check_warm(plan.trials)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         if options.parallel is not None:
@@ -48,15 +48,15 @@ class SimulatedStack:
         return {package: version(package) for package in ("sqlalchemy", "asyncpg")}
 
     @asynccontextmanager
-    async def running(self, trials: Sequence[Trial], options: RunOptions) -> AsyncIterator["RunningSimulated"]:
-        at_a_time = self.parallelism(trials, options).trials
+    async def running(self, plan: PlannedRun, options: RunOptions) -> AsyncIterator["RunningSimulated"]:
+        at_a_time = options.parallel or 1
         executor: Executor
         if at_a_time == 1:
             executor = ThreadPoolExecutor(1, "simulation")
         else:
             executor = ProcessPoolExecutor(at_a_time, get_context("spawn"), initializer=_become_worker)
         try:
-            yield RunningSimulated(executor, options)
+            yield RunningSimulated(executor, plan)
         finally:
             executor.shutdown(cancel_futures=True)
 
@@ -64,10 +64,9 @@ class SimulatedStack:
 class RunningSimulated:
     """Ready to simulate."""
 
-    def __init__(self, executor: Executor, options: RunOptions) -> None:
+    def __init__(self, executor: Executor, plan: PlannedRun) -> None:
         self._executor = executor
-        self._options = options
-        self._times = times_of(options.asked(), options.calibration)
+        self._plan = plan
 
     def versions(self) -> dict[str, str]:
         """There are no servers."""
@@ -75,11 +74,9 @@ class RunningSimulated:
 
     async def run_trial(self, trial: Trial, recorder: Recorder, progress: Progress) -> None:
         progress.phase(trial, "in virtual time")
-        # Expectations are code and stay here.
-        story = replace(trial, scenario=replace(trial.scenario, expect=None))
         loop = asyncio.get_running_loop()
-        times = self._times.of_the_story(trial.scenario, asked=self._options.asked())
-        rows: Simulated = await loop.run_in_executor(self._executor, simulate, story, times)
+        times = self._plan.times(trial.story)
+        rows: Simulated = await loop.run_in_executor(self._executor, simulate, trial, times)
         recorder.add_requests(trial.number, rows.requests)
         recorder.add_pool(trial.number, rows.pool)
         recorder.add_events(trial.number, rows.events)

@@ -8,7 +8,7 @@ from time import monotonic
 from harness.model.errors import StackError
 from harness.model.events import Event
 from harness.model.rows import ListenerEvent
-from harness.model.scenario import Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.timeline import Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.model.trial import Trial
 from harness.processes.messages import (
     ListenerReported,
@@ -77,7 +77,7 @@ class Stage:
 
     async def listeners(self) -> None:
         """Wait for every instance's queue listener, where the story has one. Raises `StackError`."""
-        for service in self._services if self._trial.scenario.listener is not None else ():
+        for service in self._services if self._trial.story.listener is not None else ():
             try:
                 first = await asyncio.wait_for(self._listening.get(), LISTENER_PATIENCE_S)
             except TimeoutError:

@@ -11,7 +11,7 @@ from typing import assert_never
 from harness.model.errors import StackError
 from harness.model.events import Event
 from harness.model.order import Order, lead_s
-from harness.model.scenario import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.timeline import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.model.trial import Trial
 from harness.processes.messages import (
     AnyProxyEvent,
@@ -120,7 +120,7 @@ async def play(trial: Trial, *, target: Target, load: Child, rows: TrialRows, pr
             group.create_task(load.watch()),
         ]
         await stage.listeners()
-        for phase in trial.scenario.timeline:
+        for phase in trial.story.timeline:
             await story.phase(phase)
         await asyncio.sleep(SETTLE_S)
         for task in background:
@@ -163,7 +163,7 @@ class _Story:
         start_s = monotonic() + lead_s(burst)
         seed = self._trial.burst_seed(self._bursts)
         self._bursts += 1
-        order = Order(burst=burst, seed=seed, retry=self._trial.scenario.retry)
+        order = Order(burst=burst, seed=seed, retry=self._trial.story.retry)
         await self._load.send(StartBurst(at_s=start_s, order=order))
         self._rows.burst_starts(start_s)
         starts = datetime.now(UTC) + timedelta(seconds=start_s - monotonic())
@@ -179,7 +179,7 @@ class _Story:
 
     def _patience_s(self) -> float:
         """The longest that a client goes on, retries included."""
-        scenario = self._trial.scenario
+        scenario = self._trial.story
         if scenario.retry is None:
             return scenario.client_timeout_s
         longest = scenario.retry.retries * (scenario.client_timeout_s + scenario.retry.max_wait_s)

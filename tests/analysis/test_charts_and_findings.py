@@ -21,9 +21,10 @@ from harness.analysis.findings import findings
 from harness.analysis.summarise import recovered_after_s, utilization_alert_s
 from harness.cli.run_output import comparison
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.plan import PlannedRun
+from harness.model.scenario import Scenario, pool
 from harness.model.status import RunStatus
-from harness.model.trial import trials_of
+from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.wake import profile
 from harness.results import RunWriter
 
@@ -38,9 +39,7 @@ SCENARIO = Scenario(
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Two pools, a wake and a control; every outcome occurs."""
-    writer = RunWriter.create(
-        tmp_path, scenario=SCENARIO, trials=trials_of(SCENARIO, seed=1), stack="embedded", versions={}, parallel=1
-    )
+    writer = RunWriter.create(tmp_path, plan=PlannedRun(scenario=SCENARIO), stack="embedded", versions={}, parallel=1)
     others = [outcome for outcome in Outcome if outcome is not Outcome.OK]
     for trial in range(4):
         asleep = trial % 2 == 0

@@ -21,9 +21,10 @@ from harness.cli.progress import watching
 from harness.cli.runs import runs as runs_command
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.plan import Overrides, PlannedRun
+from harness.model.scenario import Scenario, pool
 from harness.model.status import RunStatus
-from harness.model.trial import trials_of
+from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.wake import profile
 from harness.results import RunWriter, read_manifest
 from harness.run import execute
@@ -35,14 +36,15 @@ SCENARIO = Scenario(
     pools=(pool("2+0", pool_timeout=30), pool("2+0", pool_timeout=3), "20+0"),
     timeline=(Warm(), Suspend(), Burst(requests=40, over_s=6)),
 )
+PLAN = PlannedRun(scenario=SCENARIO)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    trials = trials_of(SCENARIO, seed=1, repeat=4)
-    with watching(trials) as progress:
+    plan = PlannedRun(scenario=SCENARIO, overrides=Overrides(repeat=4))
+    with watching(plan.trials) as progress:
         done = execute(
-            SCENARIO, trials, stack="simulated", options=RunOptions(), progress=progress,
+            plan, stack="simulated", options=RunOptions(), progress=progress,
             out=tmp_path_factory.mktemp("runs"), charts=False,
         )  # fmt: skip
     return done.folder
@@ -184,7 +186,12 @@ def test_one_seed_is_an_effect_and_several_say_how_far_it_holds(
 
 def test_runs_are_never_pooled_and_different_ones_are_named(finished: Path, tmp_path: Path) -> None:
     other = RunWriter.create(
-        tmp_path, scenario=SCENARIO, trials=trials_of(SCENARIO, seed=1)[:1], stack="embedded", versions={}, parallel=1
+        tmp_path,
+        plan=PlannedRun(scenario=SCENARIO),
+        trials=PlannedRun(scenario=SCENARIO).trials[:1],
+        stack="embedded",
+        versions={},
+        parallel=1,
     )
     other.close(RunStatus.ABORTED)
     found = compare([load(finished), load(other.folder)])
@@ -210,9 +217,7 @@ def test_every_form_says_the_same(finished: Path) -> None:
 
 def test_runs_are_listed_and_old_ones_pruned_but_never_a_running_one(tmp_path: Path) -> None:
     writers = [
-        RunWriter.create(
-            tmp_path, scenario=SCENARIO, trials=trials_of(SCENARIO, seed=1), stack="simulated", versions={}, parallel=1
-        )
+        RunWriter.create(tmp_path, plan=PlannedRun(scenario=SCENARIO), stack="simulated", versions={}, parallel=1)
         for _ in range(4)
     ]
     folders = [writer.folder for writer in writers]

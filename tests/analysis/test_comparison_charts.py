@@ -17,9 +17,10 @@ from harness.analysis.charts.paper import MOST_POOLS, line_style, run_names
 from harness.analysis.compare import compare
 from harness.cli.progress import watching
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst, RealTime, Scenario, Suspend, Warm
+from harness.model.plan import PlannedRun
+from harness.model.scenario import RealTime, Scenario
 from harness.model.status import RunStatus
-from harness.model.trial import trials_of
+from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.wake import profile
 from harness.results import RunWriter
 from harness.run import execute
@@ -35,11 +36,9 @@ GRID = Scenario(
 
 
 def played(scenario: Scenario, out: Path) -> Run:
-    trials = trials_of(scenario, seed=1)
-    with watching(trials) as progress:
-        done = execute(
-            scenario, trials, stack="simulated", options=RunOptions(), progress=progress, out=out, charts=False
-        )
+    plan = PlannedRun(scenario=scenario)
+    with watching(plan.trials) as progress:
+        done = execute(plan, stack="simulated", options=RunOptions(), progress=progress, out=out, charts=False)
     return load(done.folder)
 
 
@@ -152,8 +151,14 @@ def test_runs_side_by_side_are_told_apart(run: Run, tmp_path: Path) -> None:
     drawn = dict(comparison_figures([run, other], compare([run, other])))
     legend = [text.get_text() for text in drawn["rates"].legends[0].get_texts()]
     assert {text.partition(":")[0] for text in legend} == set(said.values())
+    grid = PlannedRun(scenario=GRID)
     elsewhere = RunWriter.create(
-        tmp_path, scenario=GRID, trials=trials_of(GRID, seed=1)[:1], stack="embedded", versions={}, parallel=1
+        tmp_path,
+        plan=grid,
+        trials=grid.trials[:1],
+        stack="embedded",
+        versions={},
+        parallel=1,
     )
     elsewhere.close(RunStatus.COMPLETE)
     assert set(run_names([run, load(elsewhere.folder)]).values()) == {"simulated", "embedded"}
@@ -176,9 +181,7 @@ def test_a_chart_of_many_requests_is_no_file_of_many_lines(tmp_path: Path) -> No
         timeline=(Warm(), Suspend(), Burst(requests=20_000, over_s=20, arrivals="even")),
         control=False,
     )
-    writer = RunWriter.create(
-        tmp_path, scenario=scenario, trials=trials_of(scenario, seed=1), stack="simulated", versions={}, parallel=1
-    )
+    writer = RunWriter.create(tmp_path, plan=PlannedRun(scenario=scenario), stack="simulated", versions={}, parallel=1)
     writer.add_requests(0, [
         {
             "number": number, "request": "read_track", "arrival_s": number / 1000, "start_s": number / 1000,

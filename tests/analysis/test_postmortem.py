@@ -18,10 +18,12 @@ from harness.cli.progress import watching
 from harness.library import load_scenario
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
+from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Burst, Scenario, Suspend, Warm, pool
+from harness.model.scenario import Scenario, pool
 from harness.model.status import RunStatus
-from harness.model.trial import trials_of
+from harness.model.timeline import Burst, Suspend, Warm
+from harness.model.times import Times
 from harness.model.wake import profile
 from harness.postmortem import NAME, write
 from harness.postmortem.changes import AWAKE, Changes, changes, follows, settings
@@ -32,7 +34,6 @@ from harness.postmortem.sentences import basis
 from harness.postmortem.timeline import Moment, timeline
 from harness.results import RunWriter
 from harness.run import execute
-from harness.simulation.times import Times
 from harness.stacks.base import RunOptions
 
 STORY = Scenario(
@@ -45,10 +46,10 @@ BEGAN_AT = datetime(2025, 12, 2, 1, 55, 56, tzinfo=UTC)
 
 
 def played(scenario: Scenario, out: Path, *, repeat: int = 1, control: bool = True) -> Run:
-    trials = trials_of(scenario, seed=1, repeat=repeat, control=control)
-    with watching(trials) as progress:
+    plan = PlannedRun(scenario=scenario, overrides=Overrides(repeat=repeat, control=control))
+    with watching(plan.trials) as progress:
         done = execute(
-            scenario, trials, stack="simulated", options=RunOptions(), progress=progress, out=out, charts=False,
+            plan, stack="simulated", options=RunOptions(), progress=progress, out=out, charts=False,
             argv=["run", "night", "--stack", "simulated"],
         )  # fmt: skip
     return load(done.folder)
@@ -92,9 +93,7 @@ def test_another_pool_can_be_the_one_in_production(run: Run) -> None:
 
 
 def test_a_run_without_a_wake_has_no_incident(tmp_path: Path) -> None:
-    writer = RunWriter.create(
-        tmp_path, scenario=STORY, trials=trials_of(STORY, seed=1), stack="simulated", versions={}, parallel=1
-    )
+    writer = RunWriter.create(tmp_path, plan=PlannedRun(scenario=STORY), stack="simulated", versions={}, parallel=1)
     writer.close(RunStatus.ABORTED)
     with pytest.raises(UserError, match="measured no trial"):
         incident(load(writer.folder))
@@ -207,10 +206,9 @@ def test_it_is_played_again_with_the_times_it_was_played_with(told: str, tmp_pat
         timeline=(Warm(), Burst(requests=40, over_s=0.1)),
         service_time_s=0.5 if told == "by the story" else None,
     )
-    trials = trials_of(story, seed=1)
-    options = RunOptions(service_time_s=0.5 if told == "by the user" else None)
-    with watching(trials) as progress:
-        done = execute(story, trials, stack="simulated", options=options, progress=progress, out=tmp_path, charts=False)
+    plan = PlannedRun(scenario=story, overrides=Overrides(service_time_s=0.5 if told == "by the user" else None))
+    with watching(plan.trials) as progress:
+        done = execute(plan, stack="simulated", options=RunOptions(), progress=progress, out=tmp_path, charts=False)
     path = write(load(done.folder))
     again = section(path.read_text(), "What each setting would have changed")
     assert done.summaries[0].failed > 10

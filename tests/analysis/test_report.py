@@ -15,7 +15,7 @@ from harness.analysis.report import report
 from harness.cli.progress import watching
 from harness.cli.report import report as report_command
 from harness.library import load_scenario
-from harness.model.trial import trials_of
+from harness.model.plan import PlannedRun
 from harness.run import execute
 from harness.stacks.base import RunOptions
 
@@ -37,10 +37,10 @@ window.addEventListener("load", () => {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     scenario = load_scenario("cold_burst")
-    trials = trials_of(scenario, seed=1)
-    with watching(trials) as progress:
+    plan = PlannedRun(scenario=scenario)
+    with watching(plan.trials) as progress:
         done = execute(
-            scenario, trials, stack="simulated", options=RunOptions(), progress=progress,
+            plan, stack="simulated", options=RunOptions(), progress=progress,
             out=tmp_path_factory.mktemp("runs"), charts=False, argv=["run", "cold_burst", "--stack", "simulated"],
         )  # fmt: skip
     return load(done.folder)
@@ -112,7 +112,7 @@ def test_settings_that_differ_are_marked_and_the_others_are_not(page: str) -> No
 
 
 def test_what_a_scenario_says_can_not_become_markup(run: Run) -> None:
-    object.__setattr__(run.scenario, "story", "<script>alert(1)</script>")
+    object.__setattr__(run.scenario, "description", "<script>alert(1)</script>")
     assert "<script>" not in report(run)
 
 

@@ -12,10 +12,12 @@ from harness.analysis.findings import alert_sentence, findings
 from harness.analysis.labels import CONTROL, Names, wake_name
 from harness.analysis.sentences import Failures, by_count, listed, percent, ranking, seconds, span, who_fails
 from harness.model.outcomes import Outcome
+from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Burst, Scenario, Suspend, Variant, Warm, pool
+from harness.model.scenario import Scenario, Variant, pool
 from harness.model.summary import TrialSummary
-from harness.model.trial import Trial, trials_of
+from harness.model.timeline import Burst, Suspend, Warm
+from harness.model.trial import Trial
 from harness.model.wake import LogNormal, profile
 
 FAILURES = (Outcome.POOL_TIMEOUT, Outcome.CONNECT_TIMEOUT, Outcome.CONNECTION_LOST)
@@ -33,6 +35,11 @@ POOLS = st.builds(
     connection_timeout_s=st.sampled_from([0.0, 10.0, 12.5]),
     use_lifo=st.booleans(),
 )
+
+
+def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1) -> list[Trial]:
+    """Every trial of the scenario as its file says it."""
+    return PlannedRun(scenario=scenario, overrides=Overrides(seed=seed, repeat=repeat)).trials
 
 
 def came_to(trial: Trial, outcomes: dict[Outcome, int], **more: object) -> TrialSummary:
@@ -115,7 +122,7 @@ def test_every_sentence_of_a_run_is_what_its_trials_came_to(summaries: list[Tria
 
 
 def speaks_of(sentence: str, summary: TrialSummary, *, several_pools: bool) -> bool:
-    variant = summary.trial.scenario.variant
+    variant = summary.trial.variant
     if several_pools and variant and f" ({variant}) " not in sentence:
         return False
     wake = summary.trial.wake
@@ -172,7 +179,7 @@ def test_no_two_configurations_share_a_name(pools: list[PoolConfiguration], vari
         for pool in pools for variant in variants
     ]  # fmt: skip
     names = Names.of(trials)
-    different = {(trial.pool.label, trial.scenario.variant) for trial in trials}
+    different = {(trial.pool.label, trial.variant) for trial in trials}
     assert len({names[trial.configuration] for trial in trials}) == len(different)
     # What is left out is said, and gives the whole name back.
     for trial in trials:
@@ -238,7 +245,7 @@ def test_two_loads_are_not_compared_as_if_they_were_pools() -> None:
     )
     trials = [trial for trial in trials_of(scenario, seed=1) if not trial.is_control]
     failed = {"held 1 s": 0, "held 3 s": 7}
-    counts = [failed[trial.scenario.variant] for trial in trials]
+    counts = [failed[trial.variant] for trial in trials]
     said = findings(lost(trials, counts, requests=20))
     assert "At a wake of 12 s (held 1 s) no request fails; the slowest answer takes 7.2 s." in said
     assert any(one.startswith("At a wake of 12 s (held 3 s) as many requests fail with every") for one in said)

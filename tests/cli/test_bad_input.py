@@ -39,7 +39,7 @@ def coldstart(*arguments: str, cwd: Path | None = None, **environment: str) -> s
         ([*RUN, "--requests", "0"], "requests must be at least 1, got 0"),
         ([*RUN, "--warm", "-1"], "connections must be 0 or more, got -1"),
         ([*RUN, "--pool", "5+0", "--warm", "6"], "--warm 6 is more than the pool 5+0 can hold"),
-        ([*RUN, "--service-time", "0.1"], "belong to the simulated stack"),
+        ([*RUN, "--service-time", "0.1"], "--service-time belongs to the simulated stack"),
         ([*RUN, "--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1"),
         ([*RUN, "--workers", "-2"], "Invalid value for '--workers': -2 is not in the range x>=1"),
         ([*RUN, "--workers", "two"], "'two' is not a valid integer range"),

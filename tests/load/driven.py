@@ -10,7 +10,7 @@ from time import monotonic
 from harness.library import load_scenario
 from harness.model.order import Order
 from harness.model.rows import RequestRow
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
 from harness.processes.process import Child
 from harness.stacks.driving import running_load

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 from tests.load.driven import Server, burst, driven
 
 pytestmark = [pytest.mark.anyio, pytest.mark.quiet]

@@ -16,7 +16,7 @@ import pytest
 
 from harness.model.errors import StackError
 from harness.model.outcomes import Outcome
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 from harness.service.routes import ROUTES
 from tests.load.driven import Server, burst, driven, listening
 
@@ -25,7 +25,8 @@ pytestmark = pytest.mark.anyio
 LOCUSTFILE = Path(__file__).parent.parent.parent / "scenarios" / "locustfile.py"
 SMALL = '''
 """A scenario of the test's own; only the master is given it."""
-from harness.model.scenario import Burst, Scenario
+from harness.model.scenario import Scenario
+from harness.model.timeline import Burst
 from harness.model.wake import profile
 SCENARIO = Scenario(name="small", wake=profile("neon"), pools=("1+0",), timeline=(Burst(requests=60, over_s=1),))
 '''

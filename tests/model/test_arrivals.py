@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.model.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule, share
 from harness.model.errors import UserError
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 
 DRAWN = [pattern for pattern in Pattern if pattern is not Pattern.GIVEN]
 patterns = st.sampled_from(DRAWN)

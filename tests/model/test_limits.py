@@ -14,12 +14,14 @@ from harness.model import limits
 from harness.model.arrivals import RequestMix
 from harness.model.errors import UserError
 from harness.model.listener import QueueListener
+from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
-from harness.model.scenario import Burst, Idle, Scenario, Slow, Variant, Warm
-from harness.model.trial import trials_of
+from harness.model.scenario import Scenario, Variant
+from harness.model.timeline import Burst, Idle, Slow, Warm
+from harness.model.times import given as given_time
+from harness.model.trial import Trial
 from harness.model.wake import Constant, Empirical, LogNormal, profile, read_wake
-from harness.simulation.times import given as given_time
 
 NO_NUMBERS = [math.nan, math.inf, -math.inf, 1e308, -1.0]
 STORY = Scenario(name="story", wake=profile("neon"), pools=("5+0",), timeline=(Burst(10, 1.0),))
@@ -70,6 +72,11 @@ WHOLE: dict[str, Callable[[Any], object]] = {
     "seed": lambda value: trials_of(STORY, seed=value),
     "repeat": lambda value: trials_of(STORY, seed=1, repeat=value),
 }
+
+
+def trials_of(scenario: Scenario, *, seed: int, repeat: int = 1) -> list[Trial]:
+    """Every trial of the scenario as its file says it."""
+    return PlannedRun(scenario=scenario, overrides=Overrides(seed=seed, repeat=repeat)).trials
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS)

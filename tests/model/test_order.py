@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from harness.model.arrivals import Pattern, RequestMix, RequestName
 from harness.model.order import Order
-from harness.model.scenario import Burst
+from harness.model.timeline import Burst
 
 mixes = st.builds(
     RequestMix.of,

@@ -1,5 +1,7 @@
 """Pool configurations: what can be built, what is refused, and that every form reads back."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ configurations = st.builds(
     PoolConfiguration,
     pool_size=st.integers(1, 100),
     max_overflow=st.integers(0, 100),
-    pool_timeout_s=st.floats(0.001, 1e4),
+    pool_timeout_s=st.none() | st.floats(0.001, 1e4),
     connection_timeout_s=st.floats(0, 1e4),
     statement_timeout_s=st.floats(0, 1e4),
     pool_recycle_s=st.floats(0, 1e6),
@@ -35,7 +37,7 @@ def test_defaults_are_those_of_the_reference_service() -> None:
 
 
 def test_before_the_change_the_pool_was_5_plus_0_with_a_patient_queue() -> None:
-    assert (before_change.short, before_change.capacity, before_change.pool_timeout_s) == ("5+0", 5, 30.0)
+    assert (before_change.short, before_change.capacity, before_change.queue_timeout_s) == ("5+0", 5, 30.0)
 
 
 @pytest.mark.parametrize("text", ["5", "0+0", "0+5", "x+y", "5+", "+5", "-1+5", "5+-1", "5.0+1", "5 + 1", "٥+٠", ""])
@@ -57,15 +59,28 @@ def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
 
 
 def test_the_pool_timeout_follows_the_connection_timeout_until_it_is_set() -> None:
-    assert after_change.with_settings({"connection_timeout": "5"}).pool_timeout_s == 5.0
-    assert before_change.with_settings({"connection_timeout": "5"}).pool_timeout_s == 30.0
-    assert after_change.with_settings({"connection_timeout": "5", "pool_timeout": "7"}).pool_timeout_s == 7.0
-    assert PoolConfiguration.from_environment({"DATABASE_CONNECTION_TIMEOUT": "4"}).pool_timeout_s == 4.0
+    assert after_change.with_settings({"connection_timeout": "5"}).queue_timeout_s == 5.0
+    assert before_change.with_settings({"connection_timeout": "5"}).queue_timeout_s == 30.0
+    assert after_change.with_settings({"connection_timeout": "5", "pool_timeout": "7"}).queue_timeout_s == 7.0
+    assert PoolConfiguration.from_environment({"DATABASE_CONNECTION_TIMEOUT": "4"}).queue_timeout_s == 4.0
+    assert replace(after_change, connection_timeout_s=15.0).queue_timeout_s == 15.0
+
+
+def test_a_pool_timeout_that_was_given_stays_even_where_it_equals_the_connection_timeout() -> None:
+    given = PoolConfiguration.from_short("5+0").with_settings({"pool_timeout": "10"})
+    assert given.connection_timeout_s == 10.0
+    assert given.with_settings({"connection_timeout": "20"}).queue_timeout_s == 10.0
+
+
+def test_what_follows_and_what_is_given_make_the_same_pool() -> None:
+    given = after_change.with_settings({"pool_timeout": "10"})
+    assert given.resolved == after_change.resolved
+    assert (given.label, given.to_json()) == (after_change.label, after_change.to_json())
+    assert after_change.to_json()["pool_timeout"] == 10.0
 
 
 @given(configurations)
-def test_json_and_environment_read_back(pool: PoolConfiguration) -> None:
-    assert PoolConfiguration.from_json(pool.to_json()) == pool
+def test_the_environment_reads_back(pool: PoolConfiguration) -> None:
     assert PoolConfiguration.from_environment(pool.to_environment()).to_environment() == pool.to_environment()
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from harness.library import load_scenario, scenario_names
 from harness.model.errors import UserError
-from harness.model.scenario import Burst, Scenario, Warm
-from harness.model.trial import trials_of
+from harness.model.plan import Overrides, PlannedRun
+from harness.model.scenario import Scenario
+from harness.model.timeline import Burst, Warm
 from harness.model.wake import PROFILES, Constant, Empirical, LogNormal, profile
 
 
@@ -18,8 +19,8 @@ from harness.model.wake import PROFILES, Constant, Empirical, LogNormal, profile
 def test_every_scenario_loads_tells_its_story_and_is_named_as_its_file(name: str) -> None:
     scenario = load_scenario(name)
     assert scenario.name == name
-    assert scenario.story.partition("\n")[0].endswith((".", "?"))
-    assert scenario.expectations(), "a scenario says what it expects"
+    assert scenario.description.partition("\n")[0].endswith((".", "?"))
+    assert scenario.expectations, "a scenario says what it expects"
 
 
 def test_loading_every_scenario_leaves_locust_and_gevent_alone() -> None:
@@ -54,17 +55,10 @@ def test_a_broken_scenario_file_is_one_line(tmp_path: Path, text: str, says: str
 
 def test_every_trial_of_a_run_meets_the_same_arrivals_and_wake() -> None:
     scenario = load_scenario("cold_burst")
-    trials = trials_of(scenario, seed=3)
-    assert len({trial.scenario.bursts[0].schedule(trial.seed) for trial in trials}) == 1
+    trials = PlannedRun(scenario=scenario, overrides=Overrides(seed=3)).trials
+    assert len({trial.story.bursts[0].schedule(trial.seed) for trial in trials}) == 1
     assert sum(trial.is_control for trial in trials) == len(scenario.pools)
     assert len({trial.number for trial in trials}) == len(trials)
-
-
-def test_asking_differently_changes_the_burst_and_says_so() -> None:
-    scenario = load_scenario("cold_burst").asked_differently(requests=7, over_s=3.0, warm=0)
-    assert scenario.bursts == (Burst(requests=7, over_s=3.0),)
-    assert Warm(0) in scenario.timeline
-    assert scenario.changed == ("requests=7", "over=3.0", "warm=0")
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -157,13 +157,13 @@ async def test_the_native_wake_has_neither_backends_nor_ghosts(postgres: Postgre
 
 @pytest.mark.parametrize("behaviour", [{"on_suspend": "freeze"}, {"while_waking": "drop"}, {"while_waking": "error"}])
 def test_what_toxics_cant_express_is_refused_by_name(behaviour: dict[str, str]) -> None:
-    wake = profile("neon").but(**{"on_suspend": "close", "while_waking": "hold", **behaviour})
+    wake = profile("neon").with_changes(**{"on_suspend": "close", "while_waking": "hold", **behaviour})
     with pytest.raises(UserError, match=f"Toxiproxy can't express .* {next(iter(behaviour.values()))}"):
         ToxiproxyCompute.check(wake)
 
 
 def test_close_and_hold_can_be_expressed() -> None:
-    ToxiproxyCompute.check(profile("neon").but(on_suspend="close", while_waking="hold"))
+    ToxiproxyCompute.check(profile("neon").with_changes(on_suspend="close", while_waking="hold"))
 
 
 async def test_a_server_that_refuses_a_step_is_an_error_where_the_compute_is_watched(server: ToxiproxyServer) -> None:

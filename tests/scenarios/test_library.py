@@ -1,5 +1,6 @@
 """Every scenario of the library: in virtual time its expectations are met, and its shortened story can be told."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,34 +10,29 @@ from harness.analysis.report import report
 from harness.cli.progress import watching
 from harness.library import load_scenario, scenario_names
 from harness.model.expectation import Verdict
-from harness.model.scenario import Scenario
-from harness.model.trial import trials_of
+from harness.model.plan import Overrides, PlannedRun
 from harness.postmortem import write
-from harness.results.codec import scenario_from_json, scenario_to_json, trial_from_json, trial_to_json
+from harness.results.converter import from_json, to_json
 from harness.run import execute
 from harness.stacks.base import RunOptions
 
 EVERY = scenario_names()
 
 
-def unheard(scenario: Scenario) -> list[str]:
-    """The expectations that speak of no trial."""
-    trials = trials_of(scenario, seed=1)
+def unmet(plan: PlannedRun) -> list[str]:
+    """The expectations that are about no trial."""
     return [
-        f"{pool.label}: {statement}"
-        for pool, statement in scenario.expectations()
-        if not any(trial.pool == pool and statement.speaks_of(trial) for trial in trials)
+        f"{pool.label}: {expectation}"
+        for pool, expectation in plan.expectations
+        if not any(trial.pool.resolved == pool.resolved and expectation.is_about(trial) for trial in plan.trials)
     ]
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_it_is_reproduced_in_virtual_time(name: str, tmp_path: Path) -> None:
-    scenario = load_scenario(name)
-    trials = trials_of(scenario, seed=1)
-    with watching(trials) as progress:
-        done = execute(
-            scenario, trials, stack="simulated", options=RunOptions(), progress=progress, out=tmp_path, charts=False
-        )
+    plan = PlannedRun(scenario=load_scenario(name))
+    with watching(plan.trials) as progress:
+        done = execute(plan, stack="simulated", options=RunOptions(), progress=progress, out=tmp_path, charts=False)
     assert len(done.judgements) >= 2
     assert [one for one in done.judgements if one.verdict is not Verdict.REPRODUCED] == []
     assert done.exit_status == 0
@@ -46,12 +42,9 @@ def test_it_is_reproduced_in_virtual_time(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_report_and_a_postmortem_can_be_made_of_it(name: str, tmp_path: Path) -> None:
-    scenario = load_scenario(name)
-    trials = trials_of(scenario, seed=1)
-    with watching(trials) as progress:
-        done = execute(
-            scenario, trials, stack="simulated", options=RunOptions(), progress=progress, out=tmp_path, charts=False
-        )
+    plan = PlannedRun(scenario=load_scenario(name))
+    with watching(plan.trials) as progress:
+        done = execute(plan, stack="simulated", options=RunOptions(), progress=progress, out=tmp_path, charts=False)
     run = load(done.folder)
     page = report(run)
     assert page.count("<picture>") >= 4
@@ -64,21 +57,21 @@ def test_a_report_and_a_postmortem_can_be_made_of_it(name: str, tmp_path: Path) 
 @pytest.mark.parametrize("name", EVERY)
 def test_no_expectation_is_about_nothing(name: str) -> None:
     scenario = load_scenario(name)
-    assert unheard(scenario) == []
-    assert unheard(scenario.in_real_time()) == []
-    assert scenario.in_real_time().expectations()
+    for real_time in (False, True):
+        plan = PlannedRun(scenario=scenario, real_time=real_time)
+        assert unmet(plan) == []
+        assert plan.expectations
 
 
+@pytest.mark.parametrize("real_time", [False, True])
 @pytest.mark.parametrize("name", EVERY)
-def test_a_manifest_tells_its_whole_story(name: str) -> None:
-    scenario = load_scenario(name).in_real_time()
-    again = scenario_from_json(scenario_to_json(scenario))
-    assert scenario_to_json(again) == scenario_to_json(scenario)
-    for trial in trials_of(scenario, seed=3):
-        read = trial_from_json(trial_to_json(trial), again)
-        assert (read.label, read.wake_latencies_s()) == (trial.label, trial.wake_latencies_s())
-        assert read.scenario.timeline == trial.scenario.timeline
-        assert read.scenario.retry == trial.scenario.retry
+def test_a_manifest_keeps_all_of_a_plan_but_its_expectations(name: str, real_time: bool) -> None:
+    plan = PlannedRun(scenario=load_scenario(name), overrides=Overrides(seed=3), real_time=real_time)
+    again = from_json(json.loads(json.dumps(to_json(plan))), PlannedRun, where="a manifest")
+    assert to_json(again) == to_json(plan)
+    assert again.trials == plan.trials
+    assert again.shortened == plan.shortened
+    assert again.changes == plan.changes
 
 
 def test_the_library_is_what_the_readme_promises() -> None:

@@ -45,7 +45,7 @@ async def asleep(
     """A database whose compute has just suspended and takes a minute to wake."""
     port = (await proxy.next_record(ProxyReady)).port
     async with ProxyClient(port) as client:
-        wake = profile("neon").but(**behaviour)
+        wake = profile("neon").with_changes(**behaviour)
         compute = compute_of(wake, wake_latencies_s=[60.0], suspends_by_itself=False)
         host, listening = await client.create("p", upstream=f"127.0.0.1:{postgres.port}", compute=compute)
         async with database(postgres.dsn_at(host, listening, driver="postgresql+asyncpg"), pool) as sleeping:

@@ -71,7 +71,7 @@ async def test_on_a_frozen_connection_it_gives_up_at_its_limit_and_tries_until_t
 ) -> None:
     heard = Heard()
     async with ProxyClient((await proxy_process.next_record(ProxyReady)).port) as client:
-        wake = profile("neon").but(on_suspend="freeze", while_waking="hold")
+        wake = profile("neon").with_changes(on_suspend="freeze", while_waking="hold")
         compute = compute_of(wake, wake_latencies_s=[2.0], suspends_by_itself=False)
         host, port = await client.create("p", upstream=f"127.0.0.1:{postgres.port}", compute=compute)
         async with listening(QUICK, postgres.dsn_at(host, port, driver="postgresql+asyncpg"), heard.put_nowait):

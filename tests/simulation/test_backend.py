@@ -43,7 +43,7 @@ async def connect(**options: Any) -> Any:
 
 
 def asleep(**behaviour: str) -> dict[str, Any]:
-    wake = profile("neon").but(**behaviour)
+    wake = profile("neon").with_changes(**behaviour)
     return {"behaviour": wake.behaviour(suspends_by_itself=False), "draw_wake_latency_s": constant(8.0)}
 
 

@@ -11,6 +11,7 @@ import pytest
 from harness.model.errors import UserError
 from harness.model.events import Event
 from harness.model.rows import ListenerEvent
+from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.model.wake import Constant, WakeProfile, profile
 from harness.scenario import Burst, Idle, QueueListener, Scenario, Suspend, Warm
@@ -18,7 +19,6 @@ from harness.service.listener import listening
 from harness.simulation.backend import SimulatedPostgres, constant
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import LINUX, Network
-from harness.simulation.times import Times
 from harness.simulation.trial import Simulated, simulate
 
 URL = "postgresql+asyncpg://coldstart@localhost:5432/catalogue"
@@ -34,7 +34,7 @@ def heard(
     events: list[ListenerEvent] = []
 
     async def main(loop: VirtualLoop) -> None:
-        wake = profile("neon").but(**behaviour).behaviour(suspends_by_itself=False)
+        wake = profile("neon").with_changes(**behaviour).behaviour(suspends_by_itself=False)
         server = SimulatedPostgres(loop=loop, behaviour=wake, draw_wake_latency_s=constant(wake_s))
         Network(loop).listen("localhost", 5432, server)
         async with listening(settings or QueueListener(), URL, events.append):
@@ -177,7 +177,7 @@ def trial(listener: QueueListener | None, wake: WakeProfile | None, *timeline: A
     scenario = Scenario(
         name="listening", wake=wake or profile("neon"), pools=("2+1",), timeline=timeline, listener=listener
     )
-    return Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=1)
+    return Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=1)
 
 
 def of_listener(found: Simulated) -> list[tuple[str, float]]:

@@ -12,22 +12,25 @@ import pytest
 
 from harness.library import load_scenario
 from harness.model.compute import OnSuspend, WhileWaking
-from harness.model.scenario import Burst, Idle, Scenario, Suspend, Warm, pool
+from harness.model.plan import Overrides, PlannedRun
+from harness.model.scenario import Scenario, pool
+from harness.model.timeline import Burst, Idle, Suspend, Warm
+from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.model.wake import Constant, LogNormal, WakeProfile, profile
-from harness.simulation.times import Times
 from harness.simulation.trial import Simulated, simulate
 
 DIGEST = """
 import hashlib, json
 from dataclasses import asdict
 from harness.library import load_scenario
-from harness.simulation.times import Times
+from harness.model.times import Times
 from harness.simulation.trial import simulate
-from harness.model.trial import trials_of
+from harness.model.plan import Overrides, PlannedRun
 from harness.model.wake import LogNormal
 times = Times(round_trip=LogNormal(0.001, 0.005, 0.1), service=LogNormal(0.002, 0.01, 1.0))
-rows = [asdict(simulate(trial, times)) for trial in trials_of(load_scenario("cold_burst"), seed=7)[:4]]
+plan = PlannedRun(scenario=load_scenario("cold_burst"), overrides=Overrides(seed=7))
+rows = [asdict(simulate(trial, times)) for trial in plan.trials[:4]]
 print(hashlib.sha256(json.dumps(rows).encode()).hexdigest())
 """
 
@@ -41,7 +44,7 @@ def trial(
         pools=(pool(pool_, **settings),),
         timeline=(Warm(), Suspend(), Burst(requests=requests, over_s=over_s)),
     )
-    return Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
+    return Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
 
 
 def outcomes(rows: Simulated) -> Counter[str]:
@@ -49,7 +52,7 @@ def outcomes(rows: Simulated) -> Counter[str]:
 
 
 def neon(latency_s: float, **behaviour: str) -> WakeProfile:
-    return profile("neon").but(latency_s=latency_s, **behaviour)
+    return profile("neon").with_changes(latency_s=latency_s, **behaviour)
 
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process_whatever_the_hash_seed() -> None:
@@ -62,9 +65,9 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process_whatever_the_hash
     }  # fmt: skip
     times = Times(round_trip=LogNormal(0.001, 0.005, 0.1), service=LogNormal(0.002, 0.01, 1.0))
     scenario = load_scenario("cold_burst")
-    from harness.model.trial import trials_of
-
-    rows = [asdict(simulate(one, times)) for one in trials_of(scenario, seed=7)[:4]]
+    rows = [
+        asdict(simulate(one, times)) for one in PlannedRun(scenario=scenario, overrides=Overrides(seed=7)).trials[:4]
+    ]
     assert digests == {hashlib.sha256(json.dumps(rows).encode()).hexdigest() + "\n"}
 
 
@@ -109,7 +112,7 @@ def test_a_control_has_no_wake() -> None:
 
 def test_a_client_that_gives_up_leaves_its_request_in_the_service() -> None:
     one = trial("1+0", neon(8.0), requests=20, over_s=1)
-    found = simulate(replace(one, scenario=replace(one.scenario, client_timeout_s=2.0)))
+    found = simulate(replace(one, story=replace(one.story, client_timeout_s=2.0)))
     assert outcomes(found) == {"client_timeout": 20}
     # Their places in the queue stay taken until the wake.
     assert max(row["waiting"] for row in found.pool if row["at_s"] > 2.5) == 19
@@ -122,7 +125,7 @@ def test_an_idle_compute_suspends_by_itself() -> None:
         pools=("2+0",),
         timeline=(Warm(), Idle(301), Burst(requests=5, over_s=1)),
     )
-    one = Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=scenario.wakes[0], seed=1)
+    one = Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=scenario.wakes[0], seed=1)
     found = simulate(one, sampled=False)
     events = {row["event"]: row["at_s"] for row in found.events}
     assert events["suspended"] == pytest.approx(-1.0)
@@ -134,7 +137,7 @@ def test_service_time_and_connect_time_are_spent() -> None:
     found = simulate(trial("1+0", None, requests=1, over_s=1), slow).requests[0]
     assert found["query_s"] == pytest.approx(0.1)
     scenario = Scenario(name="cold", wake=neon(1.0), pools=("1+0",), timeline=(Burst(requests=1, over_s=1),))
-    cold = Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=None, seed=1)
+    cold = Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=None, seed=1)
     assert simulate(cold, slow).requests[0]["connect_s"] == pytest.approx(0.5, abs=0.01)
 
 
@@ -145,6 +148,6 @@ def test_recycled_connections_are_replaced_in_virtual_time() -> None:
         pools=(pool("1+0", pool_recycle=60),),
         timeline=(Warm(), Burst(requests=2, over_s=200, arrivals="even")),
     )
-    one = Trial(number=0, scenario=scenario, pool=scenario.pool_configurations[0], wake=None, seed=1)
+    one = Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=None, seed=1)
     rows = simulate(one, Times(connect=Constant(0.25)), sampled=False).requests
     assert [row["connect_s"] > 0 for row in rows] == [False, True]

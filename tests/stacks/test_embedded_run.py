@@ -15,8 +15,8 @@ import pytest
 
 from harness.analysis import load
 from harness.library import load_scenario
+from harness.model.plan import Overrides, PlannedRun
 from harness.model.status import RunStatus
-from harness.model.trial import trials_of
 from harness.postmortem.incident import incident
 from harness.results import find_run
 from harness.stacks.base import RunOptions
@@ -92,7 +92,7 @@ def test_two_workers_meet_the_pool_with_the_arrivals_of_one_process(tmp_path: Pa
 
 
 def test_fewer_trials_run_beside_each_other_when_each_has_workers() -> None:
-    trials = trials_of(load_scenario("cold_burst").asked_differently(requests=20), seed=1, repeat=3)
+    trials = PlannedRun(scenario=load_scenario("cold_burst"), overrides=Overrides(requests=20, repeat=3)).trials
     stack = EmbeddedStack()
     alone, shared, many = (stack.parallelism(trials, RunOptions(workers=workers)) for workers in (None, 2, 500))
     assert shared.trials == max(1, alone.trials // 3)

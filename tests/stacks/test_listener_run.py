@@ -12,7 +12,6 @@ from harness.analysis import load
 from harness.library import load_scenario
 from harness.processes.messages import BeginStory, BurstPlanned, StackReady
 from harness.processes.process import Child
-from harness.results.codec import scenario_from_json
 
 RUN = [sys.executable, "-m", "harness", "run", "--no-charts", "--no-control", "--json"]
 SCENARIO = """
@@ -62,8 +61,7 @@ def test_what_the_listener_met_is_among_the_events(tmp_path: Path, stack: str) -
     assert json.loads(found["listener_connect_failed"].detail)["error"] == "TimeoutError"
     # The pool has its two connections and not three.
     assert read.pool["size"].max() == 2
-    kept = scenario_from_json(json.loads((read.folder / "manifest.json").read_text())["scenario"])
-    assert kept.listener == load_scenario(scenario).listener
+    assert read.scenario.listener == load_scenario(scenario).listener
 
 
 def test_one_that_cannot_connect_at_first_ends_the_run_with_status_3(tmp_path: Path) -> None:

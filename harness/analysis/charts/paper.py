@@ -174,7 +174,7 @@ def notes(runs: Sequence[Run], *, lines: bool, first_seed: bool) -> Iterator[str
     """
     if common := Names.of(trial for run in runs for trial in run.trials).note():
         yield common
-    for shortened in dict.fromkeys(run.scenario.shortened for run in runs):
+    for shortened in dict.fromkeys(run.plan.shortened for run in runs):
         if shortened:
             yield f"Shortened for real time: {shortened}."
     every = sum(len({trial.configuration for trial in run.trials}) for run in runs)

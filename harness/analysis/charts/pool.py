@@ -43,7 +43,7 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
             linewidth=0,
             rasterized=len(rows) > MANY,
         )
-        instances, waiting = one.trial.scenario.instances, _most_waiting(one, rows)
+        instances, waiting = one.trial.story.instances, _most_waiting(one, rows)
         capacity = one.trial.pool.capacity * instances
         highest = max(highest, waiting + capacity)
         panel.axhline(capacity, color=ink(), linewidth=0.7, linestyle="--", label="capacity")
@@ -59,7 +59,7 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
 
 def _most_waiting(one: TrialSummary, rows: pd.DataFrame) -> int:
     """In the queues of all instances at a time."""
-    return one.peak_waiting if one.trial.scenario.instances == 1 else int(rows["waiting"].max())
+    return one.peak_waiting if one.trial.story.instances == 1 else int(rows["waiting"].max())
 
 
 def _title(run: Run, met: Sequence[TrialSummary], timelines: Sequence[pd.DataFrame]) -> str:

@@ -1,0 +1,62 @@
+"""How long things take in the simulated world: distributions with a seed of their own, in seconds."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+
+from harness.model.wake import Constant, Distribution, Empirical
+
+Draw = Callable[[], float]
+NONE = Constant(0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Round trip, service time of a statement, time to connect while the compute is awake; 0 unless given."""
+
+    round_trip: Distribution = field(default=NONE)
+    service: Distribution = field(default=NONE)
+    connect: Distribution = field(default=NONE)
+
+    def way(self, seed: int) -> Draw:
+        """One way: half a round trip."""
+        draw = drawing(self.round_trip, f"round trip/{seed}")
+        return lambda: draw() / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Samples of each time, in seconds, from a database that is awake: what `coldstart calibrate` measures."""
+
+    round_trip_s: tuple[float, ...]
+    service_s: tuple[float, ...]
+    """What a statement takes beyond its round trips."""
+    connect_s: tuple[float, ...]
+    """What a new connection takes beyond its round trips."""
+    source: str
+
+    def __post_init__(self) -> None:
+        self.times()
+
+    def times(self) -> Times:
+        """Each draw is one of the samples. Raises `UserError` where there are none."""
+        return Times(
+            round_trip=Empirical(self.round_trip_s),
+            service=Empirical(self.service_s),
+            connect=Empirical(self.connect_s),
+        )
+
+    def medians_s(self) -> dict[str, float]:
+        """The middle of each, by name."""
+        named = {"round trip": self.round_trip_s, "statement": self.service_s, "connect": self.connect_s}
+        return {name: median(values) for name, values in named.items()}
+
+
+def drawing(distribution: Distribution, name: str) -> Draw:
+    """Draws of a distribution, from a stream of their own."""
+    if isinstance(distribution, Constant):
+        seconds = distribution.latency_s
+        return lambda: seconds
+    random_ = random.Random(name)
+    return lambda: distribution.draw(random_)

@@ -1,0 +1,179 @@
+"""The one converter: every model that goes into a JSON document, and back.
+
+cattrs does the work from the models' own types, so that a new field is written and read without a line here. What is
+told here is only what the types don't say: how the members of a union are told apart, which names a pool's settings
+have outside of the code, and that expectations, which are code, stay behind.
+
+Not msgspec, which the processes' messages are read with: it refuses a union of dataclasses ("Type unions may not
+contain more than one dataclass"), and a timeline is one; with structs of its own the model would depend on it.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar, get_type_hints
+
+from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
+from cattrs.errors import ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.strategies import configure_tagged_union
+
+from harness.model.errors import UserError
+from harness.model.pool import SETTINGS, PoolConfiguration
+from harness.model.scenario import RealTime, Scenario, Variant
+from harness.model.story import Story
+from harness.model.timeline import TimelinePhase
+from harness.model.wake import WakeLatency, WakeProfile
+
+Model = TypeVar("Model")
+KIND = "kind"
+"""The key that says which member of a union a document is."""
+FOLLOWS = "pool_timeout_follows"
+"""Beside a pool's settings, where `pool_timeout` is always a number: whether it only follows `connection_timeout`."""
+CODE = frozenset({"expect"})
+"""The fields of a scenario that are code; a manifest keeps the verdicts on them."""
+
+
+def to_json(model: object) -> Any:  # noqa: ANN401 - a document of JSON
+    """The model as `json.dumps` takes it."""
+    return _converter.unstructure(model)
+
+
+def from_json(document: object, kind: type[Model], *, where: str) -> Model:
+    """The inverse of `to_json`. Raises `UserError`, in one line, for a document that is no such model."""
+    if not isinstance(document, dict):
+        raise UserError("it is not an object", where=where)
+    try:
+        return _converter.structure(document, kind)
+    except BaseValidationError as error:
+        raise UserError(_first_of(error), where=where) from error
+
+
+def _made() -> Converter:
+    converter = Converter(forbid_extra_keys=True)
+    # Only what JSON has as this: int("7"), str(7) and bool("no") would be values too.
+    for kind, words, accepted in (
+        (int, "a whole number", (int,)),
+        (float, "a number", (int, float)),
+        (bool, "true or false", (bool,)),
+        (str, "text", (str,)),
+    ):
+        converter.register_structure_hook(kind, _exactly(words, accepted))
+    _tell_apart(converter, TimelinePhase)
+    _tell_apart(converter, WakeLatency)
+    _add_pools(converter)
+    _add_scenarios(converter)
+    return converter
+
+
+def _exactly(words: str, accepted: tuple[type, ...]) -> Callable[[object, type], Any]:
+    def read(value: object, wanted: type) -> Any:  # noqa: ANN401 - of the kind
+        if type(value) not in accepted:
+            raise ValueError(f"must be {words}, got {value!r}")
+        # cattrs hands in subclasses as well, such as the enums that are text.
+        return wanted(value)
+
+    return read
+
+
+def _tell_apart(converter: Converter, union: Any) -> None:  # noqa: ANN401 - a union is no type
+    """Tell a union's members apart by their names, written as keys are: `log_normal`."""
+
+    def name(kind: type) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+    configure_tagged_union(union, converter, tag_name=KIND, tag_generator=name)
+    read, write = converter.get_structure_hook(union), converter.get_unstructure_hook(union)
+    # "One of them or None" is one flat union to Python, another than the one above.
+    converter.register_structure_hook(union | None, lambda value, _: None if value is None else read(value, union))
+    converter.register_unstructure_hook(union | None, lambda value: None if value is None else write(value))
+
+
+def _add_pools(converter: Converter) -> None:
+    read = make_dict_structure_fn(PoolConfiguration, converter, _cattrs_forbid_extra_keys=True)
+
+    def pool_to_json(pool: PoolConfiguration) -> dict[str, Any]:
+        return {**pool.to_json(), FOLLOWS: pool.pool_timeout_s is None}
+
+    def pool_from_json(document: Any, _: type) -> PoolConfiguration:  # noqa: ANN401 - not checked yet
+        _check_keys(document, {*SETTINGS, FOLLOWS})
+        given = {field: document[name] for name, (field, _) in SETTINGS.items() if name in document}
+        return read({**given, "pool_timeout_s": None} if document.get(FOLLOWS) else given, PoolConfiguration)
+
+    converter.register_unstructure_hook(PoolConfiguration, pool_to_json)
+    converter.register_structure_hook(PoolConfiguration, pool_from_json)
+    _add_choice(converter, PoolConfiguration | str, lambda value: str if isinstance(value, str) else PoolConfiguration)
+
+
+def _add_scenarios(converter: Converter) -> None:
+    wakes = tuple[WakeProfile, ...]
+    _add_choice(converter, WakeProfile | wakes, lambda value: wakes if isinstance(value, list | tuple) else WakeProfile)
+    _add_changes(converter, Variant, "name", of=Story)
+    _add_changes(converter, RealTime, "description", of=Scenario)
+    # When both classes below can be written: they have fields of the types above.
+    expectations = override(omit=True)
+    converter.register_unstructure_hook(Scenario, make_dict_unstructure_fn(Scenario, converter, expect=expectations))
+    converter.register_structure_hook(
+        Scenario,
+        make_dict_structure_fn(Scenario, converter, _cattrs_forbid_extra_keys=True, expect=expectations),
+    )
+
+
+def _add_choice(converter: Converter, union: Any, chosen: Callable[[Any], Any]) -> None:  # noqa: ANN401 - no type
+    """A union whose members JSON itself tells apart: text or an object, a list or an object."""
+    converter.register_structure_hook(union, lambda value, _: converter.structure(value, chosen(value)))
+    converter.register_unstructure_hook(union, lambda value: converter.unstructure(value, unstructure_as=chosen(value)))
+
+
+def _add_changes(converter: Converter, kind: type[Variant] | type[RealTime], title: str, *, of: type) -> None:
+    """A model of a name or description and changed fields of another one, each written as that field's own type."""
+    types = {name: hint for name, hint in get_type_hints(of).items() if name not in CODE}
+
+    def write(model: Variant | RealTime) -> dict[str, Any]:
+        changed = {name: value for name, value in model.changes.items() if name not in CODE}
+        changes = {name: converter.unstructure(value, unstructure_as=types[name]) for name, value in changed.items()}
+        return {title: getattr(model, title), "changes": changes}
+
+    def read(document: Any, _: type) -> Variant | RealTime:  # noqa: ANN401 - not checked yet
+        _check_keys(document, {title, "changes"})
+        _check_keys(document["changes"], set(types))
+        changes = {name: converter.structure(value, types[name]) for name, value in document["changes"].items()}
+        return kind(converter.structure(document[title], str), **changes)
+
+    converter.register_unstructure_hook(kind, write)
+    converter.register_structure_hook(kind, read)
+
+
+def _check_keys(document: object, known: set[str]) -> None:
+    if not isinstance(document, dict):
+        raise ValueError(f"must be an object, got {document!r}")  # noqa: TRY004 - what cattrs collects
+    if unknown := sorted(set(document) - known):
+        raise ValueError(f"has an unknown key {unknown[0]!r}")
+
+
+def _first_of(error: BaseException) -> str:
+    """The first thing that is wrong, with its place in the document: `plan.scenario.timeline[0]: …`."""
+    place = ""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+        for note in getattr(error, "__notes__", ()):
+            if isinstance(note, AttributeValidationNote):
+                place += f".{note.name}"
+            elif isinstance(note, IterableValidationNote):
+                place += f"[{note.index}]"
+    match error:
+        case KeyError():
+            # Its place is the missing one's own.
+            place = place.removesuffix(f".{error.args[0]}")
+            what = f"{error.args[0]!r} is missing"
+        case ForbiddenExtraKeysError():
+            what = f"has an unknown key {min(error.extra_fields)!r}"
+        case UserError():
+            what = str(error)
+        case ValueError() if type(error) is ValueError:
+            what = str(error)
+        case _:
+            what = "is not what belongs there"
+    return f"{place.removeprefix('.')}: {what}" if place else what
+
+
+_converter = _made()

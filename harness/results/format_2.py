@@ -1,0 +1,58 @@
+"""Manifests of format 2, read as if they were of this one. They kept the scenario as it was played, not as its file
+says it, and of what a user changed only words and the simulated database's times."""
+
+from typing import Any
+
+from harness.model.scenario import VARYING
+
+OLD_FORMAT = 2
+WHOLE = frozenset({"requests", "warm"})
+SECONDS = {"over": "over_s"}
+
+
+def upgraded(document: dict[str, Any]) -> dict[str, Any]:
+    """The same run as a document of format 3. Raises `KeyError` and the like for what is no manifest."""
+    kept = {name: value for name, value in document.items() if name not in ("scenario", "asked", "format", "trials")}
+    scenario = document["scenario"]
+    overrides = {**_changed(scenario["changed"]), **document.get("asked", {})}
+    plan = {
+        "scenario": _scenario(scenario),
+        "overrides": {**overrides, "control": any(trial["wake"] is None for trial in document["trials"])},
+        "real_time": document["stack"] != "simulated",
+    }
+    return {**kept, "plan": plan, "trials": [_trial(trial) for trial in document["trials"]], "format": 3}
+
+
+def _scenario(old: dict[str, Any]) -> dict[str, Any]:
+    gone = ("changed", "story", "wakes", "pools", "variant", "variants", "shortened")
+    shortened = old["shortened"]
+    return {
+        **{name: value for name, value in old.items() if name not in gone},
+        "description": old["story"],
+        "wake": old["wakes"],
+        "pools": [_pool(pool) for pool in old["pools"]],
+        "variants": [_variant(variant) for variant in old["variants"]],
+        "real_time": {"description": shortened, "changes": {}} if shortened else None,
+    }
+
+
+def _variant(old: dict[str, Any]) -> dict[str, Any]:
+    return {"name": old["variant"], "changes": {name: value for name, value in old.items() if name in VARYING}}
+
+
+def _trial(old: dict[str, Any]) -> dict[str, Any]:
+    return {**old, "pool": _pool(old["pool"])}
+
+
+def _pool(old: dict[str, Any]) -> dict[str, Any]:
+    """Whether a pool timeout only followed was not kept; one that equals the connection timeout was taken to."""
+    return {**old, "pool_timeout_follows": old["pool_timeout"] == old["connection_timeout"]}
+
+
+def _changed(words: list[str]) -> dict[str, Any]:
+    """`requests=7`, `over=3.0`, `on_suspend=close`: applied once more they change nothing."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        found[SECONDS.get(name, name)] = int(value) if name in WHOLE else float(value) if name in SECONDS else value
+    return found

@@ -1,0 +1,177 @@
+"""Which stack honours which field: nothing that a scenario or a user says is ignored in silence.
+
+Every field of what can be said is in `FIELDS` with what each stack makes of it. One that a stack can't honour is
+refused by name when a user asked for it there, and told in a line when the scenario's file says it: the file is for
+every stack. A new field has no entry, and a test fails until this table says who honours it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import Any
+
+from harness.model.arrivals import RequestMix
+from harness.model.errors import UserError
+from harness.model.listener import QueueListener
+from harness.model.plan import Overrides, PlannedRun
+from harness.model.pool import PoolConfiguration
+from harness.model.retry import Retry
+from harness.model.scenario import Scenario
+from harness.model.timeline import Burst, Idle, Slow, Suspend, Warm
+from harness.model.wake import WakeProfile
+
+
+class Treatment(Enum):
+    """What a stack makes of a field."""
+
+    PLAYED = auto()
+    """It is as it says."""
+    COMMON = auto()
+    """The plan or the analysis does it, the same for every stack."""
+    CHECKED = auto()
+    """It is as it says, but for values that the stack's own `check` refuses by name."""
+    TOLD = auto()
+    """It can't be, and a line of the result says so."""
+    REFUSED = auto()
+    """It can't be, and is an error that names it."""
+
+
+SIMULATED, EMBEDDED, COMPOSE = "simulated", "embedded", "compose"
+REAL_TIME = (EMBEDDED, COMPOSE)
+Treatments = Mapping[str, Treatment]
+
+
+def _on(simulated: Treatment, embedded: Treatment, compose: Treatment) -> Treatments:
+    return MappingProxyType({SIMULATED: simulated, EMBEDDED: embedded, COMPOSE: compose})
+
+
+PLAYED = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.PLAYED)
+COMMON = _on(Treatment.COMMON, Treatment.COMMON, Treatment.COMMON)
+VIRTUAL_OR_TOLD = _on(Treatment.PLAYED, Treatment.TOLD, Treatment.TOLD)
+VIRTUAL_OR_REFUSED = _on(Treatment.PLAYED, Treatment.REFUSED, Treatment.REFUSED)
+CHECKED_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.CHECKED)
+"""What the real Toxiproxy can't express is refused by the compose stack."""
+
+FIELDS: dict[type, dict[str, Treatments]] = {
+    Scenario: {
+        "name": COMMON,
+        "wake": PLAYED,
+        "timeline": CHECKED_ON_COMPOSE,
+        "client_timeout_s": PLAYED,
+        "instances": PLAYED,
+        "max_connections": PLAYED,
+        "listener": PLAYED,
+        "retry": PLAYED,
+        "alert_sustained_s": COMMON,
+        "service_time_s": VIRTUAL_OR_TOLD,
+        "connect_time_s": VIRTUAL_OR_TOLD,
+        "pools": COMMON,
+        "expect": COMMON,
+        "control": COMMON,
+        "variants": COMMON,
+        "real_time": COMMON,
+        "description": COMMON,
+    },
+    WakeProfile: {
+        "name": COMMON,
+        "description": COMMON,
+        "latency": PLAYED,
+        "suspend_after_s": CHECKED_ON_COMPOSE,
+        "on_suspend": CHECKED_ON_COMPOSE,
+        "while_waking": CHECKED_ON_COMPOSE,
+        "addresses": VIRTUAL_OR_TOLD,
+        "open_connections_prevent_suspend": CHECKED_ON_COMPOSE,
+        "error": CHECKED_ON_COMPOSE,
+        "sources": COMMON,
+        "unsourced": COMMON,
+    },
+    # Nothing a user changes is ignored: what is not refused is applied to the story by the plan.
+    Overrides: {
+        "pools": COMMON,
+        "settings": COMMON,
+        "wakes": COMMON,
+        "on_suspend": COMMON,
+        "while_waking": COMMON,
+        "requests": COMMON,
+        "over_s": COMMON,
+        "arrivals": COMMON,
+        "warm": COMMON,
+        "alert_sustained_s": COMMON,
+        "service_time_s": VIRTUAL_OR_REFUSED,
+        "connect_time_s": VIRTUAL_OR_REFUSED,
+        "calibration": VIRTUAL_OR_REFUSED,
+        "seed": COMMON,
+        "repeat": COMMON,
+        "control": COMMON,
+    },
+    # The service reads every setting from its environment, and virtual time builds its engine from the same values.
+    PoolConfiguration: {
+        "pool_size": PLAYED,
+        "max_overflow": PLAYED,
+        "pool_timeout_s": PLAYED,
+        "connection_timeout_s": PLAYED,
+        "statement_timeout_s": PLAYED,
+        "pool_recycle_s": PLAYED,
+        "pool_pre_ping": PLAYED,
+        "use_lifo": PLAYED,
+        "server_statement_timeout_s": PLAYED,
+    },
+    QueueListener: {
+        "heartbeat_every_s": PLAYED,
+        "heartbeat_limit_s": PLAYED,
+        "connect_timeout_s": PLAYED,
+        "backoff_first_s": PLAYED,
+        "backoff_max_s": PLAYED,
+        "channel": PLAYED,
+    },
+    Retry: {"retries": PLAYED, "wait_s": PLAYED, "factor": PLAYED, "max_wait_s": PLAYED, "jitter": PLAYED},
+    Warm: {"connections": PLAYED},
+    Suspend: {},
+    Idle: {"for_s": PLAYED},
+    Slow: {"round_trip_s": PLAYED},
+    Burst: {"requests": PLAYED, "over_s": PLAYED, "arrivals": PLAYED, "mix": PLAYED, "given_s": PLAYED},
+    RequestMix: {"weights": PLAYED, "hold_s": PLAYED},
+}
+
+IN_REAL_TIME: dict[str, Callable[[Any], str]] = {
+    "service_time_s": lambda _: "service_time is PostgreSQL's own",
+    "connect_time_s": lambda _: "connect_time is PostgreSQL's own",
+    "addresses": lambda value: f"addresses: 1 of {value}",
+}
+"""How a field that is told is worded."""
+OPTIONS = {
+    "service_time_s": "--service-time",
+    "connect_time_s": "--connect-time",
+    "calibration": "--calibration",
+}
+
+
+def check_honoured(stack: str, plan: PlannedRun) -> None:
+    """Raises `UserError` for what a user changed that this stack can't honour."""
+    for field, _ in _said(plan.overrides, Overrides, stack, Treatment.REFUSED):
+        what = f"{OPTIONS[field]} belongs to the simulated stack: here it is PostgreSQL's own"
+        raise UserError(what, where=f"stack {stack}")
+
+
+def unlike_the_scenario(stack: str, plan: PlannedRun) -> list[str]:
+    """What the scenario says that this stack can't be like, in one line; no line when there is nothing."""
+    objects = [*((story, Scenario) for story in plan.stories.values()), *((wake, WakeProfile) for wake in plan.wakes)]
+    words = [
+        IN_REAL_TIME[field](value)
+        for said, kind in objects
+        for field, value in _said(said, kind, stack, Treatment.TOLD)
+    ]
+    return [f"in real time: {', '.join(dict.fromkeys(words))}"] if words else []
+
+
+def _said(said: object, kind: type, stack: str, treatment: Treatment) -> Iterator[tuple[str, Any]]:
+    """The fields with this treatment that say something: those whose value is not their default."""
+    defaults = {field.name: _default(field) for field in fields(kind)}
+    for name, treatments in FIELDS[kind].items():
+        if treatments[stack] is treatment and (value := getattr(said, name)) != defaults[name]:
+            yield name, value
+
+
+def _default(field: "Field[Any]") -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
