@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import assert_never
 
 from harness.model.outcomes import Outcome
 from harness.model.summary import TrialSummary
@@ -70,7 +71,7 @@ def why(latency_s: float, met: Sequence[TrialSummary]) -> list[str]:
     losses: dict[tuple[Outcome, str], Counter[str]] = {}
     for one in met:
         for outcome, count in one.outcomes.items():
-            if outcome is not Outcome.OK:
+            if outcome.is_failure:
                 losses.setdefault((outcome, _reason(outcome, one, latency_s)), Counter())[_name(one)] += count
     return [
         f"{outcome}{reason}: {_list([f'{count} with {name}' for name, count in counts.items()])}."
@@ -99,7 +100,11 @@ def _reason(outcome: Outcome, one: TrialSummary, latency_s: float) -> str:
             return ", because without a pre-ping a connection that died in the pool is used"
         case Outcome.CLIENT_TIMEOUT:
             return f", because a client waits no longer than {one.trial.scenario.client_timeout_s:g} s"
-    return ""
+        case Outcome.OK | Outcome.CONNECT_ERROR | Outcome.CONNECTION_LOST | Outcome.ERROR:
+            # No setting of the pool says why.
+            return ""
+        case _:
+            assert_never(outcome)
 
 
 def _doubts(summaries: Sequence[TrialSummary]) -> list[str]:

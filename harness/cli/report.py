@@ -10,7 +10,7 @@ from rich.text import Text
 from harness.analysis.findings import findings
 from harness.analysis.labels import in_common, without
 from harness.model.expectation import Judgement, Verdict
-from harness.model.outcomes import Outcome
+from harness.model.outcomes import FAILURES, Outcome
 from harness.model.scenario import Burst
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
@@ -61,11 +61,7 @@ def print_run(done: FinishedRun, console: Console | None = None) -> None:
 def comparison(summaries: Sequence[TrialSummary]) -> Table:
     """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
     common = in_common([one.trial.pool for one in summaries])
-    lost = [
-        outcome
-        for outcome in Outcome
-        if outcome is not Outcome.OK and any(outcome in one.outcomes for one in summaries)
-    ]
+    lost = [outcome for outcome in FAILURES if any(outcome in summary.outcomes for summary in summaries)]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     # The one column that may wrap: of a label with many settings there are lines.
     table.add_column("pool", overflow="fold")

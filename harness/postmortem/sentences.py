@@ -13,7 +13,7 @@ from harness.analysis.findings import why
 from harness.analysis.statistics import rate
 from harness.analysis.tables import seconds
 from harness.model.events import Event
-from harness.model.outcomes import Outcome
+from harness.model.outcomes import FAILURES, Outcome
 from harness.model.scenario import Burst
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
@@ -66,9 +66,10 @@ def impact(found: Incident) -> Iterator[tuple[str, ...]]:
 
     yield row("requests", lambda some: str(_requests(some)))
     yield row("failed", _share_failed)
-    for outcome in Outcome:
-        if outcome is not Outcome.OK and any(one.count(outcome) for some in groups for one in some):
-            yield row(f"{outcome} (HTTP {outcome.http_status})", partial(count, outcome))
+    for outcome in FAILURES:
+        if any(one.count(outcome) for some in groups for one in some):
+            answer = "no answer" if outcome.http_status is None else f"HTTP {outcome.http_status}"
+            yield row(f"{outcome} ({answer})", partial(count, outcome))
     yield row(f"slower than {SLOW_S:g} s", lambda some: str(sum(one.longer_than(SLOW_S) for one in some)))
     seed = ", worst seed" if len(found.summaries) > 1 else ""
     for name in ("p50", "p95", "p99"):
@@ -249,7 +250,7 @@ def _bursts(found: Incident) -> str:
 
 
 def _outcomes(some: Sequence[TrialSummary]) -> str:
-    counted = {outcome: sum(one.count(outcome) for one in some) for outcome in Outcome if outcome is not Outcome.OK}
+    counted = {outcome: sum(one.count(outcome) for one in some) for outcome in FAILURES}
     return _list([f"{count} {outcome}" for outcome, count in counted.items() if count])
 
 
