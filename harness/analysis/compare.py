@@ -14,18 +14,14 @@ from harness.analysis.effect import Effect, SeedEffect
 from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
 from harness.analysis.statistics import Measure, mean, quantiles, rate
-from harness.model.outcomes import Outcome
+from harness.model.outcomes import FAILURES, Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 
 QUANTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
-RATES = (
-    Outcome.POOL_TIMEOUT, Outcome.CONNECT_TIMEOUT, Outcome.CONNECT_ERROR, Outcome.STATEMENT_TIMEOUT,
-    Outcome.CONNECTION_LOST, Outcome.CLIENT_TIMEOUT, Outcome.ERROR,
-)  # fmt: skip
-OTHER_TIMEOUTS = (Outcome.CONNECT_TIMEOUT, Outcome.STATEMENT_TIMEOUT, Outcome.CLIENT_TIMEOUT)
+OTHER_TIMEOUTS = tuple(outcome for outcome in Outcome if outcome.is_timeout and outcome is not Outcome.POOL_TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +72,7 @@ class Line:
             "trials": self.trials, "requests": self.requests,
         }  # fmt: skip
         measures = {"failures": self.failures, "exhaustion": self.rates[Outcome.POOL_TIMEOUT]}
-        measures |= {outcome.value: self.rates[outcome] for outcome in RATES if outcome is not Outcome.POOL_TIMEOUT}
+        measures |= {outcome.value: self.rates[outcome] for outcome in FAILURES if outcome is not Outcome.POOL_TIMEOUT}
         measures |= {f"latency_{name}_s": measure for name, measure in self.latency_s.items()}
         measures["checkout_wait_p95_s"] = self.checkout_p95_s
         for name, measure in measures.items():
@@ -146,7 +142,7 @@ def _lines(run: Run) -> Iterator[Line]:
             configuration=configuration, pool=some[0].trial.pool, variant=some[0].trial.variant,
             trials=len(some), requests=requests,
             failed=sum(one.failed for one in some), failures=rate(sum(one.failed for one in some), requests),
-            rates={outcome: rate(sum(one.count(outcome) for one in some), requests) for outcome in RATES},
+            rates={outcome: rate(sum(one.count(outcome) for one in some), requests) for outcome in FAILURES},
             timeouts=rate(sum(one.count(outcome) for one in some for outcome in OTHER_TIMEOUTS), requests),
             latency_s={
                 **dict(zip(QUANTILES, quantiles(trials, list(QUANTILES.values())), strict=True)),

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import assert_never
 
 from harness.analysis.labels import Names, wake_name
 from harness.analysis.sentences import Failures, by_count, listed, plural, seconds, span, who_fails
@@ -79,7 +80,7 @@ def why(met: Group, names: Names) -> list[str]:
     capacities = {names[summary.trial.configuration]: summary.trial.pool.capacity for summary in met}
     for summary in met:
         for outcome, count in summary.outcomes.items():
-            if outcome is not Outcome.OK and count:
+            if outcome.is_failure and count:
                 key = outcome, _reason(outcome, summary, latency_s)
                 counted.setdefault(key, Counter())[names[summary.trial.configuration]] += count
     return [
@@ -120,7 +121,11 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
             return "Without a pre-ping a connection that died in the pool is used."
         case Outcome.CLIENT_TIMEOUT:
             return f"A client waits no longer than {summary.trial.story.client_timeout_s:g} s."
-    return ""
+        case Outcome.OK | Outcome.CONNECT_ERROR | Outcome.CONNECTION_LOST | Outcome.ERROR:
+            # No setting of the pool says why.
+            return ""
+        case _:
+            assert_never(outcome)
 
 
 def alert_sentence(leads_s: Sequence[float], *, comes: str = "comes") -> str:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from harness.analysis.compare import RATES, Comparison, Line
+from harness.analysis.compare import Comparison, Line
 from harness.analysis.sentences import seconds
 from harness.analysis.statistics import Measure
-from harness.model.outcomes import Outcome
+from harness.model.outcomes import FAILURES, Outcome
 
 Columns: TypeAlias = list[tuple[str, Callable[[Line], str]]]
 """A table's columns by name, each with how a line fills it; an interval stands below its value."""
@@ -20,7 +20,7 @@ def shares(lines: Sequence[Line]) -> Columns:
     def of(outcome: Outcome, line: Line) -> str:
         return _share(line.rates[outcome])
 
-    occurred = [one for one in RATES if any(line.rates[one].value for line in lines)]
+    occurred = [outcome for outcome in FAILURES if any(line.rates[outcome].value for line in lines)]
     return [
         ("fails", lambda line: _share(line.failures)),
         *((outcome.value.replace("_", "\n"), partial(of, outcome)) for outcome in occurred),

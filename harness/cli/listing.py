@@ -68,7 +68,7 @@ def _settings() -> Iterator[RenderableType]:
 
 def _listener() -> Iterator[RenderableType]:
     yield Text("Queue listener", "bold")
-    yield "  QueueListener(…) in a scenario; in the service's environment LISTENER_ and the name in capitals"
+    yield "  QueueListener(...) in a scenario; in the service's environment LISTENER_ and the name in capitals"
     rows = []
     for field in fields(QueueListener):
         name = field.name.removesuffix("_s")

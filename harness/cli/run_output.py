@@ -10,7 +10,7 @@ from harness.analysis.labels import CONTROL, Names
 from harness.cli.table import Column, Heading, Row, Sheet
 from harness.cli.terminal import console as output_console
 from harness.model.expectation import Judgement, Verdict
-from harness.model.outcomes import Outcome
+from harness.model.outcomes import FAILURES, Outcome
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.timeline import Burst
@@ -62,11 +62,7 @@ def print_run(done: FinishedRun) -> None:
 def comparison(summaries: Sequence[TrialSummary]) -> Sheet:
     """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
     names = Names.of(summary.trial for summary in summaries)
-    failures = [
-        outcome
-        for outcome in Outcome
-        if outcome is not Outcome.OK and any(outcome in summary.outcomes for summary in summaries)
-    ]
+    failures = [outcome for outcome in FAILURES if any(outcome in summary.outcomes for summary in summaries)]
     optional = [column for column in OPTIONAL if any(column.is_needed(summary) for summary in summaries)]
     # A column for each way to fail that occurred; its name is two words, one above the other.
     headers = [

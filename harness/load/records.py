@@ -11,7 +11,6 @@ from harness.service.routes import PROBLEM_JSON
 TIMING = re.compile(r"\s*([a-z]+)\s*;\s*dur=([0-9.]+)")
 TIMED = frozenset({"checkout", "connect", "ping", "query", "idle"})
 """What the service times; an application of the user's own may have entries of its own."""
-OUTCOMES = frozenset(Outcome)
 
 
 def server_timing(header: str | None) -> dict[str, float]:
@@ -31,10 +30,9 @@ def outcome_of(
         return Outcome.ERROR, type(exception).__name__ if exception is not None else "NoAnswer"
     if headers.get("content-type", "").startswith(PROBLEM_JSON):
         problem = json.loads(body)
-        outcome = problem.get("type")
-        if outcome in OUTCOMES:
-            return Outcome(outcome), problem.get("detail")
-        return Outcome.ERROR, f"problem {outcome}"
+        if problem.get("type") not in set(Outcome):
+            return Outcome.ERROR, f"problem {problem.get('type')}"
+        return Outcome(problem["type"]), problem.get("detail")
     return (Outcome.OK, None) if 200 <= status < 400 else (Outcome.ERROR, f"HTTP {status}")
 
 

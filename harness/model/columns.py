@@ -6,6 +6,8 @@ Times are seconds from the start of the trial's burst unless the name says other
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.model.outcomes import Outcome
+
 type_names = Literal["int", "float", "text", "bool"]
 
 
@@ -29,7 +31,7 @@ REQUESTS: tuple[Column, ...] = (
     Column("start_s", "float", "When the load generator really started it"),
     Column("end_s", "float", "When its answer was complete, or the load generator gave up"),
     Column("latency_s", "float", "end_s - arrival_s: counted from the intended start"),
-    Column("outcome", "text", "What became of it"),
+    Column("outcome", "text", "What became of it: one of the outcomes below"),
     Column("error", "text", "The exception's name where the outcome is not ok", nullable=True),
     Column("status", "int", "The HTTP status; empty without an answer, and on the simulated stack", nullable=True),
     Column("checkout_s", "float", "Time in the pool's queue", nullable=True),
@@ -85,14 +87,7 @@ SUMMARY: tuple[Column, ...] = (
     Column("server_statement_timeout_s", "float", "PostgreSQL's own statement_timeout; 0: no limit"),
     Column("requests", "int", "Requests that ended"),
     Column("failed", "int", "Those that did not end ok"),
-    Column("ok", "int", "Requests by their outcome, each in a column of its name, as the next seven"),
-    Column("pool_timeout", "int", "The queue's wait ran out"),
-    Column("connect_timeout", "int", "Connecting took too long"),
-    Column("connect_error", "int", "Refused, an error response, or too many connections"),
-    Column("statement_timeout", "int", "A statement took too long"),
-    Column("connection_lost", "int", "The connection died in use, or was stale"),
-    Column("client_timeout", "int", "The client gave up"),
-    Column("error", "int", "Anything else"),
+    *(Column(outcome.value, "int", outcome.meaning) for outcome in Outcome),
     Column("exhaustion", "float", "pool_timeout as a share of the requests"),
     Column(
         "latency_p50_s", "float", "Latency of all requests since their arrival: the median, and so on", nullable=True

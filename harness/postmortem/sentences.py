@@ -14,7 +14,7 @@ from harness.analysis.labels import Names
 from harness.analysis.sentences import Failures, listed, percent, plural, seconds, span
 from harness.analysis.statistics import rate
 from harness.model.events import Event
-from harness.model.outcomes import Outcome
+from harness.model.outcomes import FAILURES, Outcome
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.timeline import Burst
@@ -67,9 +67,10 @@ def impact(found: Incident) -> Iterator[tuple[str, ...]]:
 
     yield row("requests", lambda some: str(sum(summary.requests for summary in some)))
     yield row("failed", lambda some: _share_failed(found.failures(some)))
-    for outcome in Outcome:
-        if outcome is not Outcome.OK and any(one.count(outcome) for some in groups for one in some):
-            yield row(f"{outcome} (HTTP {outcome.http_status})", partial(count, outcome))
+    for outcome in FAILURES:
+        if any(summary.count(outcome) for some in groups for summary in some):
+            answer = "no answer" if outcome.http_status is None else f"HTTP {outcome.http_status}"
+            yield row(f"{outcome} ({answer})", partial(count, outcome))
     if any(found.late(some) for some in groups):
         yield row(f"ok, but after more than {found.patience.seconds:g} s", lambda some: str(found.late(some)))
     yield row(f"slower than {SLOW_S:g} s", lambda some: str(sum(one.longer_than(SLOW_S) for one in some)))
@@ -281,11 +282,7 @@ def _bursts(found: Incident) -> str:
 
 
 def _outcomes(found: Incident) -> str:
-    counted = {
-        outcome.value: sum(summary.count(outcome) for summary in found.summaries)
-        for outcome in Outcome
-        if outcome is not Outcome.OK
-    }
+    counted = {outcome.value: sum(summary.count(outcome) for summary in found.summaries) for outcome in FAILURES}
     counted["ok, but too late"] = found.late(found.summaries)
     return listed([f"{count} {outcome}" for outcome, count in counted.items() if count])
 

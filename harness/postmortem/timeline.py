@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from harness.analysis.columns import by_instance, numbers
 from harness.analysis.summarise import ALERT_SHARE
 from harness.model.events import Event
-from harness.model.outcomes import Outcome
+from harness.model.outcomes import FAILURES
 from harness.postmortem.incident import Incident
 
 WAKES_TOLD = 3
@@ -95,13 +95,12 @@ def _requests(requests: pa.Table) -> Iterator[Moment]:
     yield Moment(float(arrival_s.min()), "The first request arrives")
     yield Moment(float(arrival_s.max()), "The last request arrives")
     yield Moment(float(end_s.max()), "The last request has ended")
-    for outcome in Outcome:
-        if outcome is Outcome.OK:
-            continue
+    for outcome in FAILURES:
         failed = requests.filter(pc.equal(requests["outcome"], outcome.value))
         if failed.num_rows:
             ended_s = numbers(failed, "end_s")
-            yield Moment(float(ended_s.min()), f"The first {outcome} is answered ({outcome.http_status})")
+            answered = "without an answer" if outcome.http_status is None else f"is answered ({outcome.http_status})"
+            yield Moment(float(ended_s.min()), f"The first {outcome} {answered}")
             if failed.num_rows > 1:
                 yield Moment(float(ended_s.max()), f"The last of {failed.num_rows} {outcome}")
 

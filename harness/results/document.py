@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from harness.model.columns import EVENTS, POOL, REQUESTS, SUMMARY, Column
 from harness.model.events import Event
+from harness.model.outcomes import Outcome
 from harness.shipped import shipped
 
 PAGE = shipped("results/README.md")
@@ -54,6 +55,10 @@ def page() -> str:
     parts = [TOP, *(f"## {name}\n\n{_columns(columns)}" for name, columns in tables.items())]
     events = "\n".join(f"| `{event}` | {event.meaning} |" for event in Event)
     parts.append(f"## summary.csv\n\n{_columns(SUMMARY)}")
+    outcomes = "\n".join(
+        f"| `{outcome}` | {outcome.http_status or 'no answer'} | {outcome.meaning} |" for outcome in Outcome
+    )
+    parts.append(f"## Outcomes\n\n| outcome | HTTP status | meaning |\n| --- | --- | --- |\n{outcomes}\n")
     return "\n".join([*parts, f"## Events\n\n| event | meaning |\n| --- | --- |\n{events}\n"])
 
 

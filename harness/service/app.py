@@ -69,6 +69,7 @@ def answered(answer: Answer) -> Response:
     if answer.outcome is Outcome.OK:
         return JSONResponse(answer.body, headers=headers)
     status = answer.outcome.http_status
+    assert status is not None, f"{answer.outcome} has no answer"
     problem = {
         "type": answer.outcome.value,
         "title": HTTPStatus(status).phrase,

@@ -35,8 +35,8 @@ GRID = Scenario(
 )
 
 
-def played(scenario: Scenario, out: Path) -> Run:
-    plan = PlannedRun(scenario=scenario)
+def played(scenario: Scenario, out: Path, *, real_time: bool = False) -> Run:
+    plan = PlannedRun(scenario=scenario, real_time=real_time)
     with watching(plan.trials) as progress:
         done = execute(plan, stack="simulated", options=RunOptions(), progress=progress, out=out, charts=False)
     return load(done.folder)
@@ -117,8 +117,8 @@ def test_what_must_be_known_of_a_chart_is_within_it_and_over_nothing(run: Run, t
         pools=("2+0", "4+2"),
         timeline=GRID.timeline,
         real_time=RealTime(shortened),
-    ).in_real_time()
-    run = played(scenario, tmp_path)
+    )
+    run = played(scenario, tmp_path, real_time=True)
     for name, figure in figures(run, compare([run]), style=style):
         figure.savefig(tmp_path / "chart.svg")
         (legend,) = figure.legends

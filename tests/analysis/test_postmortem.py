@@ -23,7 +23,6 @@ from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario, pool
 from harness.model.status import RunStatus
 from harness.model.timeline import Burst, Suspend, Warm
-from harness.model.times import Times
 from harness.model.wake import profile
 from harness.postmortem import NAME, write
 from harness.postmortem.changes import AWAKE, Changes, changes, follows, settings
@@ -67,7 +66,7 @@ def found(run: Run) -> Incident:
 
 @pytest.fixture(scope="module")
 def tried(found: Incident) -> Changes:
-    return changes(found, Times(), lambda _: None)
+    return changes(found, found.run.plan, lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +242,7 @@ def test_of_several_seeds_all_count(tmp_path: Path) -> None:
     run = played(STORY, tmp_path, repeat=3)
     found = incident(run)
     assert [one.trial.seed for one in found.summaries] == [1, 2, 3]
-    tried = changes(found, Times(), lambda _: None)
+    tried = changes(found, found.run.plan, lambda _: None)
     assert tried.measured.requests == tried.again.failures.requests == 180
     assert (tried.measured_seeds, tried.other_seeds) == ((1, 2, 3), (4, 5))
     page = draft(found, tried, charts=[], settings=Chart("", ""))
@@ -274,7 +273,7 @@ def test_an_answer_that_nobody_waits_for_any_more_is_a_failure(tmp_path: Path) -
     assert run.summaries[0].failed == 0
     found = incident(run)
     assert (found.patience.seconds, found.failures(found.summaries)) == (30.0, Failures(20, 20))
-    tried = changes(found, Times(), lambda _: None)
+    tried = changes(found, found.run.plan, lambda _: None)
     assert not [change.what for change in tried.helping() if change.what.startswith("pool_timeout")]
     page = draft(found, tried, charts=[], settings=Chart("", ""))
     assert "**20 of 20 requests failed (100%)**: 20 ok, but too late." in page
@@ -291,7 +290,7 @@ def test_the_default_run_is_told_what_helps(tmp_path: Path) -> None:
     run = played(replace(story, pools=(first,)), tmp_path, control=False)
     found = incident(run)
     assert found.failures(found.summaries) == Failures(5, 200)
-    tried = changes(found, Times(), lambda _: None)
+    tried = changes(found, found.run.plan, lambda _: None)
     best = tried.helping()[0]
     assert (best.what, best.measured.saved, best.measured.lost) == ("connection_timeout: 10 → 15", 5, 0)
     assert (best.replayed.better_in, best.replayed.worse_in) == (5, 0)
@@ -309,7 +308,7 @@ def test_a_story_that_every_seed_plays_alike_is_not_counted_five_times(tmp_path:
         timeline=(Warm(), Suspend(), Burst.at(0.0, 1.0, 2.0, 3.0, 4.0)),
     )  # fmt: skip
     found = incident(played(story, tmp_path, control=False))
-    tried = changes(found, Times(), lambda _: None)
+    tried = changes(found, found.run.plan, lambda _: None)
     assert (tried.measured_seeds, tried.other_seeds) == ((1,), ())
     assert "Every seed brings the same arrivals and wake" in draft(found, tried, charts=[], settings=Chart("", ""))
 
@@ -319,7 +318,7 @@ def test_nothing_failed_is_a_draft_too(run: Run, tmp_path: Path) -> None:
         Scenario(name="calm", wake=profile("neon", latency_s=1.0), pools=("3+0",), timeline=STORY.timeline), tmp_path
     )
     found = incident(calm)
-    page = draft(found, changes(found, Times(), lambda _: None), charts=[], settings=Chart("", ""))
+    page = draft(found, changes(found, found.run.plan, lambda _: None), charts=[], settings=Chart("", ""))
     assert "No request failed; the slowest answer took" in page
     assert "there is no cause to name" in page
     assert all(outcome.value not in section(page, "Impact") for outcome in Outcome if outcome is not Outcome.OK)

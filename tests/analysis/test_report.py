@@ -88,7 +88,7 @@ def test_it_is_whole_and_asks_the_network_for_nothing(page: str) -> None:
 def test_the_verdict_is_first_and_the_command_to_run_it_again_last(page: str) -> None:
     headings = re.findall(r'<h2 id="(\w+)">', page)
     assert headings == ["verdict", "numbers", "charts", "timeline", "settings", "measured", "again"]
-    assert "At a wake of 12 s every pool loses requests" in page
+    assert "At a wake of 12 s requests fail with every configuration" in page
     assert "coldstart run cold_burst --stack simulated" in page[page.index('id="again"') :]
 
 

@@ -175,7 +175,7 @@ def test_what_ended_how_is_counted_from_the_outcomes(summaries: list[TrialSummar
 @given(st.lists(POOLS, min_size=1, max_size=8), st.sampled_from([[""], ["a", "b, pool_timeout=30 (c)"]]))
 def test_no_two_configurations_share_a_name(pools: list[PoolConfiguration], variants: list[str]) -> None:
     trials = [
-        Trial(number=0, scenario=replace(STORY, variant=variant), pool=pool, wake=None, seed=1)
+        Trial(number=0, story=STORY, variant=variant, pool=pool, wake=None, seed=1)
         for pool in pools for variant in variants
     ]  # fmt: skip
     names = Names.of(trials)

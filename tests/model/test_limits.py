@@ -19,7 +19,6 @@ from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
 from harness.model.scenario import Scenario, Variant
 from harness.model.timeline import Burst, Idle, Slow, Warm
-from harness.model.times import given as given_time
 from harness.model.trial import Trial
 from harness.model.wake import Constant, Empirical, LogNormal, profile, read_wake
 
@@ -55,7 +54,7 @@ SECONDS: dict[str, Callable[[float], object]] = {
     "alert_sustained_s": lambda value: replace(STORY, alert_sustained_s=value),
     "service_time_s": lambda value: replace(STORY, service_time_s=value),
     "connect_time_s": lambda value: replace(STORY, connect_time_s=value),
-    "--service-time": lambda value: given_time(value, "--service-time"),
+    "--service-time": lambda value: Overrides(service_time_s=value),
     "--wake": lambda value: read_wake(str(value), otherwise=profile("neon")),
     "--set": lambda value: PoolConfiguration().with_settings({"pool_recycle": str(value)}),
     "--set pool_timeout": lambda value: PoolConfiguration().with_settings({"pool_timeout": str(value)}),

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from harness.analysis.charts.paper import (
     capitalised,
     named,
+    on_outcome_colour,
     outcome_colour,
     outcome_legend,
-    paper,
     stacked_panels,
 )
 from harness.analysis.labels import wake_name
@@ -20,7 +20,6 @@ from harness.model.summary import TrialSummary
 
 TOO_NARROW = 0.04
 """A share below which a bar's piece has no room for its number."""
-DARK = frozenset({Outcome.POOL_TIMEOUT, Outcome.CONNECTION_LOST})
 
 
 def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
@@ -43,7 +42,7 @@ def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
                 share = count / requests
                 panel.barh(row, share, left=left, height=0.72, color=outcome_colour(outcome))
                 if share > TOO_NARROW:
-                    colour = paper() if outcome is Outcome.ERROR else "white" if outcome in DARK else "black"
+                    colour = on_outcome_colour(outcome)
                     panel.text(left + share / 2, row, str(count), ha="center", va="center", fontsize=6, color=colour)
                 left += share
         panel.set_yticks(range(len(pools)), names)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from matplotlib import rcParams
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from harness.analysis.labels import Names
 from harness.analysis.load import Run
 from harness.model.events import Event
-from harness.model.outcomes import Outcome
+from harness.model.outcomes import Outcome, Role
 from harness.model.trial import Trial
 
 WIDTH_IN = 3.5
@@ -41,16 +41,6 @@ STYLES = {
 # Okabe and Ito's colours, which stay apart for colour-blind readers (https://jfly.uni-koeln.de/color/).
 # Their black is the ink of the page, so that it is seen on a dark one too.
 INK = "ink"
-OUTCOME_COLOURS = {
-    Outcome.OK: "#56b4e9",
-    Outcome.POOL_TIMEOUT: "#d55e00",
-    Outcome.CONNECT_TIMEOUT: "#e69f00",
-    Outcome.CONNECT_ERROR: "#f0e442",
-    Outcome.STATEMENT_TIMEOUT: "#cc79a7",
-    Outcome.CONNECTION_LOST: "#009e73",
-    Outcome.CLIENT_TIMEOUT: "#999999",
-    Outcome.ERROR: INK,
-}
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK, "#999999")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 2)), (0, (3, 1, 1, 1)))
 
@@ -90,8 +80,36 @@ def shade() -> str:
 
 def outcome_colour(outcome: Outcome) -> str:
     """Its colour on this page."""
-    colour = OUTCOME_COLOURS[outcome]
-    return ink() if colour == INK else colour
+    match outcome.role:
+        case Role.SERVED:
+            return "#56b4e9"
+        case Role.QUEUE:
+            return "#d55e00"
+        case Role.CONNECTING:
+            return "#e69f00"
+        case Role.REFUSED:
+            return "#f0e442"
+        case Role.STATEMENT:
+            return "#cc79a7"
+        case Role.CONNECTION:
+            return "#009e73"
+        case Role.CLIENT:
+            return "#999999"
+        case Role.OTHER:
+            return ink()
+        case _:
+            assert_never(outcome.role)
+
+
+def on_outcome_colour(outcome: Outcome) -> str:
+    """The colour of a number written on that colour."""
+    match outcome.role:
+        case Role.OTHER:
+            return paper()
+        case Role.QUEUE | Role.CONNECTION:
+            return "white"
+        case _:
+            return "black"
 
 
 def line_style(number: int) -> tuple[str, LineStyle]:
