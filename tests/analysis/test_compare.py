@@ -116,6 +116,27 @@ def test_every_measure_is_that_of_the_runs_own_rows(finished: Path) -> None:
     assert lines["awake (control)", "20+0"].first_ok_s is None
 
 
+def test_a_sample_of_the_pool_holds_until_the_next_and_instances_add_up(tmp_path: Path) -> None:
+    plan = PlannedRun(scenario=SCENARIO)
+    writer = RunWriter.create(tmp_path, plan=plan, trials=plan.trials[:1], stack="embedded", versions={}, parallel=1)
+    writer.add_requests(0, [{
+        "number": 0, "request": "read_track", "arrival_s": 0.0, "start_s": 0.0, "end_s": 1.0, "latency_s": 1.0,
+        "outcome": "ok",
+    }])  # fmt: skip
+    counts = {"idle": 0, "checked_out": 0, "overflow": 0, "connecting": 0, "waiting": 0}
+    sizes = {0: [(0.0, 2), (1.0, 5), (4.0, 1)], 1: [(0.0, 3), (4.0, 0)]}
+    writer.add_pool(0, [
+        {"at_s": at_s, "size": size, "instance": instance, **counts}
+        for instance, samples in sizes.items()
+        for at_s, size in samples
+    ])  # fmt: skip
+    writer.trial_ended(0, wall_s=1.0)
+    writer.close(RunStatus.COMPLETE)
+    (line,) = compare([load(writer.folder)]).lines
+    # 2 for a second and 5 for three; 3 for four.
+    assert line.held_s == 2 * 1 + 5 * 3 + 3 * 4
+
+
 def test_pairs_are_the_same_arrivals_and_the_sentence_says_which_way(finished: Path) -> None:
     run = load(finished)
     found = compare([run])

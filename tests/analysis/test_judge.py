@@ -1,11 +1,16 @@
 """Verdicts: what a user changed makes an expectation unknown, and only that; unknown is never a pass."""
 
+import io
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
 from harness.analysis.judge import judge
+from harness.cli.run_output import VERDICT_STYLES, verdicts
 from harness.model.compute import OnSuspend
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import Outcome
@@ -18,7 +23,7 @@ from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.times import Calibration
 from harness.model.trial import Trial
 from harness.model.wake import profile, read_wake
-from harness.scenario import at_least, none
+from harness.scenario import at_least, none, that
 
 PATIENT = pool("5+0", pool_timeout=30)
 STORY = Scenario(
@@ -144,3 +149,39 @@ def test_where_time_is_real_the_shortened_story_is_the_files_own() -> None:
     assert [one.verdict for one in judged(shortened, real_time=True, failed=1)] == [REPRODUCED]
     assert [one.verdict for one in judged(shortened, real_time=True, failed=1, wakes=(read_wake("8"),))] == [UNKNOWN]
     assert len(judged(shortened)) == 3
+
+
+def test_a_reader_sees_the_numbers_that_an_expectation_asks_for() -> None:
+    few = that("few wait", lambda found: found.peak_waiting < 5, shows=lambda found: f"{found.peak_waiting} waited")
+    (own,) = judged(replace(STORY, expect={"10+5": few.at_wake(8)}))
+    (usual,) = judged(replace(STORY, expect={"10+5": none("failure").at_wake(8)}))
+    assert (own.why, own.shown) == ("0 waited", True)
+    assert (usual.why, usual.shown) == ("ok 10, pool_timeout 0", False)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10), st.booleans(), st.booleans()), min_size=1, max_size=5),
+    st.sampled_from([{}, {"requests": 11}, {"warm": 0}]),
+)
+def test_unknown_is_never_a_pass(trials: list[tuple[int, bool, bool]], overrides: dict[str, int]) -> None:
+    expected = replace(STORY, expect={"10+5": none("failure").at_wake(8)})
+    plan = PlannedRun(scenario=expected, overrides=Overrides(repeat=len(trials), **overrides))  # type: ignore[arg-type]
+    met = [trial for trial in plan.trials if trial.pool.short == "10+5" and trial.wake_latency_s == 8]
+    summaries = [
+        summary(trial, failed=failed, complete=complete, kept_schedule=kept)
+        for trial, (failed, complete, kept) in zip(met, trials, strict=True)
+    ]
+    (judgement,) = judge(plan, summaries)
+    known = not overrides and all(complete and kept for _, complete, kept in trials)
+    assert (judgement.verdict is not UNKNOWN) == known
+    assert (judgement.verdict is REPRODUCED) == (known and all(failed == 0 for failed, _, _ in trials))
+    assert judgement.why, "whatever it is, a reader is told why"
+
+
+@pytest.mark.parametrize("known", list(Verdict))
+def test_only_what_was_reproduced_looks_like_a_pass(known: Verdict) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(verdicts([Judgement("5+0", "no pool_timeout", known, "a trial was cut short")]))
+    assert isinstance(console.file, io.StringIO)
+    assert (VERDICT_STYLES[known] == "green") == (known is REPRODUCED)
+    assert ("a trial was cut short" in console.file.getvalue()) == (known is not REPRODUCED)

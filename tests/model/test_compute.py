@@ -104,6 +104,17 @@ def test_it_suspends_after_its_idle_time_and_an_open_idle_connection_is_no_activ
     assert compute.tick(340.0)[0] == Suspended(340.0)
 
 
+def test_a_connection_that_was_held_keeps_the_compute_awake_until_it_is_answered() -> None:
+    compute = Compute(Behaviour(suspend_after_s=10.0), lambda: 8.0, now_s=0.0)
+    compute.suspend(0.0)
+    compute.connection_attempt(1.0, "a")
+    compute.tick(9.0)
+    # It was released with a startup message under way: its session is being set up, which is activity.
+    assert compute.next_tick_s is None
+    compute.server_bytes(9.5, "a")
+    assert compute.next_tick_s == 19.5
+
+
 def test_open_connections_prevent_the_suspend_where_the_profile_says_so() -> None:
     compute = Compute(Behaviour(suspend_after_s=300.0, open_connections_prevent_suspend=True), lambda: 8.0, now_s=0.0)
     compute.connection_attempt(0.0, "a")

@@ -141,6 +141,39 @@ def test_service_time_and_connect_time_are_spent() -> None:
     assert simulate(cold, slow).requests[0]["connect_s"] == pytest.approx(0.5, abs=0.01)
 
 
+def two_bursts(between: tuple[Idle | Suspend, ...] = ()) -> Trial:
+    burst = Burst(requests=30, over_s=3)
+    scenario = Scenario(
+        name="two", wake=neon(2.0), pools=("5+0",), timeline=(Warm(), Suspend(), burst, *between, burst)
+    )
+    return Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=scenario.wakes[0], seed=1)
+
+
+def test_two_bursts_have_arrivals_of_their_own() -> None:
+    trial_ = two_bursts()
+    found = simulate(trial_, sampled=False)
+    starts_s = [row["at_s"] for row in found.events if row["event"] == "burst_started"]
+    arrivals_s = [
+        [row["arrival_s"] - start_s for row in found.requests if row["number"] // 30 == number]
+        for number, start_s in enumerate(starts_s)
+    ]
+    first, second = ([pytest.approx(at_s) for at_s in sorted(some)] for some in arrivals_s)
+    assert first != second
+    for number, (burst, some) in enumerate(zip(trial_.story.bursts, (first, second), strict=True)):
+        # The same moments on every stack: they come from the seed and the burst's place alone.
+        assert some == [arrival.at_s for arrival in burst.schedule(trial_.burst_seed(number))]
+
+
+def test_every_wake_tells_when_it_released_its_first_and_its_last_connection() -> None:
+    found = simulate(two_bursts((Suspend(),)), sampled=False)
+    moments = [(row["event"], row["at_s"]) for row in found.events]
+    wakes_s = [at_s for event, at_s in moments if event == "woken"]
+    assert len(wakes_s) == 2
+    for name in ("first_released", "last_released"):
+        # Both within a moment of their own wake: neither wake takes the other's for its own.
+        assert [at_s for event, at_s in moments if event == name] == [pytest.approx(at_s, abs=0.05) for at_s in wakes_s]
+
+
 def test_recycled_connections_are_replaced_in_virtual_time() -> None:
     scenario = Scenario(
         name="recycle",
