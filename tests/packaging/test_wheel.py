@@ -1,0 +1,198 @@
+"""From the wheel alone, in an empty folder, every command works: nothing of the checkout is needed or found."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.cli import COMMANDS
+
+ROOT = Path(__file__).parent.parent.parent
+SIMULATED = [
+    "cold_burst",
+    "--stack",
+    "simulated",
+    "--pool",
+    "5+0",
+    "--pool",
+    "10+5",
+    "--wake",
+    "12",
+    "--requests",
+    "50",
+    "--no-charts",
+]
+SWEEP = ["cold_burst", "--pool-size", "5:10:5", "--max-overflow", "0:0:1", "--wake", "8", "--requests", "40",
+         "--no-charts"]  # fmt: skip
+EMBEDDED = [
+    "cold_burst",
+    "--stack",
+    "embedded",
+    "--pool",
+    "5+0",
+    "--wake",
+    "0.5",
+    "--requests",
+    "20",
+    "--over",
+    "1",
+    "--no-charts",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A virtual environment with the wheel in it, and a folder that was empty."""
+
+    programs: Path
+    folder: Path
+
+    def run(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        command = [self.programs / program, *words]
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
+    def coldstart(self, *words: str) -> str:
+        """What it prints. Fails when it does not end with status 0."""
+        done = self.run("coldstart", *words)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel is built here, offline, and installed by itself; what it depends on is that of this environment.
+
+    A line in a .pth file makes the same packages importable without the .pth file beside them that leads to the
+    checkout.
+    """
+    top = tmp_path_factory.mktemp("wheel")
+    python = top / "environment" / "bin" / "python"
+    uv = [sys.executable, "-m", "uv"]
+    made: Sequence[Sequence[str]] = [
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(top / "dist")],
+        [*uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(top / "environment")],
+    ]
+    for command in made:
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = (top / "dist").glob("*.whl")
+    install = [*uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(python), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    variables = {"base": str(top / "environment"), "platbase": str(top / "environment")}
+    packages = Path(sysconfig.get_path("purelib", "venv", variables))
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (top / "empty").mkdir()
+    return Installed(python.parent, top / "empty")
+
+
+@pytest.fixture(scope="module")
+def run_id(installed: Installed) -> str:
+    """A simulated run that is there."""
+    return str(json.loads(installed.coldstart("run", *SIMULATED, "--json"))["run"])
+
+
+@pytest.fixture(scope="module")
+def with_examples(installed: Installed) -> Installed:
+    installed.coldstart("examples")
+    return installed
+
+
+def test_it_is_the_wheel_that_runs(installed: Installed) -> None:
+    done = installed.run("python", "-c", "import harness, sys; print(harness.__file__); print(sys.path)")
+    assert str(installed.programs.parent) in done.stdout
+    assert str(ROOT / "harness") not in done.stdout
+    assert f"'{ROOT}'" not in done.stdout
+
+
+def test_both_names_of_the_command_say_the_version(installed: Installed) -> None:
+    first, second = (installed.run(name, "--version").stdout for name in ("coldstart", "pg-coldstart"))
+    assert first == second == f"coldstart, version {_version()}\n"
+
+
+def test_a_run_names_the_version_and_no_commit_of_a_repository_around_it(installed: Installed, run_id: str) -> None:
+    document = json.loads((installed.folder / "results" / "runs" / run_id / "manifest.json").read_text())
+    assert document["versions"]["coldstart"] == _version()
+    assert document["git_commit"] is None
+
+
+def test_list_has_the_scenarios(installed: Installed) -> None:
+    shown = installed.coldstart("list", "scenarios")
+    names = {path.stem for path in (ROOT / "scenarios").glob("*.py")} - {"locustfile"}
+    assert all(name in shown for name in names)
+
+
+def test_doctor_finds_what_is_installed(installed: Installed) -> None:
+    assert "stack embedded: yes" in installed.coldstart("doctor")
+
+
+def test_run_in_real_time(installed: Installed) -> None:
+    assert "20" in installed.coldstart("run", *EMBEDDED)
+
+
+def test_sweep(installed: Installed) -> None:
+    assert "10+0" in installed.coldstart("sweep", *SWEEP)
+
+
+def test_compare(installed: Installed, run_id: str) -> None:
+    assert "10+5" in installed.coldstart("compare", run_id, "--markdown")
+
+
+def test_report(installed: Installed, run_id: str) -> None:
+    assert Path(installed.folder, installed.coldstart("report", run_id).strip()).stat().st_size > 100_000
+
+
+def test_runs(installed: Installed, run_id: str) -> None:
+    assert json.loads(installed.coldstart("runs", "--json"))["runs"]
+
+
+def test_calibrate(installed: Installed) -> None:
+    assert "median" in installed.coldstart("calibrate")
+
+
+def test_toxiproxy(installed: Installed) -> None:
+    assert "Toxiproxy" in installed.coldstart("toxiproxy", "--help")
+
+
+def test_examples_are_the_checkouts_own_files(with_examples: Installed) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "scenarios", "results"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    for name in tracked:
+        assert (with_examples.folder / name).read_bytes() == (ROOT / name).read_bytes(), name
+
+
+def test_examples_never_write_over_a_file(with_examples: Installed) -> None:
+    mine = with_examples.folder / "scenarios" / "cold_burst.py"
+    before = mine.read_text()
+    mine.write_text(before + "# mine\n")
+    done = with_examples.run("coldstart", "examples")
+    assert (done.returncode, mine.read_text()) == (2, before + "# mine\n")
+    assert "is there already" in done.stderr
+    mine.write_text(before)
+
+
+def test_postmortem_of_the_incidents_sample(with_examples: Installed) -> None:
+    words = ("postmortem", "results/sample/incident", "--at", "2025-12-02T01:55:56Z")
+    draft = with_examples.folder / with_examples.coldstart(*words).strip()
+    assert "2025-12-02" in draft.read_text()
+
+
+def test_locust_plays_a_scenario(with_examples: Installed) -> None:
+    done = with_examples.run("python", "-m", "locust", "-f", "scenarios/locustfile.py", "--list")
+    assert "ScenarioUser" in done.stdout + done.stderr
+
+
+def test_every_command_is_tried_here() -> None:
+    source = Path(__file__).read_text()
+    assert [name for name in COMMANDS if f'("{name}"' not in source] == []
+
+
+def _version() -> str:
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
