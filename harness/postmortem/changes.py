@@ -168,12 +168,6 @@ def _candidates(found: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]
             yield f"{name}: {_plain(pool.to_json()[name])} → {value}{moved}", _with(changed)
 
 
-def follows(pool: PoolConfiguration) -> bool:
-    """Whether the pool's timeout moves with its connection timeout."""
-    moved = pool.with_settings({"connection_timeout": f"{pool.connection_timeout_s + 1:g}"})
-    return moved.pool_timeout_s != pool.pool_timeout_s
-
-
 def settings(pool: PoolConfiguration, wake_latency_s: float) -> Iterator[tuple[str, str]]:
     """Every setting with the values worth trying instead of the pool's own, as `--set` has them."""
     outlives = _outlives(wake_latency_s)

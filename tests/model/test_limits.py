@@ -55,7 +55,7 @@ SECONDS: dict[str, Callable[[float], object]] = {
     "service_time_s": lambda value: replace(STORY, service_time_s=value),
     "connect_time_s": lambda value: replace(STORY, connect_time_s=value),
     "--service-time": lambda value: Overrides(service_time_s=value),
-    "--wake": lambda value: read_wake(str(value), otherwise=profile("neon")),
+    "--wake": lambda value: read_wake(str(value)),
     "--set": lambda value: PoolConfiguration().with_settings({"pool_recycle": str(value)}),
     "--set pool_timeout": lambda value: PoolConfiguration().with_settings({"pool_timeout": str(value)}),
 }
@@ -171,7 +171,7 @@ def test_a_file_of_latencies_that_is_none_is_named_with_its_line(tmp_path: Path,
     file = tmp_path / "wakes.csv"
     file.write_bytes(content)
     with pytest.raises(UserError, match=says) as refused:
-        read_wake(str(file), otherwise=profile("neon"))
+        read_wake(str(file))
     assert str(file) in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
 
@@ -180,10 +180,10 @@ def test_a_folder_is_no_file_of_latencies(tmp_path: Path) -> None:
     folder = tmp_path / "wakes.csv"
     folder.mkdir()
     with pytest.raises(UserError, match="can't be read: Is a directory"):
-        read_wake(str(folder), otherwise=profile("neon"))
+        read_wake(str(folder))
 
 
 def test_a_file_of_latencies_is_read_with_a_header_and_a_spreadsheets_mark(tmp_path: Path) -> None:
     file = tmp_path / "wakes.csv"
     file.write_bytes("\ufefflatency_s,größe\n1.5,x\n2,y\n".encode())
-    assert read_wake(str(file), otherwise=profile("neon")).latency == Empirical((1.5, 2.0))
+    assert read_wake(str(file)).latency == Empirical((1.5, 2.0))
