@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import socket
 import sys
 
 import uvicorn
@@ -18,6 +17,7 @@ from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration
 from harness.model.rows import ListenerEvent, PoolSample
 from harness.processes.child import commands, emit
+from harness.processes.http_server import HttpServer, listening_socket
 from harness.processes.messages import (
     ListenerReported,
     PoolNotWarmed,
@@ -34,6 +34,8 @@ from harness.service.sampling import Timeline
 from harness.service.telemetry import telemetry
 
 HOST = "127.0.0.1"
+BACKLOG = 4096
+"""A burst of clients that connect at once all get in."""
 
 
 async def serve() -> None:
@@ -43,9 +45,9 @@ async def serve() -> None:
     timeline = Timeline(_emit_sample)
     url = os.environ["DATABASE_URL"]
     engine = create_engine(url, pool, watch=timeline.watch)
-    told = telemetry(os.environ, pool, timeline.watch)
-    database = Database(engine, timeline.watch, told)
-    listening_socket = _listen(os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0")))
+    exported = telemetry(os.environ, pool, timeline.watch)
+    database = Database(engine, timeline.watch, exported)
+    http_socket = listening_socket(os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0")), backlog=BACKLOG)
     config = uvicorn.Config(
         create_app(database),
         log_level="warning",
@@ -55,11 +57,10 @@ async def serve() -> None:
         timeout_keep_alive=600,
         timeout_graceful_shutdown=0,
     )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve([listening_socket]))  # noqa: SLF001 - serve() without its signal handlers
+    serving = asyncio.create_task(HttpServer(config).serve([http_socket]))
     sampling = asyncio.create_task(timeline.run())
     gc.freeze()
-    emit(ServiceReady(port=listening_socket.getsockname()[1]))
+    emit(ServiceReady(port=http_socket.getsockname()[1]))
     async with listening(listener, url, _emit_listener_event):
         async for command in commands():
             assert isinstance(command, WarmPool)
@@ -69,23 +70,14 @@ async def serve() -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    if told is not None:
-        told.shutdown()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    # asyncio turns Nagle's algorithm off only where the socket names its protocol; else answers come 40 ms late.
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, proto=socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
-    listening.listen(4096)
-    return listening
+    if exported is not None:
+        exported.shutdown()
 
 
 async def _warm(database: Database, connections: int) -> None:
     try:
         await database.warm(connections)
-    except* Exception as group:  # noqa: BLE001 - told to the parent, which decides
+    except* Exception as group:  # noqa: BLE001 - reported to the parent, which decides
         first = group.exceptions[0]
         emit(PoolNotWarmed(error=f"{type(first).__name__}: {first}"))
     else:
@@ -105,6 +97,6 @@ if __name__ == "__main__":
         asyncio.run(serve())
     except UserError as error:
         sys.exit(str(error))
-    # Connections that hang would keep the interpreter: everything worth keeping has been said.
+    # Connections that hang would keep the interpreter: everything worth keeping has been written.
     sys.stdout.flush()
     os._exit(0)

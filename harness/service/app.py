@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse, Response
 
 from harness.model.arrivals import RequestName
 from harness.model.outcomes import Outcome
-from harness.service.requests import Answer, Database
+from harness.service.answer import Answer
+from harness.service.requests import Database
 from harness.service.routes import PROBLEM_JSON
 
 Key = Annotated[int, Path(ge=0)]

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from harness.model.arrivals import RequestName
 from harness.model.outcomes import Outcome
+from harness.service.answer import Answer
 from harness.service.classify import classify, driver_exception
 from harness.service.observation import PoolWatch
 from harness.service.statements import LIST_TRACKS, READ_TRACK, SLOW_QUERY_SQL, WRITE_PLAY, track_id
@@ -21,30 +21,6 @@ READ = text(READ_TRACK.sql)
 LIST = text(LIST_TRACKS.sql)
 WRITE = text(WRITE_PLAY.sql)
 SLOW = text(SLOW_QUERY_SQL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """How a request ended, and how long each part of it took, in seconds."""
-
-    outcome: Outcome
-    error: str | None
-    """The name of the exception below SQLAlchemy's wrapping; None when ok."""
-    checkout_s: float
-    connect_s: float
-    ping_s: float
-    query_s: float
-    idle_s: float | None = None
-    """How long its connection had been idle in the pool; None: a new one, or none at all."""
-    body: Any = None
-
-    @property
-    def server_timing(self) -> str:
-        """The Server-Timing header, in ms (W3C Server Timing)."""
-        parts = {"checkout": self.checkout_s, "connect": self.connect_s, "ping": self.ping_s, "query": self.query_s}
-        if self.idle_s is not None:
-            parts["idle"] = self.idle_s
-        return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in parts.items())
 
 
 class Database:

@@ -27,8 +27,8 @@ async def serve() -> None:
     plain = url.set(drivername="postgresql", query={})
     await create_catalogue(plain.render_as_string(hide_password=False))
     watch, pool = PoolWatch(), PoolConfiguration.from_environment(os.environ)
-    told = telemetry(os.environ, pool, watch)
-    database = Database(create_engine(url, pool, watch=watch), watch, told)
+    exported = telemetry(os.environ, pool, watch)
+    database = Database(create_engine(url, pool, watch=watch), watch, exported)
     config = uvicorn.Config(
         create_app(database),
         host=os.environ.get("HOST", "127.0.0.1"),
@@ -38,8 +38,8 @@ async def serve() -> None:
         timeout_graceful_shutdown=1,
     )
     await uvicorn.Server(config).serve()
-    if told is not None:
-        told.shutdown()
+    if exported is not None:
+        exported.shutdown()
 
 
 if __name__ == "__main__":

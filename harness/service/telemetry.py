@@ -13,16 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.rows import PoolSample
+from harness.service.answer import Answer
 from harness.service.observation import PoolWatch
-
-if TYPE_CHECKING:
-    from harness.service.requests import Answer
 
 SIGNALS = {"METRICS": ("otlp", "console", "prometheus"), "TRACES": ("otlp", "console")}
 SERVICE_NAME = "coldstart"
@@ -49,7 +47,7 @@ def exporters(environment: Mapping[str, str], signal: str) -> tuple[str, ...]:
 
 
 class Telemetry:
-    """What is told about requests and the pool, and where it goes."""
+    """Metrics and spans of the requests and the pool, and where they are sent."""
 
     def __init__(
         self,
@@ -102,7 +100,7 @@ class Telemetry:
         )
         self._requests = meter.create_counter("coldstart.requests", "{request}", "Requests by their outcome")
 
-    def ended(self, request: str, answer: "Answer") -> None:
+    def ended(self, request: str, answer: Answer) -> None:
         """A request has ended now."""
         end_ns = time.time_ns()
         self._count(request, answer)
@@ -137,7 +135,7 @@ class Telemetry:
         flushing.start()
         flushing.join(FLUSH_LIMIT_S)
 
-    def _count(self, request: str, answer: "Answer") -> None:
+    def _count(self, request: str, answer: Answer) -> None:
         self._requests.add(1, {**self.pool_name, "coldstart.outcome": answer.outcome.value})
         self._wait.record(answer.checkout_s, self.pool_name)
         if answer.outcome is Outcome.POOL_TIMEOUT:

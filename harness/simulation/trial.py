@@ -21,10 +21,11 @@ from harness.model.rows import ListenerEvent, PoolSample
 from harness.model.timeline import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.model.times import Times, drawing
 from harness.model.trial import Trial
+from harness.service.answer import Answer
 from harness.service.database import create_engine
 from harness.service.listener import listening
 from harness.service.observation import PoolWatch
-from harness.service.requests import Answer, Database
+from harness.service.requests import Database
 from harness.service.sampling import EVERY_S, Timeline
 from harness.simulation.backend import SimulatedPostgres
 from harness.simulation.loop import VirtualLoop, run

@@ -1,7 +1,6 @@
 """Starting the processes every trial in real time has: the service under test, and Locust, in one process or more."""
 
 import asyncio
-import resource
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -11,6 +10,7 @@ from harness.model.listener import NO_LISTENER
 from harness.model.story import Story
 from harness.model.trial import Trial
 from harness.processes.messages import MasterListening
+from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
 
 LOAD = Path(__file__).parent.parent / "load" / "child.py"
@@ -82,12 +82,3 @@ async def running_load(
             finally:
                 for task in watching:
                     task.cancel()
-
-
-def allow_open_files() -> None:
-    """Let this process and the children it starts open as many files as the system lets them.
-
-    A request that waits for the wake holds a socket in Locust and one in the service; the usual soft limit is 1,024.
-    """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -6,8 +6,8 @@ import pytest
 from harness.load.records import server_timing
 from harness.model.arrivals import RequestName
 from harness.model.outcomes import Outcome
+from harness.service.answer import Answer
 from harness.service.app import create_app
-from harness.service.requests import Answer
 from harness.service.routes import ROUTES
 
 pytestmark = pytest.mark.anyio

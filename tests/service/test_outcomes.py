@@ -17,9 +17,10 @@ from harness.postgres import PostgresServer
 from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
+from harness.service.answer import Answer
 from harness.service.database import create_engine
 from harness.service.observation import PoolWatch
-from harness.service.requests import Answer, Database
+from harness.service.requests import Database
 
 pytestmark = pytest.mark.anyio
 
