@@ -37,13 +37,6 @@ ROOMS: dict[str, set[str]] = {
 }
 TOP = {"cli", "__main__"}
 
-# Imports that close a circle and are about to go: the list is to be emptied, and nothing is to be added to it.
-CLOSES_A_CIRCLE: set[tuple[str, str]] = {
-    ("harness.proxy.connection", "harness.proxy.proxy"),
-    ("harness.proxy.sleep", "harness.proxy.proxy"),
-    ("harness.service.telemetry", "harness.service.requests"),
-}
-
 
 def room(path: Path) -> str:
     """The folder or file directly under harness/ that it belongs to."""
@@ -107,20 +100,9 @@ def test_the_rooms_stand_in_the_order_in_which_they_build_on_each_other() -> Non
 
 
 def test_no_file_imports_in_a_circle() -> None:
-    imports = {
-        module: {other for other in others if (module, other) not in CLOSES_A_CIRCLE}
-        for module, others in imports_of_every_file().items()
-    }
+    imports = imports_of_every_file()
     found = circle(imports)
     assert found is None, " imports ".join(reversed(found or []))
-
-
-def test_what_is_excused_still_closes_a_circle() -> None:
-    imports = imports_of_every_file()
-    for module, other in CLOSES_A_CIRCLE:
-        excused = CLOSES_A_CIRCLE - {(module, other)}
-        kept = {one: {name for name in names if (one, name) not in excused} for one, names in imports.items()}
-        assert circle(kept), f"{module} and {other} are in no circle any more: take them off the list"
 
 
 def test_a_circle_is_found_under_type_checking_in_functions_and_from_packages() -> None:

@@ -1,4 +1,4 @@
-"""A Toxiproxy server of our own: its API and its toxics, and the wake-up as such beside them."""
+"""A Toxiproxy server of our own: its API, its toxics, and a database that sleeps behind a proxy."""
 
 from harness.proxy.server import serve
 

@@ -1,16 +1,19 @@
 """Toxiproxy's HTTP API, as Shopify/toxiproxy 2.12 answers it. Routes, statuses and messages are its own."""
 
 import json
+import secrets
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from harness.proxy.collection import ApiError, ProxyCollection, add_toxic, parsed, toxic_of, update_toxic
+from harness.proxy.bodies import ApiError, read_json
+from harness.proxy.collection import ProxyCollection, add_toxic, toxic_of, update_toxic
+from harness.proxy.metrics import ProxyMetrics
 from harness.proxy.proxy import Proxy
 
 VERSION = "2.12.0-coldstart"
@@ -21,12 +24,17 @@ def application(collection: ProxyCollection, more_routes: list[BaseRoute]) -> AS
     """The ASGI application over a collection of proxies."""
     app = Starlette(
         routes=[*_routes(), *more_routes],
-        exception_handlers={ApiError: _api_error, HTTPException: _http_error},
+        exception_handlers={
+            ApiError: _api_error,
+            HTTPException: _http_error,
+            ClientDisconnect: _no_answer,
+        },
     )
     app.state.collection = collection
+    app.state.metrics = ProxyMetrics(collection.proxies, VERSION)
     # Starlette would redirect /proxies/ to /proxies; Toxiproxy answers 404.
     app.router.redirect_slashes = False
-    return _NoBrowsers(app)
+    return _RequestIds(_NoBrowsers(app))
 
 
 def _routes() -> list[BaseRoute]:
@@ -55,6 +63,22 @@ class _NoBrowsers:
             await self._app(scope, receive, send)
 
 
+class _RequestIds:
+    """Every answer has an id of its own, as Toxiproxy's have: clients quote it in their logs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                request_id = (b"x-toxiproxy-request-id", secrets.token_hex(10).encode())
+                message = {**message, "headers": [*message.get("headers", ()), request_id]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
 def _collection(request: Request) -> ProxyCollection:
     collection: ProxyCollection = request.app.state.collection
     return collection
@@ -79,21 +103,26 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return PlainTextResponse(body, error.status_code, headers=error.headers)
 
 
+async def _no_answer(_: Request, __: Exception) -> Response:
+    """A body that was cut short by its client's leaving: nobody is there to read an answer."""
+    return Response(status_code=400)
+
+
 async def _reset(request: Request) -> Response:
-    _collection(request).reset()
+    await _collection(request).reset()
     return Response(status_code=204)
 
 
 async def _proxies(request: Request) -> Response:
     collection = _collection(request)
     if request.method == "POST":
-        return json_answer(collection.create(parsed(await request.body(), dict)).to_json(), 201)
+        return json_answer((await collection.create(await read_json(request, dict))).to_json(), 201)
     return json_answer({name: proxy.to_json() for name, proxy in collection.proxies.items()})
 
 
 async def _populate(request: Request) -> Response:
     try:
-        made, error = _collection(request).populate(parsed(await request.body(), list))
+        made, error = await _collection(request).populate(await read_json(request, list))
     except ApiError as bad_body:
         made, error = [], bad_body
     proxies = [proxy.to_json() for proxy in made] or None
@@ -107,14 +136,14 @@ async def _proxy(request: Request) -> Response:
         _collection(request).remove(proxy.name)
         return Response(status_code=204)
     if request.method in ("POST", "PATCH"):
-        _collection(request).update(proxy, parsed(await request.body(), dict))
+        await _collection(request).update(proxy, await read_json(request, dict))
     return json_answer(proxy.to_json())
 
 
 async def _toxics(request: Request) -> Response:
     proxy = _named(request)
     if request.method == "POST":
-        return json_answer(add_toxic(proxy, parsed(await request.body(), dict)).to_json())
+        return json_answer(add_toxic(proxy, await read_json(request, dict)).to_json())
     return json_answer(proxy.to_json()["toxics"])
 
 
@@ -125,7 +154,7 @@ async def _toxic(request: Request) -> Response:
         proxy.remove_toxic(attached)
         return Response(status_code=204)
     if request.method in ("POST", "PATCH"):
-        update_toxic(proxy, name, parsed(await request.body(), dict))
+        update_toxic(proxy, name, await read_json(request, dict))
     return json_answer(attached.to_json())
 
 
@@ -134,19 +163,6 @@ async def _version(_: Request) -> Response:
 
 
 async def _metrics(request: Request) -> Response:
-    """Toxiproxy's two counters; as there, a connection's bytes are counted when it ends."""
-    lines = []
-    for metric, help_ in (("received", "received by"), ("sent", "sent from")):
-        name = f"toxiproxy_proxy_{metric}_bytes_total"
-        lines += [f"# HELP {name} Bytes {help_} the proxy", f"# TYPE {name} counter"]
-        for proxy in _collection(request).proxies.values():
-            for stream, size in proxy.transferred.items():
-                labels = {
-                    "direction": stream,
-                    "listener": proxy.listen,
-                    "proxy": proxy.name,
-                    "upstream": proxy.upstream,
-                }
-                text = ",".join(f"{label}={json.dumps(value)}" for label, value in labels.items())
-                lines.append(f"{name}{{{text}}} {size}")
-    return PlainTextResponse("\n".join(lines) + "\n", headers={"content-type": "text/plain; version=0.0.4"})
+    metrics: ProxyMetrics = request.app.state.metrics
+    page, content_type = metrics.page(request.headers.get("accept", ""))
+    return Response(page, headers={"content-type": content_type})

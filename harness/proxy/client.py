@@ -1,4 +1,7 @@
-"""The stacks' side of the /coldstart endpoints: a proxy with a compute behind it, and its suspend."""
+"""The client of our own server's /coldstart endpoints: a proxy with a compute behind it, and its suspend.
+
+No library knows these. Any other Toxiproxy server is driven through `toxiproxy-python` (harness/proxy/toxiproxy.py).
+"""
 
 from typing import Any, Self
 
@@ -6,7 +9,7 @@ import httpx
 
 from harness.model.errors import StackError
 from harness.model.wake import WakeProfile
-from harness.proxy.sleep import ComputeSettings
+from harness.proxy.compute_settings import ComputeSettings
 
 TIMEOUT_S = 10.0
 SLOW = "coldstart_slow"

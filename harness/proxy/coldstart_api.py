@@ -6,9 +6,11 @@ from starlette.routing import BaseRoute, Route
 
 from harness.model.errors import UserError
 from harness.proxy.api import json_answer
-from harness.proxy.collection import ApiError, ProxyCollection, add_toxic, field, parsed, start
+from harness.proxy.bodies import ApiError, field, read_json
+from harness.proxy.collection import ProxyCollection, add_toxic
+from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.proxy import Proxy
-from harness.proxy.sleep import ComputeSettings
+from harness.proxy.sleep import attach_compute, compute_behind
 
 
 def routes() -> list[BaseRoute]:
@@ -35,39 +37,34 @@ def _settings(document: object) -> ComputeSettings:
 
 
 def _answer(proxy: Proxy, status: int = 200) -> Response:
-    compute = proxy.compute
+    compute = compute_behind(proxy)
     described = None if compute is None else {**compute.settings.to_json(), "state": compute.state.value}
     return json_answer({**proxy.to_json(), "compute": described}, status)
 
 
 async def _create(request: Request) -> Response:
     """A proxy with its toxics and its compute in place before the first connection."""
-    collection = _collection(request)
-    document = parsed(await request.body(), dict)
+    document = await read_json(request, dict)
     toxics = field(document, "toxics", list, [])
     if not all(isinstance(toxic, dict) for toxic in toxics):
         raise ApiError("bad request body: a toxic must be an object", 400)
     settings = _settings(document["compute"]) if document.get("compute") is not None else None
-    proxy = collection.create({**document, "enabled": False})
-    try:
+
+    def prepare(proxy: Proxy) -> None:
         for toxic in toxics:
             add_toxic(proxy, toxic)
         if settings is not None:
-            proxy.attach_compute(settings)
-        if field(document, "enabled", bool, True):
-            start(proxy)
-    except ApiError:
-        collection.remove(proxy.name)
-        raise
-    return _answer(proxy, 201)
+            attach_compute(proxy, settings)
+
+    return _answer(await _collection(request).create(document, prepare), 201)
 
 
 async def _compute(request: Request) -> Response:
     proxy = _collection(request).get(request.path_params["proxy"])
     if request.method == "PUT":
-        proxy.attach_compute(_settings(parsed(await request.body(), dict)))
+        attach_compute(proxy, _settings(await read_json(request, dict)))
     elif request.method == "DELETE":
-        proxy.detach_compute()
+        proxy.unwatch()
         return Response(status_code=204)
     return _answer(proxy)
 
@@ -75,9 +72,10 @@ async def _compute(request: Request) -> Response:
 async def _suspend(request: Request) -> Response:
     """Suspend the compute now; nothing happens when it is suspended or waking already."""
     proxy = _collection(request).get(request.path_params["proxy"])
-    if proxy.compute is None:
+    compute = compute_behind(proxy)
+    if compute is None:
         raise ApiError("proxy has no compute", 409)
-    proxy.compute.suspend()
+    compute.suspend()
     return _answer(proxy)
 
 

@@ -1,55 +1,18 @@
-"""The proxies of a server, and the errors of Toxiproxy's API."""
+"""The proxies of a server, and what the routes of Toxiproxy's API do to them.
 
-import json
+Addresses are resolved before anything is stopped or replaced: a request that fails changes nothing.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
+from harness.proxy.addresses import ANY_PORT, joined, resolved
+from harness.proxy.bodies import ApiError, address_field, bad_request, field, missing
+from harness.proxy.descriptors import DescriptorBudget
 from harness.proxy.events import EventStream
 from harness.proxy.link import AttachedToxic
 from harness.proxy.proxy import STREAMS, Proxy
 from harness.proxy.toxics import TOXICS, BadAttributeError
-
-
-class ApiError(Exception):
-    """An answer that is an error: Toxiproxy's message and HTTP status."""
-
-    def __init__(self, message: str, status: int) -> None:
-        self.message = message
-        self.status = status
-        super().__init__(message)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"error": self.message, "status": self.status}
-
-
-def bad_request(why: object) -> ApiError:
-    return ApiError(f"bad request body: {why}", 400)
-
-
-def missing(field: str) -> ApiError:
-    return ApiError(f"missing required field: {field}", 400)
-
-
-def parsed(body: bytes, shape: type) -> Any:  # noqa: ANN401 - JSON
-    """The request's JSON. Raises `ApiError` 400 when it is none, or of another shape."""
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise bad_request(error) from error
-    if not isinstance(document, shape):
-        raise bad_request(f"cannot read a {type(document).__name__} as a {shape.__name__}")
-    return document
-
-
-def field(document: dict[str, Any], name: str, shape: type, default: Any) -> Any:  # noqa: ANN401 - JSON
-    """A field of the request; null counts as left out. Raises `ApiError` 400 when it has another type."""
-    value = document.get(name)
-    if value is None:
-        return default
-    if shape is float and type(value) is int:
-        return float(value)
-    if type(value) is not shape:
-        raise bad_request(f"cannot read {value!r} as {name}")
-    return value
 
 
 class ProxyCollection:
@@ -58,6 +21,7 @@ class ProxyCollection:
     def __init__(self, events: EventStream) -> None:
         self.events = events
         self.proxies: dict[str, Proxy] = {}
+        self._budget = DescriptorBudget()
 
     def get(self, name: str) -> Proxy:
         try:
@@ -65,29 +29,40 @@ class ProxyCollection:
         except KeyError:
             raise ApiError("proxy not found", 404) from None
 
-    def create(self, document: dict[str, Any]) -> Proxy:
-        """A new proxy as `POST /proxies` describes it."""
-        proxy, enabled = self.described(document)
-        if proxy.name in self.proxies:
-            raise ApiError("proxy already exists", 409)
-        if enabled:
-            start(proxy)
+    async def create(self, document: dict[str, Any], prepare: Callable[[Proxy], None] = lambda _: None) -> Proxy:
+        """A new proxy as `POST /proxies` describes it; `prepare` is what it gets before its port is bound."""
+        proxy, enabled = self._described(document)
+        self._check_name_is_free(proxy.name)
+        address = await _listening_address(proxy.listen) if enabled else None
+        # Another request may have taken the name while this one's address was looked up.
+        self._check_name_is_free(proxy.name)
+        try:
+            prepare(proxy)
+            if address is not None:
+                start(proxy, address)
+        except ApiError:
+            proxy.unwatch()
+            raise
         self.proxies[proxy.name] = proxy
         return proxy
 
-    def described(self, document: dict[str, Any], *, where: str = "") -> tuple[Proxy, bool]:
+    def _check_name_is_free(self, name: str) -> None:
+        if name in self.proxies:
+            raise ApiError("proxy already exists", 409)
+
+    def _described(self, document: dict[str, Any], *, where: str = "") -> tuple[Proxy, bool]:
         """The proxy a document describes, not started, and whether it is to be."""
         name = field(document, "name", str, "")
-        upstream = field(document, "upstream", str, "")
-        listen = field(document, "listen", str, "")
+        upstream = address_field(document, "upstream", "")
+        listen = address_field(document, "listen", "")
         enabled = field(document, "enabled", bool, True)
         if not name:
             raise missing(f"name{where}")
         if not upstream:
             raise missing(f"upstream{where}")
-        return Proxy(name, listen=listen, upstream=upstream, events=self.events), enabled
+        return Proxy(name, listen=listen, upstream=upstream, events=self.events, budget=self._budget), enabled
 
-    def populate(self, documents: list[Any]) -> tuple[list[Proxy], ApiError | None]:
+    async def populate(self, documents: list[Any]) -> tuple[list[Proxy], ApiError | None]:
         """Create or replace each; a proxy that is as described already is left as it is."""
         made: list[Proxy] = []
         try:
@@ -95,73 +70,97 @@ class ProxyCollection:
             for number, document in enumerate(documents, start=1):
                 if not isinstance(document, dict):
                     raise bad_request(f"cannot read a {type(document).__name__} as a proxy")
-                described.append(self.described(document, where=f" at proxy {number}"))
+                described.append(self._described(document, where=f" at proxy {number}"))
             for proxy, enabled in described:
-                made.append(self._add_or_replace(proxy, enabled=enabled))
+                made.append(await self._add_or_replace(proxy, enabled=enabled))
         except ApiError as error:
             return made, error
         return made, None
 
-    def _add_or_replace(self, proxy: Proxy, *, enabled: bool) -> Proxy:
+    async def _add_or_replace(self, proxy: Proxy, *, enabled: bool) -> Proxy:
+        needs_address = enabled or proxy.name in self.proxies
+        address = await _listening_address(proxy.listen) if needs_address else None
         existing = self.proxies.get(proxy.name)
         if existing is not None:
-            if existing.upstream == proxy.upstream and existing.listen == proxy.listen:
+            if existing.upstream == proxy.upstream and _is_at(existing, proxy.listen, address):
                 return existing
             existing.stop()
-            existing.detach_compute()
+            existing.unwatch()
         if enabled:
-            start(proxy)
+            assert address is not None
+            start(proxy, address)
         self.proxies[proxy.name] = proxy
         return proxy
 
-    def update(self, proxy: Proxy, document: dict[str, Any]) -> None:
+    async def update(self, proxy: Proxy, document: dict[str, Any]) -> None:
         """Change listen, upstream or enabled of a proxy, as `PATCH /proxies/{name}` does."""
-        listen = field(document, "listen", str, proxy.listen)
-        upstream = field(document, "upstream", str, proxy.upstream)
+        listen = address_field(document, "listen", proxy.listen) or ANY_PORT
+        upstream = address_field(document, "upstream", proxy.upstream)
         enabled = field(document, "enabled", bool, proxy.enabled)
-        if (listen, upstream) != (proxy.listen, proxy.upstream):
+        address = await _listening_address(listen)
+        if self.get(proxy.name) is not proxy:
+            # Another request removed or replaced it while this one's address was looked up.
+            raise ApiError("proxy not found", 404)
+        if upstream != proxy.upstream or not _is_at(proxy, listen, address):
             proxy.stop()
-            proxy.listen, proxy.upstream = listen or "127.0.0.1:0", upstream
+            proxy.listen, proxy.upstream = listen, upstream
         if enabled:
-            start(proxy)
+            start(proxy, address)
         else:
             proxy.stop()
 
     def remove(self, name: str) -> None:
         proxy = self.get(name)
         proxy.stop()
-        proxy.detach_compute()
+        proxy.unwatch()
         del self.proxies[name]
 
-    def reset(self) -> None:
+    async def reset(self) -> None:
         """Enable every proxy and take away every toxic."""
-        for proxy in self.proxies.values():
-            start(proxy)
-            for attached in list(proxy.toxics):
-                proxy.remove_toxic(attached)
+        addresses = {name: await _listening_address(proxy.listen) for name, proxy in self.proxies.copy().items()}
+        for name, address in addresses.items():
+            proxy = self.proxies.get(name)
+            if proxy is not None:
+                start(proxy, address)
+                for attached in list(proxy.toxics):
+                    proxy.remove_toxic(attached)
 
     def close(self) -> None:
         for name in list(self.proxies):
             self.remove(name)
 
 
-def start(proxy: Proxy) -> None:
+def start(proxy: Proxy, address: tuple[str, int]) -> None:
     """Bind the proxy's port. Raises `ApiError` 500 when that fails."""
     try:
-        proxy.start()
+        proxy.start(address)
     except OSError as error:
         # Go's words, so that a client that reads them finds what it looks for.
         reason = str(error.strerror or error).lower()
-        raise ApiError(f"listen tcp {proxy.listen}: bind: {reason}", 500) from error
+        raise ApiError(f"listen tcp {joined(*address)}: bind: {reason}", 500) from error
+
+
+async def _listening_address(listen: str) -> tuple[str, int]:
+    """The IP address and the port to bind. Raises `ApiError` 500, as Toxiproxy, when there is none."""
+    try:
+        return await resolved(listen)
+    except OSError as error:
+        raise ApiError(f"listen tcp: {error.strerror or error}", 500) from error
+
+
+def _is_at(proxy: Proxy, listen: str, address: tuple[str, int] | None) -> bool:
+    """Whether a proxy listens there already; one that has never been enabled has the text it was given."""
+    return proxy.listen == listen or (address is not None and proxy.listen == joined(*address))
 
 
 def add_toxic(proxy: Proxy, document: dict[str, Any]) -> AttachedToxic:
     """A new toxic as `POST /proxies/{name}/toxics` describes it."""
     type_ = field(document, "type", str, "")
-    stream = field(document, "stream", str, "downstream")
+    given_stream = field(document, "stream", str, "downstream")
+    stream = given_stream.lower()
     toxicity = field(document, "toxicity", float, 1.0)
     attributes = field(document, "attributes", dict, {})
-    name = field(document, "name", str, "") or f"{type_}_{stream}"
+    name = field(document, "name", str, "") or f"{type_}_{given_stream}"
     if stream not in STREAMS:
         raise ApiError("stream was invalid, can be either upstream or downstream", 400)
     if type_ not in TOXICS:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from harness.proxy.tasks import started
 from harness.proxy.toxics import Chunk, ResetPeer, Stub, Toxic
 
 HIGH_WATER = 2**20
@@ -17,6 +18,11 @@ class Destination(Protocol):
 
     write: Callable[[bytes], None]
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing that is written there arrives any more."""
+        ...
+
     def end(self) -> None: ...
 
     def close_connection(self, *, reset: bool) -> None: ...
@@ -26,7 +32,7 @@ class Destination(Protocol):
 
 @dataclass(slots=True, eq=False)
 class AttachedToxic:
-    """A toxic as it hangs on a proxy: its name, direction and toxicity beside its attributes."""
+    """A toxic on a proxy: its attributes, and its name, direction and toxicity."""
 
     name: str
     stream: str
@@ -44,7 +50,9 @@ class AttachedToxic:
 
 
 @dataclass(slots=True, eq=False)
-class Stage:
+class ToxicStage:
+    """One toxic of one direction of one connection: the chunks that wait for it, and the task that pipes them."""
+
     attached: AttachedToxic
     stub: Stub
     task: asyncio.Task[None] | None = None
@@ -57,7 +65,7 @@ class Link:
     def __init__(self, destination: Destination, toxics: list[AttachedToxic]) -> None:
         self._destination = destination
         self._loop = asyncio.get_running_loop()
-        self._stages: list[Stage] = []
+        self._stages: list[ToxicStage] = []
         self._waiting = 0
         self._holding_source = False
         self._closed = False
@@ -69,6 +77,7 @@ class Link:
         """Bytes came from the source."""
         self.transferred += len(data)
         if not self._stages:
+            # No chunk, no task: this is how almost every byte goes, and it costs what two sockets cost.
             self._destination.write(data)
         else:
             self._take(0, Chunk(data, self._loop.time()))
@@ -83,12 +92,13 @@ class Link:
     def add(self, attached: AttachedToxic) -> None:
         """A new toxic, after the others; the one before it lets go of what it holds."""
         if self._stages:
+            # As in Toxiproxy (ToxicLink.AddToxic), which moves its channels: what it held then waits here, or nowhere.
             self._stages[-1].stub.interrupt()
-        stage = Stage(
+        stage = ToxicStage(
             attached, Stub(lambda chunk: self._pass_on(stage, chunk), lambda: self._close(stage), self._taken)
         )
         self._stages.append(stage)
-        stage.task = self._loop.create_task(self._run(stage))
+        stage.task = started(self._run(stage), name=f"toxic {attached.name}", on_failure=self._failed)
 
     def update(self, attached: AttachedToxic) -> None:
         """A toxic's attributes changed: it lets go of the chunk it holds and goes on with the new ones."""
@@ -108,10 +118,12 @@ class Link:
         self._closed = True
         for stage in self._stages:
             if stage.task is not None:
+                # A toxic that closes its connection is cancelled here by itself: it has nothing more to do.
                 stage.task.cancel()
         self._stages.clear()
 
-    async def _run(self, stage: Stage) -> None:
+    async def _run(self, stage: ToxicStage) -> None:
+        """Pipe until the toxic is removed. Every interruption ends one round, and the next begins with what waits."""
         stub = stage.stub
         while not stage.removed.is_set():
             stub.resume()
@@ -125,6 +137,7 @@ class Link:
                 await stub.interruption()
         stage.attached.toxic.removed(stub)
         if not self._closed:
+            # The stage leaves the list last: `_pass_on` finds by it what comes next.
             for chunk in stub.waiting:
                 self._taken(len(chunk.data))
                 self._pass_on(stage, chunk)
@@ -135,8 +148,9 @@ class Link:
         self._stages[index].stub.put(chunk)
         self._balance()
 
-    def _pass_on(self, stage: Stage, chunk: Chunk) -> None:
-        if self._closed:
+    def _pass_on(self, stage: ToxicStage, chunk: Chunk) -> None:
+        if self._closed or self._destination.is_gone:
+            # A destination that was lost a moment ago: asyncio would log a line for every chunk of a long queue.
             return
         following = self._stages.index(stage) + 1
         if following < len(self._stages):
@@ -151,12 +165,16 @@ class Link:
         self._balance()
 
     def _balance(self) -> None:
+        # The bytes that wait in all stages together bound the memory of a connection, however long a toxic holds them.
         hold = self._waiting > HIGH_WATER
         if hold is not self._holding_source:
             self._holding_source = hold
             self._destination.hold_source(held=hold)
 
-    def _close(self, stage: Stage) -> None:
+    def _failed(self) -> None:
+        self._destination.close_connection(reset=False)
+
+    def _close(self, stage: ToxicStage) -> None:
         self._destination.close_connection(reset=isinstance(stage.attached.toxic, ResetPeer))
 
 

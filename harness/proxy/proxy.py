@@ -7,17 +7,19 @@ from time import monotonic
 from typing import Any, Protocol
 
 from harness.processes.messages import AnyProxyEvent, ConnectionAccepted, ConnectionClosed, Transferred
-from harness.proxy.connection import Connection, Stage
+from harness.proxy.addresses import ANY_PORT, joined, split
+from harness.proxy.connection import Connection, ConnectionStage
+from harness.proxy.departures import Departures
+from harness.proxy.descriptors import DescriptorBudget
 from harness.proxy.events import EventStream
 from harness.proxy.link import AttachedToxic
-from harness.proxy.listener import Listener
-from harness.proxy.sleep import ComputeSettings, SleepingCompute
+from harness.proxy.listening_port import ListeningPort
 
 STREAMS = ("upstream", "downstream")
 
 
 class ConnectionWatcher(Protocol):
-    """Decides what a proxy's new connections meet, and is told of what happens on them."""
+    """Decides what a proxy's new connections meet, and hears what happens on them: the compute behind the proxy."""
 
     @property
     def watches_bytes(self) -> bool:
@@ -32,27 +34,33 @@ class ConnectionWatcher(Protocol):
 
     def closed(self, connection: Connection) -> None: ...
 
-    def client_spoke(self, connection: Connection) -> None: ...
+    def client_sent(self, connection: Connection) -> None: ...
 
-    def server_spoke(self, connection: Connection, data: bytes) -> None: ...
+    def server_sent(self, connection: Connection, data: bytes) -> None: ...
+
+    def stop(self) -> None:
+        """Another takes its place, or none: it has no more effects."""
+        ...
 
 
 class Proxy:
     """A named proxy. `listen` and `upstream` are `host:port`; a listen port of 0 is replaced by the one taken."""
 
-    def __init__(self, name: str, *, listen: str, upstream: str, events: EventStream) -> None:
+    def __init__(
+        self, name: str, *, listen: str, upstream: str, events: EventStream, budget: DescriptorBudget | None = None
+    ) -> None:
         self.name = name
-        self.listen = listen or "127.0.0.1:0"
+        self.listen = listen or ANY_PORT
         self.upstream = upstream
         self.toxics: list[AttachedToxic] = []
         self.connections: dict[Connection, None] = {}
-        self.compute: SleepingCompute | None = None
         self.watcher: ConnectionWatcher | None = None
-        """The compute, where there is one."""
         self.transferred = {"upstream": 0, "downstream": 0}
         """Bytes of connections that have ended."""
+        self.departures = Departures()
         self._events = events
-        self._listener: Listener | None = None
+        self._budget = budget or DescriptorBudget()
+        self._listener: ListeningPort | None = None
         self._numbers = count(1)
         self._accepting: set[asyncio.Task[Any]] = set()
 
@@ -61,24 +69,23 @@ class Proxy:
         return self._listener is not None
 
     @property
-    def listener(self) -> Listener:
+    def listener(self) -> ListeningPort:
         assert self._listener is not None
         return self._listener
 
     @property
     def upstream_address(self) -> tuple[str, int]:
-        return address(self.upstream)
+        return split(self.upstream)
 
     @property
     def watches_bytes(self) -> bool:
         return self.watcher is not None and self.watcher.watches_bytes
 
-    def start(self) -> None:
-        """Bind the port. Raises `OSError`."""
+    def start(self, address: tuple[str, int]) -> None:
+        """Listen on an IP address and a port, 0 for any free one, unless it listens already. Raises `OSError`."""
         if self._listener is None:
-            host, port = address(self.listen)
-            self._listener = Listener(host or "0.0.0.0", port, self._accept)  # noqa: S104 - as asked for, with no host
-            self.listen = f"{f'[{host}]' if ':' in host else host}:{self._listener.address[1]}"
+            self._listener = ListeningPort(*address, self._accept, has_room=lambda: self._budget.has_room)
+            self.listen = joined(*self._listener.address)
             if self.watcher is not None:
                 self.watcher.proxy_started()
 
@@ -92,9 +99,10 @@ class Proxy:
 
     def _accept(self, client: socket.socket) -> None:
         connection = Connection(self, next(self._numbers))
+        self._budget.take()
+        self.connections[connection] = None
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connections[connection] = None
         loop = asyncio.get_running_loop()
         task = loop.create_task(loop.connect_accepted_socket(lambda: connection.client, client))
         self._accepting.add(task)
@@ -106,7 +114,7 @@ class Proxy:
             # The client was gone before its connection had begun.
             connection.close()
             return
-        if connection.stage is Stage.CLOSED:
+        if connection.stage is ConnectionStage.CLOSED:
             return
         self.report(ConnectionAccepted(proxy=self.name, at_s=monotonic(), connection=connection.number))
         if self.watcher is not None:
@@ -114,10 +122,10 @@ class Proxy:
         else:
             connection.dial()
 
-    # What its connections tell:
+    # What its connections call (ConnectionOwner):
 
     def report(self, event: AnyProxyEvent) -> None:
-        """Tell whoever listens to the server's events."""
+        """Publish an event to the server's listeners."""
         self._events.publish(event)
 
     def opened(self, connection: Connection) -> None:
@@ -126,6 +134,7 @@ class Proxy:
 
     def closed(self, connection: Connection) -> None:
         self.connections.pop(connection, None)
+        self._budget.give_back()
         moved = Transferred(
             upstream=connection.to_upstream.transferred if connection.to_upstream else 0,
             downstream=connection.to_client.transferred if connection.to_client else 0,
@@ -136,13 +145,13 @@ class Proxy:
         if self.watcher is not None:
             self.watcher.closed(connection)
 
-    def client_spoke(self, connection: Connection) -> None:
+    def client_sent(self, connection: Connection) -> None:
         if self.watcher is not None:
-            self.watcher.client_spoke(connection)
+            self.watcher.client_sent(connection)
 
-    def server_spoke(self, connection: Connection, data: bytes) -> None:
+    def server_sent(self, connection: Connection, data: bytes) -> None:
         if self.watcher is not None:
-            self.watcher.server_spoke(connection, data)
+            self.watcher.server_sent(connection, data)
 
     # Its toxics:
 
@@ -166,18 +175,11 @@ class Proxy:
         for connection in list(self.connections):
             connection.remove_toxic(attached)
 
-    # Its compute:
-
-    def attach_compute(self, settings: ComputeSettings) -> None:
-        """Put a compute behind this proxy, awake, in place of any it had."""
-        self.detach_compute()
-        self.watcher = self.compute = SleepingCompute(self, settings)
-
-    def detach_compute(self) -> None:
-        """Take the compute away: whoever waits for it goes on, as if there had never been one."""
-        if self.compute is not None:
-            compute, self.compute, self.watcher = self.compute, None, None
-            compute.stop()
+    def unwatch(self) -> None:
+        """Take its watcher away: connections that were kept waiting go on, as if it had never had one."""
+        if self.watcher is not None:
+            watcher, self.watcher = self.watcher, None
+            watcher.stop()
             for connection in list(self.connections):
                 connection.release()
             if self._listener is not None:
@@ -192,11 +194,3 @@ class Proxy:
             "enabled": self.enabled,
             "toxics": [attached.to_json() for attached in ordered],
         }
-
-
-def address(text: str) -> tuple[str, int]:
-    """`host:port` as a pair. Raises `OSError`, as binding or dialling it would."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not 0 <= int(port) <= 65_535:
-        raise OSError(f"address {text}: not host:port")
-    return host.strip("[]"), int(port)

@@ -1,4 +1,4 @@
-"""The server's process: the API on uvicorn and the proxies beside it, on one plain asyncio loop.
+"""The server's process: the API on uvicorn and the proxies, on one plain asyncio loop.
 
 Not uvloop: it crashed under connection churn (double free), plain asyncio never did; see docs/toxiproxy.md.
 """
@@ -7,18 +7,22 @@ import asyncio
 import contextlib
 import gc
 import signal
-import socket
 from collections.abc import Callable
 
 import uvicorn
 
 from harness.model.errors import StackError
 from harness.processes.child import commands, emit
+from harness.processes.http_server import HttpServer, listening_socket
 from harness.processes.messages import AnyProxyEvent, ProxyReady, ProxyReported
+from harness.processes.open_files import allow_open_files
 from harness.proxy.api import application
 from harness.proxy.coldstart_api import routes
 from harness.proxy.collection import ProxyCollection
 from harness.proxy.events import EventStream
+from harness.proxy.http_protocol import IDLE_LIMIT_S, TimedRequests
+
+API_BACKLOG = 128
 
 
 def serve(*, host: str, port: int) -> None:
@@ -32,7 +36,11 @@ def serve_as_child(*, host: str, port: int) -> None:
 
 
 async def _serve(host: str, port: int, *, as_child: bool) -> None:
-    listening = _listening(host, port)
+    allow_open_files()
+    try:
+        listening = listening_socket(host, port, backlog=API_BACKLOG)
+    except OSError as error:
+        raise StackError("toxiproxy", f"can't listen on {host}:{port}: {error.strerror or error}") from error
     events = EventStream(_emit_event if as_child else None)
     collection = ProxyCollection(events)
     config = uvicorn.Config(
@@ -40,14 +48,16 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
         log_level="warning",
         access_log=False,
         lifespan="off",
+        http=TimedRequests,
+        ws="none",
+        timeout_keep_alive=IDLE_LIMIT_S,
         timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
-    # Our own signals: uvicorn would raise them again after the shutdown, as a traceback.
+    server = HttpServer(config)
     stop = asyncio.Event()
     _on_signals(stop.set)
     gc.freeze()
-    serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 - serve() without its signal handlers
+    serving = asyncio.create_task(server.serve([listening]))
     watching = asyncio.create_task(_until_stdin_ends(stop)) if as_child else None
     bound_port = listening.getsockname()[1]
     if as_child:
@@ -65,19 +75,6 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    # The protocol is named so that asyncio turns Nagle's algorithm off on what it accepts.
-    handle = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, proto=socket.IPPROTO_TCP)
-    handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        handle.bind((host, port))
-        handle.listen(128)
-    except OSError as error:
-        handle.close()
-        raise StackError("toxiproxy", f"can't listen on {host}:{port}: {error.strerror or error}") from error
-    return handle
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

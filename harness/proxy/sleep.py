@@ -1,24 +1,19 @@
 """A compute on a proxy: the state machine of harness/model/compute.py, its effects carried out on real connections."""
 
 import asyncio
-import math
-from dataclasses import dataclass
 from itertools import chain, repeat
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import assert_never
 
 from harness.model.compute import (
     Admit,
-    Behaviour,
     Close,
     Compute,
     Drop,
     Effect,
-    ErrorResponse,
     Fail,
     Freeze,
     Hold,
-    OnSuspend,
     Pause,
     Refuse,
     Release,
@@ -28,64 +23,29 @@ from harness.model.compute import (
     WhileWaking,
     Woken,
 )
-from harness.model.errors import UserError
 from harness.processes.messages import ComputeSuspended, ComputeWoken, ConnectionReleased, FirstAttempt
-from harness.proxy.connection import Connection, Stage
+from harness.proxy.compute_settings import ComputeSettings
+from harness.proxy.connection import Connection, ConnectionStage
+from harness.proxy.proxy import Proxy
 from harness.proxy.startup import IDLE
 from harness.proxy.timer import TickTimer
 
-if TYPE_CHECKING:
-    from harness.proxy.proxy import Proxy
+
+def attach_compute(proxy: Proxy, settings: ComputeSettings) -> None:
+    """Put a compute behind a proxy, awake, in place of any it had."""
+    proxy.unwatch()
+    proxy.watcher = SleepingCompute(proxy, settings)
 
 
-@dataclass(frozen=True, slots=True)
-class ComputeSettings:
-    """A compute as the API describes it."""
-
-    behaviour: Behaviour
-    wake_latencies_s: tuple[float, ...]
-    """One a wake; the last one goes on for every wake after."""
-
-    @classmethod
-    def from_json(cls, body: dict[str, Any]) -> "ComputeSettings":
-        """Raises `UserError` for a word or a number that doesn't fit."""
-        latencies = body.get("wake_latency_s", 0.0)
-        latencies_s = tuple(latencies) if isinstance(latencies, list) else (latencies,)
-        if not latencies_s or any(type(one) not in (int, float) or not 0 <= one < math.inf for one in latencies_s):
-            raise UserError("wake_latency_s must be seconds, 0 or positive, or a list of them", where="compute")
-        error = body.get("error")
-        try:
-            behaviour = Behaviour(
-                on_suspend=OnSuspend(body.get("on_suspend", OnSuspend.TERMINATE)),
-                while_waking=WhileWaking(body.get("while_waking", WhileWaking.HOLD)),
-                suspend_after_s=body.get("suspend_after_s"),
-                open_connections_prevent_suspend=bool(body.get("open_connections_prevent_suspend", False)),
-                **({"error": ErrorResponse(**error)} if error else {}),
-            )
-        except (ValueError, TypeError) as wrong:
-            raise UserError(str(wrong), where="compute") from wrong
-        return cls(behaviour, latencies_s)
-
-    def to_json(self) -> dict[str, Any]:
-        behaviour = self.behaviour
-        return {
-            "on_suspend": behaviour.on_suspend.value,
-            "while_waking": behaviour.while_waking.value,
-            "wake_latency_s": list(self.wake_latencies_s),
-            "suspend_after_s": behaviour.suspend_after_s,
-            "open_connections_prevent_suspend": behaviour.open_connections_prevent_suspend,
-            "error": {
-                "severity": behaviour.error.severity,
-                "sqlstate": behaviour.error.sqlstate,
-                "message": behaviour.error.message,
-            },
-        }
+def compute_behind(proxy: Proxy) -> "SleepingCompute | None":
+    """The compute behind a proxy, if it has one."""
+    return proxy.watcher if isinstance(proxy.watcher, SleepingCompute) else None
 
 
 class SleepingCompute:
     """Drives one proxy's connections by one compute."""
 
-    def __init__(self, proxy: "Proxy", settings: ComputeSettings) -> None:
+    def __init__(self, proxy: Proxy, settings: ComputeSettings) -> None:
         self.settings = settings
         self._proxy = proxy
         latencies_s = chain(settings.wake_latencies_s, repeat(settings.wake_latencies_s[-1]))
@@ -93,6 +53,8 @@ class SleepingCompute:
         self._timer = TickTimer(self._tick)
         self._planned_wake_at_s = 0.0
         self._released: set[Connection] = set()
+        """Let go at the wake, and not through to the database yet."""
+        # The connections that are open already: a compute may be put behind a proxy that is in use.
         for connection in proxy.connections:
             self._compute.connection_attempt(monotonic(), connection)
         self._timer.set(self._compute.next_tick_s)
@@ -116,10 +78,10 @@ class SleepingCompute:
         self._released.discard(connection)
         self._carry_out(self._compute.connection_closed(monotonic(), connection))
 
-    def client_spoke(self, connection: Connection) -> None:
+    def client_sent(self, connection: Connection) -> None:
         self._carry_out(self._compute.client_bytes(monotonic(), connection))
 
-    def server_spoke(self, connection: Connection, data: bytes) -> None:
+    def server_sent(self, connection: Connection, data: bytes) -> None:
         self._carry_out(self._compute.server_bytes(monotonic(), connection, idle=data.endswith(IDLE)))
 
     def opened(self, connection: Connection) -> None:
@@ -143,35 +105,42 @@ class SleepingCompute:
 
     def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case an effect
         match effect:
-            case Admit(Connection() as connection):
-                connection.dial()
-            case Hold(Connection() as connection):
-                connection.hold()
-            case Release(Connection() as connection):
-                self._released.add(connection)
-                connection.release()
-            case Refuse(Connection() as connection) | Drop(Connection() as connection):
+            case Admit(connection):
+                _proxied(connection).dial()
+            case Hold(connection):
+                _proxied(connection).hold()
+            case Release(connection):
+                self._released.add(_proxied(connection))
+                _proxied(connection).release()
+            case Refuse(connection) | Drop(connection):
                 # The listener does this from the second attempt on; the first one was accepted to be seen.
-                connection.close(reset=True)
-            case Fail(Connection() as connection, error):
-                connection.fail(error)
-            case Close(Connection() as connection, None, reset):
-                connection.close(reset=reset)
-            case Close(Connection() as connection, ErrorResponse() as error, _):
-                connection.terminate(error)
-            case Freeze(Connection() as connection):
-                connection.freeze()
-            case Pause(Connection() as connection):
-                if connection.stage is Stage.DIALLING:
-                    # It has asked already: what it waits for is the wake.
-                    asyncio.get_running_loop().call_soon(self.client_spoke, connection)
-                connection.pause()
+                _proxied(connection).close(reset=True)
+            case Fail(connection, error):
+                _proxied(connection).fail(error)
+            case Close(connection, error, reset):
+                if error is None:
+                    _proxied(connection).close(reset=reset)
+                else:
+                    _proxied(connection).terminate(error)
+            case Freeze(connection):
+                _proxied(connection).freeze()
+            case Pause(connection):
+                self._pause(_proxied(connection))
             case Suspended(at_s):
                 self._suspended(at_s)
             case Waking(at_s, ready_at_s):
                 self._waking(at_s, ready_at_s)
             case Woken(at_s, planned_at_s):
                 self._woken(at_s, planned_at_s)
+            case _:
+                assert_never(effect)
+
+    def _pause(self, connection: Connection) -> None:
+        if connection.stage is ConnectionStage.DIALLING:
+            # Its attempt was before the suspend and is not through: what it waits for now is the wake. After this
+            # step, because an effect of the suspend may not start the wake while the others are still carried out.
+            asyncio.get_running_loop().call_soon(self.client_sent, connection)
+        connection.pause()
 
     def _suspended(self, at_s: float) -> None:
         self._proxy.report(ComputeSuspended(proxy=self._proxy.name, at_s=at_s))
@@ -188,7 +157,7 @@ class SleepingCompute:
             self._proxy.listener.refuse()
 
     def _first_dropped(self) -> None:
-        # Nobody holds a connection that was dropped; the compute only needs to know that somebody asked.
+        # A dropped connection has no socket here: it stands for itself in the compute, and needs no effect.
         effects = self._compute.connection_attempt(monotonic(), object())
         self._carry_out([effect for effect in effects if not isinstance(effect, Drop)])
 
@@ -210,3 +179,9 @@ class SleepingCompute:
 
     def _tick(self) -> None:
         self._carry_out(self._compute.tick(monotonic()))
+
+
+def _proxied(connection: object) -> Connection:
+    # The state machine takes anything for a connection; here it was only ever given these.
+    assert isinstance(connection, Connection)
+    return connection

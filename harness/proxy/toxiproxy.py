@@ -1,7 +1,8 @@
 """Any Toxiproxy server, driven through `toxiproxy-python`: the client wrapped once.
 
 The client has no timeouts, leaves 5xx unchecked (a port in use passes for success on enable), knows one server a
-process and honours http_proxy for loopback; here all of that is mended, and every failure is a `StackError`.
+process and honours http_proxy for loopback; here all of that is mended, and every failure is a `StackError`. What our
+own server can do beyond Toxiproxy's API has a client of its own (harness/proxy/client.py).
 """
 
 from collections.abc import Mapping

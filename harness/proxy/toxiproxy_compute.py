@@ -1,6 +1,6 @@
 """A compute behind any Toxiproxy server, the real one included: the pure state machine, its effects as toxics.
 
-What toxics can't do to open connections is done beside them, to the database's own sessions. The server dials
+What toxics can't do to open connections is done to the database's own sessions instead. The server dials
 PostgreSQL for every connection it accepts, held or not: PostgreSQL forks a backend for each, and a client that gives
 up leaves a ghost whose bytes still arrive at the wake. The compute of this project's own server has neither
 (docs/toxiproxy.md).
@@ -10,13 +10,31 @@ import asyncio
 from collections.abc import Callable
 from itertools import chain, repeat
 from time import monotonic
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, assert_never
 
-from harness.model.compute import Compute, Effect, OnSuspend, State, Suspended, Waking, WhileWaking, Woken
+from harness.model.compute import (
+    Admit,
+    Close,
+    Compute,
+    Drop,
+    Effect,
+    Fail,
+    Freeze,
+    Hold,
+    OnSuspend,
+    Pause,
+    Refuse,
+    Release,
+    State,
+    Suspended,
+    Waking,
+    WhileWaking,
+    Woken,
+)
 from harness.model.errors import UserError
 from harness.model.wake import WakeProfile
 from harness.processes.messages import ComputeSuspended, ComputeWoken, FirstAttempt
-from harness.proxy.sleep import ComputeSettings
+from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.timer import TickTimer
 from harness.proxy.toxiproxy import ToxiproxyServer
 
@@ -24,13 +42,12 @@ FOR_EVER_MS = 600_000
 """A hold's latency: longer than any wake, ended by removing the toxic."""
 HOLD = "coldstart_hold"
 KILL = "coldstart_kill"
-RESET = "coldstart_reset"
 
 ComputeEvent: TypeAlias = ComputeSuspended | FirstAttempt | ComputeWoken
 
 
 class Sessions(Protocol):
-    """What is done to the open sessions of a database beside Toxiproxy."""
+    """What is done to the open sessions of a database directly, because no toxic can."""
 
     async def terminate(self) -> None:
         """End them with 57P01, and return when they are gone."""
@@ -66,7 +83,7 @@ class ToxiproxyCompute:
 
     @staticmethod
     def check(wake: WakeProfile, *, can: frozenset[OnSuspend] = frozenset({OnSuspend.CLOSE})) -> None:
-        """Raises `UserError` for what toxics, and what is done beside them, can't express."""
+        """Raises `UserError` for what toxics can't express, nor what is done to the database's sessions (`can`)."""
         for what, wanted, allowed in (
             ("on_suspend", wake.on_suspend, can),
             ("while_waking", wake.while_waking, frozenset({WhileWaking.HOLD})),
@@ -106,10 +123,10 @@ class ToxiproxyCompute:
     def closed(self, connection: object) -> None:
         self._carry_out(self._compute.connection_closed(monotonic(), connection))
 
-    def client_spoke(self, connection: object) -> None:
+    def client_sent(self, connection: object) -> None:
         self._carry_out(self._compute.client_bytes(monotonic(), connection))
 
-    def server_spoke(self, connection: object, *, idle: bool) -> None:
+    def server_sent(self, connection: object, *, idle: bool) -> None:
         self._carry_out(self._compute.server_bytes(monotonic(), connection, idle=idle))
 
     def stop(self) -> None:
@@ -119,7 +136,6 @@ class ToxiproxyCompute:
             self._doing.cancel()
 
     def _carry_out(self, effects: list[Effect]) -> None:
-        # Toxics act on a proxy as a whole: what the state machine says of single connections follows from them.
         for effect in effects:
             match effect:
                 case Suspended():
@@ -128,6 +144,11 @@ class ToxiproxyCompute:
                     self._report(FirstAttempt(proxy=self._proxy, at_s=at_s, ready_at_s=ready_at_s))
                 case Woken(_, planned_at_s):
                     self._do(self._wake, planned_at_s)
+                case Admit() | Hold() | Release() | Refuse() | Drop() | Fail() | Close() | Freeze() | Pause():
+                    # Toxics act on a proxy as a whole: what becomes of single connections follows from them.
+                    pass
+                case _:
+                    assert_never(effect)
         self._timer.set(self._compute.next_tick_s)
 
     def _do(self, step: Callable[..., Any], *arguments: float) -> None:
@@ -155,9 +176,13 @@ class ToxiproxyCompute:
                 await self._add(KILL, type_="timeout", stream="downstream", attributes={"timeout": 0})
                 await self._remove(KILL)
             case OnSuspend.TERMINATE:
-                await self._beside.terminate()
+                await self._open_sessions.terminate()
             case OnSuspend.FREEZE:
-                await self._beside.freeze()
+                await self._open_sessions.freeze()
+            case OnSuspend.RESET | OnSuspend.KEEP:
+                raise AssertionError("check() allows neither")
+            case _:
+                assert_never(self._compute.behaviour.on_suspend)
         self._report(ComputeSuspended(proxy=self._proxy, at_s=monotonic()))
 
     async def _wake(self, planned_at_s: float) -> None:
@@ -165,8 +190,8 @@ class ToxiproxyCompute:
         self._report(ComputeWoken(proxy=self._proxy, at_s=monotonic(), planned_at_s=planned_at_s))
 
     @property
-    def _beside(self) -> Sessions:
-        assert self._sessions is not None, "this behaviour needs something beside Toxiproxy"
+    def _open_sessions(self) -> Sessions:
+        assert self._sessions is not None, "check() allows this behaviour only where sessions are given"
         return self._sessions
 
     async def _add(self, name: str, **toxic: Any) -> None:  # noqa: ANN401 - a toxic's fields

@@ -18,10 +18,10 @@ from harness.compose.sessions import DatabaseSessions
 from harness.model.errors import StackError
 from harness.model.wake import WakeProfile
 from harness.processes.messages import ComputeSuspended, ComputeWoken, FirstAttempt
+from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.connection import Connection
 from harness.proxy.events import EventStream
 from harness.proxy.proxy import Proxy
-from harness.proxy.sleep import ComputeSettings
 from harness.proxy.startup import IDLE
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ComputeEvent, ToxiproxyCompute
@@ -34,7 +34,7 @@ WAKES_DRAWN = 10_000
 
 
 class TrafficWatcher:
-    """Lets every connection through, and tells the compute of it."""
+    """Lets every connection through, and reports it to the compute."""
 
     watches_bytes = True
 
@@ -54,11 +54,14 @@ class TrafficWatcher:
     def closed(self, connection: Connection) -> None:
         self._compute.closed(connection)
 
-    def client_spoke(self, connection: Connection) -> None:
-        self._compute.client_spoke(connection)
+    def client_sent(self, connection: Connection) -> None:
+        self._compute.client_sent(connection)
 
-    def server_spoke(self, connection: Connection, data: bytes) -> None:
-        self._compute.server_spoke(connection, idle=data.endswith(IDLE))
+    def server_sent(self, connection: Connection, data: bytes) -> None:
+        self._compute.server_sent(connection, idle=data.endswith(IDLE))
+
+    def stop(self) -> None:
+        """Nothing: whoever made the compute stops it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ async def serve(wake: WakeProfile, neighbours: Neighbours) -> None:
         events=EventStream(),
     )
     watched.watcher = TrafficWatcher(compute)
-    watched.start()
+    watched.start((neighbours.own_host, neighbours.own_port))
     try:
         with suppress(StackError):
             # A process like this one that was killed has left its proxy behind.

@@ -22,7 +22,7 @@ from harness.postgres import PostgresServer
 from harness.processes.messages import ContainersReady, ProxyReported
 from harness.processes.process import Child
 from harness.proxy.client import SLOW, slow_toxic
-from harness.proxy.sleep import ComputeSettings
+from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
 from harness.service.catalogue import create_catalogue

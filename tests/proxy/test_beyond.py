@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from harness.processes.messages import ConnectionAccepted, ProxyReported
 from tests.proxy.wire import OurServer, Peer, ProxyUnderTest, Upstream
@@ -285,10 +286,17 @@ async def test_the_counters_of_metrics_move_when_a_connection_ends(ours: OurServ
             await client.round_trip(bytes(5))
         await events.next("closed")
     text = (await ours.http.get("/metrics")).text
-    counters = [line for line in text.splitlines() if line.startswith("toxiproxy_proxy_received_bytes_total{")]
-    assert [line.rpartition(" ")[2] for line in counters] == ["5", "5"]
-    assert 'direction="upstream"' in counters[0]
-    assert 'proxy="db"' in counters[0]
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    received = families["toxiproxy_proxy_received_bytes"].samples
+    assert [(sample.labels["direction"], sample.value) for sample in received] == [("upstream", 5), ("downstream", 5)]
+    assert {sample.labels["proxy"] for sample in received} == {"db"}
+    assert families["toxiproxy_proxy_sent_bytes"].samples[0].value == 5
+
+
+async def test_metrics_say_which_program_answers_under_the_name_that_go_programs_use(ours: OurServer) -> None:
+    text = (await ours.http.get("/metrics")).text
+    build = next(family for family in text_string_to_metric_families(text) if family.name == "go_build_info")
+    assert [(sample.labels["path"], sample.value) for sample in build.samples] == [("pg-coldstart", 1)]
 
 
 async def test_the_end_of_stdin_stops_the_server_and_closes_its_connections(ours: OurServer, echo: Upstream) -> None:

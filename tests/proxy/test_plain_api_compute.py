@@ -20,7 +20,7 @@ from harness.postgres import PostgresServer
 from harness.processes.messages import ComputeWoken, ConnectionAccepted, FirstAttempt, ProxyReady, ProxyReported
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
-from harness.proxy.sleep import ComputeSettings
+from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ComputeEvent, ToxiproxyCompute
 from tests.conftest import SERVERS, real_toxiproxy
@@ -56,7 +56,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[ToxiproxyServer]:
 
 
 @asynccontextmanager
-async def doorbell(postgres: PostgresServer, proxy: Child, compute: ToxiproxyCompute) -> AsyncIterator[str]:
+async def watched_front(postgres: PostgresServer, proxy: Child, compute: ToxiproxyCompute) -> AsyncIterator[str]:
     """Something in front of PostgreSQL that sees the dials; the address to dial."""
 
     async def listen() -> None:
@@ -65,7 +65,7 @@ async def doorbell(postgres: PostgresServer, proxy: Child, compute: ToxiproxyCom
                 compute.attempted(record.event.at_s)
 
     async with ProxyClient((await proxy.next_record(ProxyReady)).port) as client:
-        host, port = await client.create("doorbell", upstream=f"127.0.0.1:{postgres.port}")
+        host, port = await client.create("watched_front", upstream=f"127.0.0.1:{postgres.port}")
         listening = asyncio.create_task(listen())
         yield f"{host}:{port}"
         listening.cancel()
@@ -87,7 +87,7 @@ async def test_it_suspends_holds_and_wakes_within_50_ms(
     reported: list[ComputeEvent] = []
     settings = ComputeSettings(CLOSE, (WAKE_S,))
     compute = ToxiproxyCompute(server, "database", settings, report=reported.append)
-    async with doorbell(postgres, proxy_process, compute) as upstream:
+    async with watched_front(postgres, proxy_process, compute) as upstream:
         dsn = postgres.dsn_at(*server.create("database", upstream=upstream))
         before = await asyncpg.connect(dsn, ssl=False)
         await compute.suspend()
@@ -117,7 +117,7 @@ async def test_held_connections_have_backends_and_a_client_that_left_is_a_ghost(
 ) -> None:
     compute = ToxiproxyCompute(server, "database", ComputeSettings(CLOSE, (1.5,)))
     direct = await asyncpg.connect(postgres.dsn, ssl=False)
-    async with doorbell(postgres, proxy_process, compute) as upstream:
+    async with watched_front(postgres, proxy_process, compute) as upstream:
         dsn = postgres.dsn_at(*server.create("database", upstream=upstream))
         await compute.suspend()
         at_rest = await backends(direct)

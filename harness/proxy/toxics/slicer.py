@@ -1,5 +1,6 @@
 """slicer: chunks go on in pieces of `average_size` ± `size_variation` bytes, `delay` µs apart."""
 
+import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ class Slicer(Toxic):
                 rest = rest[size:]
                 if not await stub.sleep(self.delay / 1_000_000):
                     break
+                if self.delay <= 0:
+                    # A large chunk in small pieces is a long loop: every other connection has its turn in between.
+                    await asyncio.sleep(0)
             if rest:
                 stub.write(Chunk(bytes(rest), chunk.at_s))
 

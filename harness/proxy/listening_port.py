@@ -7,19 +7,27 @@ a full accept queue drops connection requests, which the client's kernel retrans
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import struct
 import sys
 from collections.abc import Callable
 
 from harness.model.errors import UserError
+from harness.proxy.tasks import started
 
-BACKLOG = 1024
+BACKLOG = 4096
+"""Go, and so Toxiproxy, asks for as many as the kernel allows (net.core.somaxconn, 4096): nobody is dropped sooner."""
 SO_MEMINFO = 55
 SK_MEMINFO_DROPS = 8
 MEMINFO = struct.Struct("9I")
 DROP_POLL_S = 0.01
 PORT_TRIES = 20
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+RETRY_S = 0.1
+"""Between two looks for room, while there are too many connections to accept another."""
+
+LOG = logging.getLogger("harness.proxy")
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -47,11 +55,16 @@ def _free_port(host: str) -> int:
         return port
 
 
-class Listener:
-    """Accepts connections on one port and hands their sockets on."""
+class ListeningPort:
+    """Accepts connections on one port and hands their sockets on, for as long as `has_room` says so."""
 
-    def __init__(self, host: str, port: int, accepted: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self, host: str, port: int, accepted: Callable[[socket.socket], None], *, has_room: Callable[[], bool]
+    ) -> None:
         self._accepted = accepted
+        self._has_room = has_room
+        self._retry: asyncio.TimerHandle | None = None
+        self._is_full = False
         self._loop = asyncio.get_running_loop()
         self._socket = bound(host, port)
         self._filler: socket.socket | None = None
@@ -63,14 +76,13 @@ class Listener:
         """Accept connections, those that wait first."""
         self._stop_dropping()
         self._socket.listen(BACKLOG)
-        self._loop.add_reader(self._socket, self._on_readable)
-        self._on_readable()
+        self._read_queue()
 
     def refuse(self) -> None:
         """Refuse connections; the port stays ours."""
         self._stop_dropping()
         self._on_readable()
-        self._loop.remove_reader(self._socket)
+        self._stop_reading_queue()
         self._socket.shutdown(socket.SHUT_RD)
 
     def drop(self, first_attempt: Callable[[], None]) -> None:
@@ -78,31 +90,58 @@ class Listener:
         if sys.platform != "linux":
             raise UserError("connection requests can only be dropped on Linux", where="while_waking drop")
         self._on_readable()
-        self._loop.remove_reader(self._socket)
+        self._stop_reading_queue()
         self._socket.listen(0)
         # A queue of length 0 still takes one connection: fill it with our own. Not with more: the kernel would send
         # the request of a second one again and again, and each would count as an attempt.
         self._filler = self._fill()
         # Counted from now: a client may be quicker than the task's first step.
-        self._polling = self._loop.create_task(self._poll_drops(self._drops(), first_attempt))
+        self._polling = started(
+            self._poll_drops(self._drops(), first_attempt), name="count of drops", on_failure=first_attempt
+        )
 
     def close(self) -> None:
         """Unbind the port."""
         self._stop_dropping()
-        self._loop.remove_reader(self._socket)
+        self._stop_reading_queue()
         self._socket.close()
+
+    def _read_queue(self) -> None:
+        self._stop_reading_queue()
+        self._loop.add_reader(self._socket, self._on_readable)
+        self._on_readable()
+
+    def _stop_reading_queue(self) -> None:
+        self._loop.remove_reader(self._socket)
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def _wait_for_room(self, why: str) -> None:
+        # The queue stays readable: without this the loop would come back to it at once, for ever.
+        self._stop_reading_queue()
+        self._retry = self._loop.call_later(RETRY_S, self._read_queue)
+        if not self._is_full:
+            self._is_full = True
+            LOG.warning("%s:%d accepts nobody for now: %s", *self.address, why)
 
     def _on_readable(self) -> None:
         while True:
+            if not self._has_room():
+                self._wait_for_room("as many connections as there are file descriptors for")
+                return
             try:
                 accepted, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                # Everybody who waited is in: should it fill up again, that is worth another line.
+                self._is_full = False
                 return
             except OSError as error:
-                # Not listening (refusing), or out of descriptors: the next readiness tries again.
-                if error.errno in (errno.EINVAL, errno.EMFILE, errno.ENFILE):
-                    return
-                raise
+                if error.errno in OUT_OF_DESCRIPTORS:
+                    self._wait_for_room(str(error.strerror))
+                elif error.errno != errno.EINVAL:  # EINVAL: it does not listen (it refuses)
+                    raise
+                return
             self._accepted(accepted)
 
     def _fill(self) -> socket.socket:

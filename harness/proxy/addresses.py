@@ -1,0 +1,38 @@
+"""Addresses as Toxiproxy's API writes them, `host:port`: read, written, and resolved as Go resolves them."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+
+ANY_PORT = "127.0.0.1:0"
+"""Where a proxy listens when nobody says where."""
+
+
+def split(text: str) -> tuple[str, int]:
+    """`host:port` as a pair. Raises `OSError`, as binding or dialling it would."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65_535:
+        raise OSError(f"address {text:.80}: not host:port")
+    return host.strip("[]"), int(port)
+
+
+def joined(host: str, port: int) -> str:
+    """`host:port`, with brackets around an IPv6 host."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def resolved(text: str) -> tuple[str, int]:
+    """The IP address and the port to listen on; of a name's addresses an IPv4 one, as Go prefers. Raises `OSError`."""
+    host, port = split(text)
+    if not host:
+        return "0.0.0.0", port  # noqa: S104 - without a host every interface is asked for
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(host)), port
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        # A label that is empty or too long: it is no name that could be looked up.
+        raise OSError(f"lookup {host:.80}: no such host") from error
+    address = next((entry for entry in found if entry[0] is socket.AF_INET), found[0])[4]
+    return str(address[0]), port
