@@ -13,7 +13,7 @@ from harness.analysis.columns import by_instance, numbers, there
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
 from harness.model.story import ALERT_SUSTAINED_S
-from harness.model.summary import TrialSummary
+from harness.model.summary import SUMMARY, TrialSummary
 from harness.model.trial import Trial
 
 ALERT_SHARE = 0.8
@@ -76,11 +76,10 @@ def summarise(
 
 def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
     """summary.csv: a row a trial."""
-    rows = [one.to_row() for one in summaries]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer = csv.DictWriter(file, fieldnames=[column.name for column in SUMMARY])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(summary.to_row() for summary in summaries)
 
 
 def recovered_after_s(pool: pa.Table, woke_after_s: float | None) -> float | None:

@@ -1,7 +1,7 @@
 """What a finished run says on the terminal: the comparison, what it means, the verdicts, where everything is."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from rich.text import Text
 
@@ -11,30 +11,20 @@ from harness.cli.table import Column, Heading, Row, Sheet
 from harness.cli.terminal import console as output_console
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import FAILURES, Outcome
+from harness.model.statistic import Named, OnTerminal
 from harness.model.status import RunStatus
-from harness.model.summary import TrialSummary
+from harness.model.summary import STATISTICS, TrialSummary
 from harness.model.timeline import Burst
 from harness.run import FinishedRun
 
 VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red", Verdict.UNKNOWN: "yellow"}
 
 
-@dataclass(frozen=True, slots=True)
-class OptionalColumn:
-    """A column that is shown only where some trial has something to say in it."""
-
-    name: str
-    is_needed: Callable[[TrialSummary], bool]
-    value: Callable[[TrialSummary], str]
-
-
-OPTIONAL = (
-    OptionalColumn("asked", lambda trial: trial.attempts > trial.requests, lambda trial: str(trial.attempts)),
-    OptionalColumn("wakes", lambda trial: trial.wakes > 1, lambda trial: str(trial.wakes)),
-    OptionalColumn("awake", lambda trial: trial.wakes > 1, lambda trial: _duration(trial.awake_s)),
-    OptionalColumn("idle\np95", lambda trial: not trial.trial.pool.use_lifo, lambda trial: _seconds(trial.idle_p95_s)),
-    OptionalColumn("live\nafter", lambda trial: not trial.trial.pool.use_lifo, lambda trial: str(trial.live_after)),
-)
+OptionalColumn: TypeAlias = tuple[Named, OnTerminal]
+OPTIONAL: list[OptionalColumn] = [
+    (named, terminal) for named in STATISTICS if (terminal := named.statistic.terminal) is not None
+]
+"""Columns that are shown only where some trial has something to say in them."""
 
 
 def print_run(done: FinishedRun) -> None:
@@ -63,11 +53,11 @@ def comparison(summaries: Sequence[TrialSummary]) -> Sheet:
     """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
     names = Names.of(summary.trial for summary in summaries)
     failures = [outcome for outcome in FAILURES if any(outcome in summary.outcomes for summary in summaries)]
-    optional = [column for column in OPTIONAL if any(column.is_needed(summary) for summary in summaries)]
+    optional = [(named, terminal) for named, terminal in OPTIONAL if any(map(terminal.where, summaries))]
     # A column for each way to fail that occurred; its name is two words, one above the other.
     headers = [
         "ok", *(outcome.value.replace("_", "\n") for outcome in failures), "p50", "p95", "max", "most\nwaiting",
-        *(column.name for column in optional), "recovered\nafter",
+        *(terminal.heading for _, terminal in optional), "recovered\nafter",
     ]  # fmt: skip
     many_seeds = len({summary.trial.seed for summary in summaries}) > 1
     parts: list[Heading | Row] = []
@@ -118,9 +108,14 @@ def _cells(summary: TrialSummary, failures: Sequence[Outcome], optional: Sequenc
         *(Text(str(count), "bold red" if count else "dim") for _, count in counts),
         *(Text(_seconds(summary.latency_s.get(name))) for name in ("p50", "p95", "max")),
         Text(str(summary.peak_waiting)),
-        *(Text(column.value(summary)) for column in optional),
+        *(Text(_value(summary, named)) for named, _ in optional),
         Text("before" if (summary.recovered_after_s or 0.0) < 0 else _seconds(summary.recovered_after_s)),
     ]
+
+
+def _value(summary: TrialSummary, named: Named) -> str:
+    value = getattr(summary, named.name)
+    return _duration(value) if named.name.endswith("_s") else str(value)
 
 
 def _burst(burst: Burst) -> str:

@@ -4,11 +4,9 @@ Times are seconds from the start of the trial's burst unless the name says other
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from harness.model.outcomes import Outcome
-
-type_names = Literal["int", "float", "text", "bool"]
+TypeName: TypeAlias = Literal["int", "float", "text", "bool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +14,7 @@ class Column:
     """One column: its name (with its unit), its type, whether it can be empty, and what it means."""
 
     name: str
-    type: type_names
+    type: TypeName
     meaning: str
     nullable: bool = False
 
@@ -62,7 +60,7 @@ EVENTS: tuple[Column, ...] = (
     Column("detail", "text", "The rest of it, as JSON", nullable=True),
 )
 
-SUMMARY: tuple[Column, ...] = (
+TRIALS: tuple[Column, ...] = (
     TRIAL,
     Column("seed", "int", "What the arrivals and the wake were drawn from"),
     Column("control", "bool", "The same arrivals with the compute awake"),
@@ -76,55 +74,5 @@ SUMMARY: tuple[Column, ...] = (
         nullable=True,
     ),
     Column("wake_while_waking", "text", "What a new connection met: hold, drop, refuse or error", nullable=True),
-    Column("pool_size", "int", "Connections the pool keeps"),
-    Column("max_overflow", "int", "Connections it makes beyond them"),
-    Column("pool_timeout_s", "float", "How long a request waits in the pool's queue"),
-    Column("connection_timeout_s", "float", "How long connecting may take; 0: no limit"),
-    Column("statement_timeout_s", "float", "How long a statement may take, by asyncpg's count; 0: no limit"),
-    Column("pool_recycle_s", "float", "The age at which a connection is replaced before it is used"),
-    Column("pool_pre_ping", "bool", "Whether a connection is tried before it is used"),
-    Column("use_lifo", "bool", "Whether the connection used last is used first"),
-    Column("server_statement_timeout_s", "float", "PostgreSQL's own statement_timeout; 0: no limit"),
-    Column("requests", "int", "Requests that ended"),
-    Column("failed", "int", "Those that did not end ok"),
-    *(Column(outcome.value, "int", outcome.meaning) for outcome in Outcome),
-    Column("exhaustion", "float", "pool_timeout as a share of the requests"),
-    Column(
-        "latency_p50_s", "float", "Latency of all requests since their arrival: the median, and so on", nullable=True
-    ),
-    Column("latency_p95_s", "float", "95th percentile", nullable=True),
-    Column("latency_p99_s", "float", "99th percentile", nullable=True),
-    Column("latency_max_s", "float", "The longest", nullable=True),
-    Column("checkout_wait_p50_s", "float", "Time in the pool's queue: the median, and so on", nullable=True),
-    Column("checkout_wait_p95_s", "float", "95th percentile", nullable=True),
-    Column("checkout_wait_max_s", "float", "The longest", nullable=True),
-    Column("peak_checked_out", "int", "Most slots in use at a time"),
-    Column("peak_waiting", "int", "Most requests in the queue at a time"),
-    Column("woke_after_s", "float", "When the compute answered again", nullable=True),
-    Column(
-        "recovered_after_s",
-        "float",
-        "The first moment after it at which nobody waits and no connection is being made",
-        nullable=True,
-    ),
-    Column("utilization_alert_s", "float", "When an alert on 80 % of the pool in use would have come", nullable=True),
-    Column("first_failure_s", "float", "When the first failure was answered", nullable=True),
-    Column(
-        "alert_lead_s", "float", "How long before the first failure that alert came; negative: after it", nullable=True
-    ),
-    Column("attempts", "int", "What the service was asked in all, retries included"),
-    Column("wakes", "int", "How often the compute woke"),
-    Column("awake_s", "float", "How long the compute was awake", nullable=True),
-    Column("live_after", "int", "Connections the pool holds at the end", nullable=True),
-    Column(
-        "idle_p95_s",
-        "float",
-        "Of the connections given out: how long they had been idle, 95th percentile",
-        nullable=True,
-    ),
-    Column("late_start_p99_s", "float", "How late the load generator started requests: 99th percentile", nullable=True),
-    Column("late_start_max_s", "float", "The longest", nullable=True),
-    Column("kept_schedule", "bool", "Whether the load generator kept its schedule: if not, it is no measurement"),
-    Column("complete", "bool", "Whether every scheduled request ended"),
-    Column("wall_s", "float", "How long the trial took, by the clock on the wall"),
 )
+"""What a trial was, at the beginning of its row of summary.csv; harness/model/summary.py has the whole row."""

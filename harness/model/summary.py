@@ -1,11 +1,30 @@
-"""What one trial came to: the numbers of `--json`, of summary.csv and of every table and expectation."""
+"""What one trial came to: the numbers of `--json`, of summary.csv and of every table and expectation.
+
+A number is defined here, once, by a field or a property whose type says what it means; harness/analysis/summarise.py
+works the fields out. The JSON document, summary.csv, results/README.md and the terminal follow.
+"""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any, get_type_hints
 
+from harness.model.columns import TRIALS, Column
 from harness.model.outcomes import Outcome
+from harness.model.pool import MEANINGS, PoolConfiguration
+from harness.model.statistic import ByOutcome, OnTerminal, Quantiles, Statistic, column, statistics_of
 from harness.model.trial import Trial
+
+
+def _has_retries(summary: "TrialSummary") -> bool:
+    return summary.attempts > summary.requests
+
+
+def _woke_often(summary: "TrialSummary") -> bool:
+    return summary.wakes > 1
+
+
+def _takes_the_oldest_first(summary: "TrialSummary") -> bool:
+    return not summary.trial.pool.use_lifo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,49 +32,90 @@ class TrialSummary:
     """The numbers of one trial. Durations in seconds, moments in seconds from the start of the burst."""
 
     trial: Trial
-    requests: int
-    """Requests that ended; fewer than the schedule's in a trial that was cut short."""
-    outcomes: dict[Outcome, int]
-    latency_s: dict[str, float]
-    """p50, p95, p99, max, over every request, counted from its arrival."""
-    checkout_wait_s: dict[str, float]
-    """p50, p95, max of the time in the pool's queue."""
-    peak_checked_out: int
-    peak_waiting: int
-    woke_after_s: float | None
-    recovered_after_s: float | None
-    """The first moment after the wake at which nobody waits in the queue and no connection is being made."""
-    utilization_alert_s: float | None
-    """When checked_out / pool_size had been above the alert's share for its sustained time; None: never."""
-    first_failure_s: float | None
-    wall_s: float
-    complete: bool = True
-    """Whether every scheduled request ended."""
-    errors: dict[str, int] = field(default_factory=dict)
-    """The failures by the name of what was raised."""
+    requests: Annotated[int, Statistic("Requests that ended; of a trial that was cut short, fewer than planned")]
+    outcomes: Annotated[dict[Outcome, int], ByOutcome("Requests by their outcome")]
+    latency_s: Annotated[
+        dict[str, float],
+        Quantiles("Latency of all requests since their arrival", of=("p50", "p95", "p99", "max")),
+    ]
+    checkout_wait_s: Annotated[dict[str, float], Quantiles("Time in the pool's queue", of=("p50", "p95", "max"))]
+    peak_checked_out: Annotated[int, Statistic("Most slots in use at a time")]
+    peak_waiting: Annotated[int, Statistic("Most requests in the queue at a time")]
+    woke_after_s: Annotated[float | None, Statistic("When the compute answered again")]
+    recovered_after_s: Annotated[
+        float | None,
+        Statistic("The first moment after the wake at which nobody waits and no connection is being made"),
+    ]
+    utilization_alert_s: Annotated[
+        float | None, Statistic("When an alert on 80 % of the pool in use would have come; empty: never")
+    ]
+    first_failure_s: Annotated[float | None, Statistic("When the first failure was answered")]
+    errors: Annotated[
+        dict[str, int], Statistic("The failures by the name of what was raised", in_csv=False)
+    ] = field(default_factory=dict)  # fmt: skip
+    attempts: Annotated[
+        int,
+        Statistic("Requests that the service was sent, retries included", terminal=OnTerminal("sent", _has_retries)),
+    ] = 0
+    wakes: Annotated[int, Statistic("How often the compute woke", terminal=OnTerminal("wakes", _woke_often))] = 0
+    awake_s: Annotated[
+        float | None,
+        Statistic(
+            "How long the compute was awake between the trial's first and last event: what it is paid for",
+            terminal=OnTerminal("awake", _woke_often),
+        ),
+    ] = None
+    live_after: Annotated[
+        int | None,
+        Statistic("Connections the pool holds at the end", terminal=OnTerminal("live\nafter", _takes_the_oldest_first)),
+    ] = None
+    idle_p95_s: Annotated[
+        float | None,
+        Statistic(
+            "Of the connections given out: how long they had been idle, 95th percentile",
+            terminal=OnTerminal("idle\np95", _takes_the_oldest_first),
+        ),
+    ] = None
+    wall_s: Annotated[float, Statistic("How long the trial took, by the clock on the wall", csv_place=2)]
+    complete: Annotated[bool, Statistic("Whether every scheduled request ended", csv_place=1)] = True
+    late_start_s: Annotated[
+        dict[str, float], Quantiles("How late the load generator started requests", of=("p99", "max"))
+    ] = field(default_factory=dict)  # fmt: skip
+    kept_schedule: Annotated[
+        bool, Statistic("Whether the load generator kept its schedule: if not, it is no measurement")
+    ] = True
+    wake_late_s: Annotated[
+        dict[str, float],
+        Statistic("detected, woken, first_released, last_released: how long after its due time each was", in_csv=False),
+    ] = field(default_factory=dict)
     latencies_s: Sequence[float] = field(default=(), repr=False, compare=False)
-    """Every request's, in the order of their numbers."""
-    attempts: int = 0
-    """What the service was asked in all, retries included."""
-    wakes: int = 0
-    awake_s: float | None = None
-    """How long the compute was awake between the trial's first and last event: what it is paid for."""
-    live_after: int | None = None
-    """Connections the pool holds at the end."""
-    idle_p95_s: float | None = None
-    """Of the connections that were given out: how long they had been idle, 95th percentile."""
+    """Every request's latency, in the order of their numbers."""
     listener: Sequence[tuple[str, float, float | None]] = field(default=(), repr=False)
     """The queue listener's events: what, when, and the duration that goes with it."""
-    late_start_s: dict[str, float] = field(default_factory=dict)
-    """p99, max of how late the load generator started requests."""
-    kept_schedule: bool = True
-    """False: the load generator was late; the trial is not a measurement."""
-    wake_late_s: dict[str, float] = field(default_factory=dict)
-    """Injection error: detected, woken, first_released, last_released: each how long after its due time."""
 
     @property
-    def failed(self) -> int:
+    def failed(self) -> Annotated[int, Statistic("Those that did not end ok", in_json=False, after="requests")]:
         return self.requests - self.outcomes.get(Outcome.OK, 0)
+
+    @property
+    def exhaustion(
+        self,
+    ) -> Annotated[float, Statistic("pool_timeout as a share of the requests", in_json=False, after="outcomes")]:
+        return self.rate(Outcome.POOL_TIMEOUT)
+
+    @property
+    def alert_lead_s(
+        self,
+    ) -> Annotated[
+        float | None,
+        Statistic(
+            "How long before the first failure that alert came; negative: after it; empty: one of them never came",
+            after="first_failure_s",
+        ),
+    ]:
+        if self.utilization_alert_s is None or self.first_failure_s is None:
+            return None
+        return self.first_failure_s - self.utilization_alert_s
 
     def count(self, outcome: Outcome) -> int:
         return self.outcomes.get(outcome, 0)
@@ -64,21 +124,9 @@ class TrialSummary:
         """The outcome's share of all requests; 0 without any request."""
         return self.count(outcome) / self.requests if self.requests else 0.0
 
-    @property
-    def alert_lead_s(self) -> float | None:
-        """How long before the first failure the alert came; negative: after it. None: one of them never came."""
-        if self.utilization_alert_s is None or self.first_failure_s is None:
-            return None
-        return self.first_failure_s - self.utilization_alert_s
-
     def longer_than(self, seconds: float) -> int:
         """How many requests took longer than this."""
         return sum(1 for latency_s in self.latencies_s if latency_s > seconds)
-
-    @property
-    def exhaustion(self) -> float:
-        """Requests that ended in a pool timeout, as a share of all requests."""
-        return self.rate(Outcome.POOL_TIMEOUT)
 
     def to_json(self) -> dict[str, Any]:
         """The document's trial, as the outside contract has it."""
@@ -87,65 +135,45 @@ class TrialSummary:
             **({"variant": self.trial.variant} if self.trial.variant else {}),
             "wake": self.trial.wake_json(),
             "seed": self.trial.seed,
-            "requests": self.requests,
-            "outcomes": {outcome.value: count for outcome, count in self.outcomes.items() if count},
-            "latency_s": self.latency_s,
-            "checkout_wait_s": self.checkout_wait_s,
-            "peak_checked_out": self.peak_checked_out,
-            "peak_waiting": self.peak_waiting,
-            "woke_after_s": self.woke_after_s,
-            "recovered_after_s": self.recovered_after_s,
-            "utilization_alert_s": self.utilization_alert_s,
-            "first_failure_s": self.first_failure_s,
-            "alert_lead_s": self.alert_lead_s,
-            "errors": self.errors,
-            "attempts": self.attempts,
-            "wakes": self.wakes,
-            "awake_s": self.awake_s,
-            "live_after": self.live_after,
-            "idle_p95_s": self.idle_p95_s,
-            "wall_s": self.wall_s,
-            "complete": self.complete,
-            "late_start_s": self.late_start_s,
-            "kept_schedule": self.kept_schedule,
-            "wake_late_s": self.wake_late_s,
+            **{named.name: named.json_of(self) for named in STATISTICS if named.statistic.in_json},
         }
 
     def to_row(self) -> dict[str, Any]:
-        """The row of summary.csv, by harness.model.columns.SUMMARY: the same numbers, flat.
+        """The row of summary.csv, by SUMMARY: the same numbers, flat.
 
-        A setting has its unit in its name, so that pool_timeout_s is one and pool_timeout counts requests. A quantile
-        that does not exist stays empty.
+        A setting has its unit in its name, so that pool_timeout_s is one and pool_timeout counts requests.
         """
         wake = self.trial.wake_json() or {"profile": None, "latency_s": None, "on_suspend": None, "while_waking": None}
-        return {
+        row = {
             "trial": self.trial.number,
             "seed": self.trial.seed,
             "control": self.trial.is_control,
             "variant": self.trial.variant or None,
             **{f"wake_{name}": value for name, value in wake.items()},
             **asdict(self.trial.pool.resolved),
-            "requests": self.requests,
-            "failed": self.failed,
-            **{outcome.value: self.count(outcome) for outcome in Outcome},
-            "exhaustion": self.exhaustion,
-            **{f"latency_{name}_s": self.latency_s.get(name) for name in ("p50", "p95", "p99", "max")},
-            **{f"checkout_wait_{name}_s": self.checkout_wait_s.get(name) for name in ("p50", "p95", "max")},
-            "peak_checked_out": self.peak_checked_out,
-            "peak_waiting": self.peak_waiting,
-            "woke_after_s": self.woke_after_s,
-            "recovered_after_s": self.recovered_after_s,
-            "utilization_alert_s": self.utilization_alert_s,
-            "first_failure_s": self.first_failure_s,
-            "alert_lead_s": self.alert_lead_s,
-            "attempts": self.attempts,
-            "wakes": self.wakes,
-            "awake_s": self.awake_s,
-            "live_after": self.live_after,
-            "idle_p95_s": self.idle_p95_s,
-            "late_start_p99_s": self.late_start_s.get("p99"),
-            "late_start_max_s": self.late_start_s.get("max"),
-            "kept_schedule": self.kept_schedule,
-            "complete": self.complete,
-            "wall_s": self.wall_s,
         }
+        for named in IN_CSV:
+            row |= named.cells_of(self)
+        return row
+
+
+STATISTICS = statistics_of(TrialSummary)
+"""Every number of a summary, in the order of the JSON document."""
+IN_CSV = sorted(
+    (named for named in STATISTICS if named.statistic.in_csv), key=lambda named: named.statistic.csv_place
+)  # fmt: skip
+
+
+def _settings() -> tuple[Column, ...]:
+    """The pool's settings: what `resolved` fills in is never empty."""
+    types = get_type_hints(PoolConfiguration)
+    found = []
+    for setting in fields(PoolConfiguration):
+        meaning = MEANINGS[setting.name.removesuffix("_s")]
+        named = column(setting.name, types[setting.name], f"{meaning[:1].upper()}{meaning[1:]}")
+        found.append(Column(named.name, named.type, named.meaning))
+    return tuple(found)
+
+
+SUMMARY: tuple[Column, ...] = (*TRIALS, *_settings(), *(one for named in IN_CSV for one in named.columns))
+"""The columns of summary.csv."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from harness.model.columns import EVENTS, POOL, REQUESTS, SUMMARY, Column
+from harness.model.columns import EVENTS, POOL, REQUESTS, Column
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
+from harness.model.summary import SUMMARY
 from harness.shipped import shipped
 
 PAGE = shipped("results/README.md")

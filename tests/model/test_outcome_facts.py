@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.model.columns import SUMMARY
 from harness.model.outcomes import FAILURES, Outcome
+from harness.model.summary import SUMMARY
 
 STATUS = {
     "ok": 200, "pool_timeout": 503, "connect_timeout": 503, "connect_error": 503, "statement_timeout": 504,

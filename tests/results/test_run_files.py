@@ -12,11 +12,12 @@ import pytest
 
 from harness.analysis import load
 from harness.analysis.judge import judge
-from harness.model.columns import EVENTS, POOL, REQUESTS, SUMMARY, Column
+from harness.model.columns import EVENTS, POOL, REQUESTS, Column
 from harness.model.errors import UserError
 from harness.model.expectation import Verdict
 from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
+from harness.model.summary import SUMMARY
 from harness.model.wake import profile
 from harness.results import RunWriter, find_run
 from harness.scenario import Burst, Scenario, Suspend, Warm, at_least, none
