@@ -18,18 +18,21 @@ def judge(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list[Judgement
 
     What the file expects of pools and wakes that the user did not choose, and that nothing stands for, is left out.
     """
+    own: dict[PoolConfiguration, list[TrialSummary]] = {}
+    changed: dict[PoolConfiguration | None, set[str]] = {}
+    for summary in summaries:
+        trial = summary.trial
+        if plan.is_the_files_own(trial):
+            own.setdefault(trial.pool.resolved, []).append(summary)
+        elif not trial.is_control:
+            changed.setdefault(plan.pool_in_the_file(trial.pool), set()).add(trial.variant)
     found = []
     for pool, expectation in plan.expectations:
-        own = [
-            summary
-            for summary in summaries
-            if summary.trial.pool.resolved == pool.resolved
-            and plan.is_the_files_own(summary.trial)
-            and expectation.is_about(summary.trial)
-        ]
-        if own:
-            found.append(_judged(pool, expectation, own))
-        elif any(_stands_for(plan, summary, pool, expectation) for summary in summaries):
+        met = [summary for summary in own.get(pool.resolved, []) if expectation.is_about(summary.trial)]
+        variants = changed.get(pool.resolved, set())
+        if met:
+            found.append(_judged(pool, expectation, met))
+        elif variants if expectation.variant is None else expectation.variant in variants:
             found.append(_changed(plan, pool.label, str(expectation)))
     return [*found, *_of_other_pools(plan, summaries)]
 
@@ -51,17 +54,6 @@ def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequen
 def _changed(plan: PlannedRun, pool: str, what: str) -> Judgement:
     why = f"the story was changed: {', '.join(plan.changes)}"
     return Judgement(pool=pool, statement=what, verdict=Verdict.UNKNOWN, why=why)
-
-
-def _stands_for(plan: PlannedRun, summary: TrialSummary, pool: PoolConfiguration, expectation: Expectation) -> bool:
-    """Whether this trial is what the user's changes made of one that the expectation is about."""
-    trial = summary.trial
-    return (
-        not trial.is_control
-        and not plan.is_the_files_own(trial)
-        and plan.pool_in_the_file(trial.pool) == pool.resolved
-        and expectation.variant in (None, trial.variant)
-    )
 
 
 def _of_other_pools(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list[Judgement]:

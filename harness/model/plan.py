@@ -129,8 +129,8 @@ class PlannedRun:
     real_time: bool = False
 
     @cached_property
-    def told(self) -> Scenario:
-        """The scenario as its file has it for this clock."""
+    def for_this_clock(self) -> Scenario:
+        """The scenario as its file has it where time is real, or where it is not."""
         return self.scenario.in_real_time() if self.real_time else self.scenario
 
     @property
@@ -141,12 +141,12 @@ class PlannedRun:
     @cached_property
     def stories(self) -> dict[str, Story]:
         """What is played: the story of each variant, by its name."""
-        return {variant: self.overrides.applied_to(story) for variant, story in self.told.stories.items()}
+        return {variant: self.overrides.applied_to(story) for variant, story in self.for_this_clock.stories.items()}
 
     @property
     def wakes(self) -> tuple[WakeProfile, ...]:
         """Every wake that is played."""
-        return self.overrides.wakes_for(self.told)
+        return self.overrides.wakes_for(self.for_this_clock)
 
     @cached_property
     def pools(self) -> tuple[PoolConfiguration, ...]:
@@ -161,13 +161,13 @@ class PlannedRun:
         """For each seed, pool and variant a trial for each wake, and the control they are compared with."""
         overrides = self.overrides
         self._check_size()
-        control = [None] if overrides.control and self.told.control and any(w.can_sleep for w in self.wakes) else []
+        controlled = overrides.control and self.for_this_clock.control and any(wake.can_sleep for wake in self.wakes)
         cells = [
             (pool, variant, wake, seed)
             for seed in range(overrides.seed, overrides.seed + overrides.repeat)
             for pool in self.pools
             for variant in self.stories
-            for wake in (*self.wakes, *control)
+            for wake in (*self.wakes, *([None] if controlled else []))
         ]
         return [
             self.trial(number=number, variant=variant, pool=pool, wake=wake, seed=seed)
@@ -204,30 +204,43 @@ class PlannedRun:
     @property
     def expectations(self) -> list[tuple[PoolConfiguration, Expectation]]:
         """What the file expects, each with its pool."""
-        return self.told.expectations
+        return self.for_this_clock.expectations
 
     @cached_property
-    def file_pools(self) -> dict[PoolConfiguration, PoolConfiguration]:
-        """The pools that the file compares or expects something of, by what they resolve to."""
-        named = (*self.told.pool_configurations, *(pool for pool, _ in self.expectations))
-        return {pool.resolved: pool for pool in named}
+    def file_pools(self) -> frozenset[PoolConfiguration]:
+        """What the pools that the file compares or expects something of resolve to."""
+        named = (*self.for_this_clock.pool_configurations, *(pool for pool, _ in self.expectations))
+        return frozenset(pool.resolved for pool in named)
 
     def is_the_files_own(self, trial: Trial) -> bool:
         """Whether this trial is one that the file itself has, whatever its seed."""
-        of_the_file = self.told.stories[trial.variant]
         return (
-            self.overrides.calibration is None
+            trial.variant in self._unchanged_variants
             and trial.pool.resolved in self.file_pools
-            and (trial.wake is None or trial.wake in of_the_file.wakes)
-            and replace(trial.story, wake=of_the_file.wake) == of_the_file
+            and (trial.wake is None or trial.wake in self.for_this_clock.wakes)
         )
 
     def pool_in_the_file(self, pool: PoolConfiguration) -> PoolConfiguration | None:
         """The file's pool that a played one was before its settings were changed; None: the file has none."""
-        for before, played in self._chosen_pools:
-            if played.resolved == pool.resolved and before.resolved in self.file_pools:
-                return before.resolved
-        return None
+        return self._origins.get(pool.resolved)
+
+    @cached_property
+    def _origins(self) -> dict[PoolConfiguration, PoolConfiguration]:
+        """The file's pool for each played one that was made of one."""
+        chosen = [(before.resolved, played.resolved) for before, played in self._chosen_pools]
+        return {played: before for before, played in reversed(chosen) if before in self.file_pools}
+
+    @cached_property
+    def _unchanged_variants(self) -> frozenset[str]:
+        """The variants whose story is played as the file has it, whatever the wakes are."""
+        if self.overrides.calibration is not None:
+            return frozenset()
+        of_the_file = self.for_this_clock.stories
+        return frozenset(
+            name
+            for name, story in self.stories.items()
+            if replace(story, wake=of_the_file[name].wake) == of_the_file[name]
+        )
 
     @cached_property
     def changes(self) -> tuple[str, ...]:
@@ -248,5 +261,5 @@ class PlannedRun:
     @cached_property
     def _chosen_pools(self) -> list[tuple[PoolConfiguration, PoolConfiguration]]:
         """Each chosen pool, and what the changed settings make of it."""
-        chosen = self.overrides.pools or self.told.pool_configurations
+        chosen = self.overrides.pools or self.for_this_clock.pool_configurations
         return [(pool, pool.with_settings(self.overrides.settings)) for pool in chosen]

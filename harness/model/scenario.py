@@ -49,7 +49,7 @@ class RealTime:
     description: str
     changes: Mapping[str, Any] = field(hash=False)
 
-    def __init__(self, description: str, **changes: Any) -> None:  # noqa: ANN401 - fields of Scenario, each with its type
+    def __init__(self, description: str, /, **changes: Any) -> None:  # noqa: ANN401 - fields of Scenario, each with its type
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "changes", changes)
 

@@ -10,7 +10,8 @@ contain more than one dataclass"), and a timeline is one; with structs of its ow
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar, get_type_hints
+from enum import Enum
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
 from cattrs.errors import ForbiddenExtraKeysError
@@ -70,6 +71,8 @@ def _exactly(words: str, accepted: tuple[type, ...]) -> Callable[[object, type],
         if type(value) not in accepted:
             raise ValueError(f"must be {words}, got {value!r}")
         # cattrs hands in subclasses as well, such as the enums that are text.
+        if issubclass(wanted, Enum) and value not in set(wanted):
+            raise ValueError(f"must be one of {', '.join(map(str, wanted))}, got {value!r}")
         return wanted(value)
 
     return read
@@ -82,7 +85,15 @@ def _tell_apart(converter: Converter, union: Any) -> None:  # noqa: ANN401 - a u
         return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
     configure_tagged_union(union, converter, tag_name=KIND, tag_generator=name)
-    read, write = converter.get_structure_hook(union), converter.get_unstructure_hook(union)
+    read_known, write = converter.get_structure_hook(union), converter.get_unstructure_hook(union)
+    kinds = [name(kind) for kind in get_args(union)]
+
+    def read(document: Any, _: Any) -> Any:  # noqa: ANN401 - not checked yet
+        if not isinstance(document, dict) or document.get(KIND) not in kinds:
+            raise ValueError(f"must be an object whose {KIND} is one of {', '.join(kinds)}, got {document!r}")
+        return read_known(document, union)
+
+    converter.register_structure_hook(union, read)
     # "One of them or None" is one flat union to Python, another than the one above.
     converter.register_structure_hook(union | None, lambda value, _: None if value is None else read(value, union))
     converter.register_unstructure_hook(union | None, lambda value: None if value is None else write(value))

@@ -1,0 +1,79 @@
+"""No field is ignored in silence: each is in the table of who honours it, and what it says there happens."""
+
+from dataclasses import fields, replace
+from typing import Any, get_args
+
+import pytest
+
+from harness.library import load_scenario
+from harness.model.arrivals import RequestMix
+from harness.model.errors import UserError
+from harness.model.listener import QueueListener
+from harness.model.plan import Overrides, PlannedRun
+from harness.model.pool import PoolConfiguration
+from harness.model.retry import Retry
+from harness.model.scenario import Scenario, Variant
+from harness.model.timeline import TimelinePhase
+from harness.model.times import Calibration
+from harness.model.wake import WakeProfile, profile
+from harness.stacks.base import RunOptions, Stack
+from harness.stacks.choose import STACKS
+from harness.stacks.embedded import EmbeddedStack
+from harness.stacks.honoured import FIELDS, IN_REAL_TIME, OPTIONS, Treatment, unlike_the_scenario
+from harness.stacks.simulated import SimulatedStack
+
+SAID = (Scenario, WakeProfile, Overrides, PoolConfiguration, QueueListener, Retry, RequestMix, *get_args(TimelinePhase))
+"""Everything that a scenario's file or a user can say."""
+COLD_BURST = load_scenario("cold_burst")
+MEASURED = Calibration(round_trip_s=(0.1,), service_s=(0.1,), connect_s=(0.1,), source="a test")
+
+
+@pytest.mark.parametrize("kind", SAID, ids=lambda kind: kind.__name__)
+def test_every_field_has_a_treatment_on_every_stack(kind: Any) -> None:
+    assert set(FIELDS[kind]) == {field.name for field in fields(kind)}
+    for treatments in FIELDS[kind].values():
+        assert set(treatments) == set(STACKS)
+
+
+def test_the_table_is_about_nothing_else() -> None:
+    assert set(FIELDS) == set(SAID)
+
+
+def test_every_field_that_is_told_or_refused_has_its_words() -> None:
+    every = [(name, how) for table in FIELDS.values() for name, on in table.items() for how in on.values()]
+    assert {name for name, how in every if how is Treatment.TOLD} == set(IN_REAL_TIME)
+    assert {name for name, how in every if how is Treatment.REFUSED} == set(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "option"),
+    [
+        ({"service_time_s": 0.1}, "--service-time"),
+        ({"service_time_s": 0.0}, "--service-time"),
+        ({"connect_time_s": 0.1}, "--connect-time"),
+        ({"calibration": MEASURED}, "--calibration"),
+    ],
+)
+def test_what_a_user_asks_and_real_time_can_not_do_is_refused_by_name(overrides: dict[str, Any], option: str) -> None:
+    plan = PlannedRun(scenario=COLD_BURST, overrides=Overrides(**overrides), real_time=True)
+    with pytest.raises(UserError, match=f"stack embedded: {option} belongs to the simulated stack"):
+        EmbeddedStack().check(plan, RunOptions())
+    stack: Stack = SimulatedStack()
+    stack.check(replace(plan, real_time=False), RunOptions())
+
+
+def test_what_the_file_says_and_real_time_can_not_be_like_is_one_line() -> None:
+    scenario = replace(
+        COLD_BURST,
+        wake=replace(profile("neon-outage"), addresses=3),
+        service_time_s=0.01,
+        variants=(Variant("as it is"), Variant("slow", connect_time_s=0.2)),
+    )
+    plan = PlannedRun(scenario=scenario, real_time=True)
+    line = "in real time: service_time is PostgreSQL's own, connect_time is PostgreSQL's own, addresses: 1 of 3"
+    assert unlike_the_scenario("embedded", plan) == unlike_the_scenario("compose", plan) == [line]
+    assert unlike_the_scenario("simulated", replace(plan, real_time=False)) == []
+
+
+def test_a_scenario_that_is_played_as_it_says_has_no_such_line() -> None:
+    assert unlike_the_scenario("embedded", PlannedRun(scenario=COLD_BURST, real_time=True)) == []
