@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model.arrivals import Pattern, RequestMix, RequestName
+from harness.model.burst_share import BurstShare
 from harness.model.events import Event
-from harness.model.order import Order
 from harness.model.outcomes import Outcome
 from harness.model.retry import Retry
 from harness.model.rows import ListenerEvent, PoolSample, RequestRow
@@ -21,7 +21,7 @@ from harness.processes.messages import (
     Command,
     ProxyEvent,
     Record,
-    Share,
+    StartShare,
     Transferred,
     command_from,
     record_from,
@@ -58,7 +58,9 @@ for type_, strategy in {
     int: numbers,
     float: seconds,
     str: texts,
-    Order: st.builds(Order, burst=bursts, seed=numbers, index=numbers, count=numbers, retry=st.none() | retries),
+    BurstShare: st.builds(
+        BurstShare, burst=bursts, seed=numbers, index=numbers, count=numbers, retry=st.none() | retries
+    ),
     RequestRow: st.builds(
         RequestRow,
         number=numbers,
@@ -113,8 +115,8 @@ def test_every_command_comes_back_as_it_was_on_a_line_of_its_own(command: Comman
     assert command_from(line) == command
 
 
-@given(st.builds(Share, order=st.from_type(Order), at_s=st.none() | seconds, delay_s=seconds))
-def test_a_workers_share_comes_back_as_it_was(share: Share) -> None:
+@given(st.builds(StartShare, share=st.from_type(BurstShare), at_s=st.none() | seconds, delay_s=seconds))
+def test_a_workers_share_comes_back_as_it_was(share: StartShare) -> None:
     assert share_from(to_share(share)) == share
 
 

@@ -146,7 +146,7 @@ def _end(exception: BaseException, **_: Any) -> None:  # noqa: ANN401 - Locust's
 def _follow_commands(conductor: Conductor) -> None:
     for command in _commands:
         assert isinstance(command, StartBurst)
-        conductor.begin(command.order, at_s=command.at_s)
+        conductor.begin(command.share, at_s=command.at_s)
 
 
 def _pass_on(msg: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own

@@ -15,8 +15,8 @@ from typing import Any
 from gevent.queue import Queue
 from locust.runners import MasterRunner, Runner
 
-from harness.model.order import Order
-from harness.processes.messages import Share, share_from, to_share
+from harness.model.burst_share import BurstShare
+from harness.processes.messages import StartShare, share_from, to_share
 
 BURST, WAITING, FINISHED = "coldstart_burst", "coldstart_waiting", "coldstart_finished"
 LOCAL = "local"
@@ -34,14 +34,14 @@ class Inbox:
     """A worker's side: the shares it was told to drive."""
 
     def __init__(self) -> None:
-        self._shares: Queue[tuple[Order, float]] = Queue()
+        self._shares: Queue[tuple[BurstShare, float]] = Queue()
 
     def listen(self, runner: Runner, *, guard: Callable[[Listener], Listener] = unguarded) -> None:
         runner.register_message(BURST, guard(self._take))
 
-    def next_share(self) -> tuple[Order, float]:
+    def next_share(self) -> tuple[BurstShare, float]:
         """Waits for the next share, and when on this host's monotonic clock its burst starts."""
-        share: tuple[Order, float] = self._shares.get()
+        share: tuple[BurstShare, float] = self._shares.get()
         return share
 
     def clear(self) -> None:
@@ -51,9 +51,9 @@ class Inbox:
 
     def _take(self, msg: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
         # Hosts share no monotonic clock: to them the moment is a delay. On one host it is the same clock everywhere.
-        share = share_from(msg.data["share"])
-        start_s = time.monotonic() + share.delay_s if share.at_s is None else share.at_s
-        self._shares.put((share.order, start_s))
+        start = share_from(msg.data["share"])
+        start_s = time.monotonic() + start.delay_s if start.at_s is None else start.at_s
+        self._shares.put((start.share, start_s))
 
 
 class Conductor:
@@ -87,13 +87,13 @@ class Conductor:
         """The workers that have not finished their share."""
         return frozenset(self._driving)
 
-    def begin(self, order: Order, *, at_s: float | None = None, delay_s: float = 0.0) -> None:
+    def begin(self, whole: BurstShare, *, at_s: float | None = None, delay_s: float = 0.0) -> None:
         """Share the burst among the workers that wait, to start `at_s` of the clock they all share, or in `delay_s`."""
         workers = sorted(self._waiting, key=self._number)
         self._driving = set(workers)
         self._ended_at_s = float("-inf")
-        for worker, share in zip(workers, order.shares(len(workers)), strict=True):
-            message = to_share(Share(order=share, at_s=at_s, delay_s=delay_s))
+        for worker, share in zip(workers, whole.split(len(workers)), strict=True):
+            message = to_share(StartShare(share=share, at_s=at_s, delay_s=delay_s))
             self._runner.send_message(BURST, {"share": message}, worker)
 
     def forget(self, workers: frozenset[str]) -> None:

@@ -19,11 +19,11 @@ from locust.runners import WORKER_REPORT_INTERVAL, MasterRunner, WorkerRunner
 from harness.library import scenario_names, story_in_real_time
 from harness.load.distribution import Conductor, connected
 from harness.load.user import OpenLoopUser
-from harness.model.order import Order, lead_s
+from harness.model.burst_share import BurstShare, lead_s
 from harness.processes.messages import BeginStory, BurstPlanned, Record, StackFailed, StackReady, record_from, to_line
 
 NETWORK_LEAD_S = 0.4
-"""Beyond what drawing the schedule needs: an order to another host may take a while."""
+"""Beyond what drawing the schedule needs: a message to another host may take a while."""
 POLL_S = 0.05
 
 R = TypeVar("R", bound=Record)
@@ -136,7 +136,7 @@ def _play(environment: Any, conductor: Conductor) -> None:  # noqa: ANN401 - Loc
     conductor.forget(conductor.waiting - alive)
     start_s = _target.begin() if _target is not None else time.monotonic() + NETWORK_LEAD_S + lead_s(burst)
     conductor.begin(
-        Order(burst=burst, seed=options.seed, retry=story_in_real_time(options.scenario).retry),
+        BurstShare(burst=burst, seed=options.seed, retry=story_in_real_time(options.scenario).retry),
         delay_s=start_s - time.monotonic(),
     )
     while conductor.driving:

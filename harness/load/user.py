@@ -16,7 +16,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from harness.load.distribution import FINISHED, WAITING, Inbox
 from harness.load.records import outcome_of
 from harness.model.arrivals import Arrival
-from harness.model.order import Order
+from harness.model.burst_share import BurstShare
 from harness.model.outcomes import Outcome
 from harness.service.routes import ROUTES
 
@@ -47,22 +47,22 @@ class OpenLoopUser(FastHttpUser):
     @task
     def play(self) -> None:
         """One share of a burst, from its start to the end of its last request."""
-        order, start_s = self.inbox.next_share()
+        share, start_s = self.inbox.next_share()
         requests = Group()
-        for arrival in order.arrivals():
+        for arrival in share.arrivals():
             wait_until(start_s + arrival.at_s)
-            requests.start(gevent.Greenlet(self._ask, arrival, start_s, order))
+            requests.start(gevent.Greenlet(self._ask, arrival, start_s, share))
         requests.join()
         self.burst_ended()
 
-    def _ask(self, arrival: Arrival, start_s: float, order: Order) -> None:
+    def _ask(self, arrival: Arrival, start_s: float, share: BurstShare) -> None:
         """One request, until an answer is good or its client has no retry left."""
         context: dict[str, Any] = {
             "number": arrival.number, "arrival_s": start_s + arrival.at_s, "start_s": time.monotonic()
         }  # fmt: skip
-        waits_s = order.waits_s(arrival.number)
+        waits_s = share.waits_s(arrival.number)
         for attempt, wait_s in enumerate([*waits_s, None], start=1):
-            if self._try(arrival, order.burst.mix.hold_s, {**context, "attempts": attempt, "last": wait_s is None}):
+            if self._try(arrival, share.burst.mix.hold_s, {**context, "attempts": attempt, "last": wait_s is None}):
                 return
             gevent.sleep(wait_s or 0.0)
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness.model.order import Order
+from harness.model.burst_share import BurstShare
 from harness.model.rows import ListenerEvent, PoolSample, RequestRow
 
 
@@ -34,13 +34,13 @@ class StartBurst(Command, frozen=True, kw_only=True):
 
     at_s: float
     """When it starts, on the monotonic clock."""
-    order: Order
+    share: BurstShare
 
 
-class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StartShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From Locust's master to a worker, inside a message of Locust's: the part of a burst that it drives."""
 
-    order: Order
+    share: BurstShare
     at_s: float | None
     """When the burst starts, on the monotonic clock that master and worker share; None: they share none."""
     delay_s: float
@@ -247,7 +247,7 @@ MalformedError = msgspec.DecodeError
 _encoder = msgspec.json.Encoder()
 _commands = msgspec.json.Decoder(AnyCommand)
 _records = msgspec.json.Decoder(AnyRecord)
-_shares = msgspec.json.Decoder(Share)
+_shares = msgspec.json.Decoder(StartShare)
 
 
 def to_line(message: Command | Record | ProxyEvent) -> bytes:
@@ -256,7 +256,7 @@ def to_line(message: Command | Record | ProxyEvent) -> bytes:
 
 
 def command_from(line: bytes) -> AnyCommand:
-    """Raises `MalformedError`, and `UserError` for an order that a burst can't have."""
+    """Raises `MalformedError`, and `UserError` for a share that a burst can't have."""
     command: AnyCommand = _commands.decode(line)
     return command
 
@@ -267,11 +267,11 @@ def record_from(line: bytes) -> AnyRecord:
     return record
 
 
-def to_share(share: Share) -> bytes:
+def to_share(share: StartShare) -> bytes:
     """A share as Locust's message carries it."""
     return _encoder.encode(share)
 
 
-def share_from(message: bytes) -> Share:
+def share_from(message: bytes) -> StartShare:
     """Raises `MalformedError`."""
     return _shares.decode(message)

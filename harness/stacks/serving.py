@@ -13,8 +13,8 @@ from pathlib import Path
 from time import monotonic
 
 from harness.library import load_scenario
+from harness.model.burst_share import lead_s
 from harness.model.errors import StackError, UserError
-from harness.model.order import lead_s
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.timeline import Burst

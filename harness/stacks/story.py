@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import assert_never
 
+from harness.model.burst_share import BurstShare, lead_s
 from harness.model.errors import StackError
 from harness.model.events import Event
-from harness.model.order import Order, lead_s
 from harness.model.timeline import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.model.trial import Trial
 from harness.processes.messages import (
@@ -163,8 +163,8 @@ class _Story:
         start_s = monotonic() + lead_s(burst)
         seed = self._trial.burst_seed(self._bursts)
         self._bursts += 1
-        order = Order(burst=burst, seed=seed, retry=self._trial.story.retry)
-        await self._load.send(StartBurst(at_s=start_s, order=order))
+        share = BurstShare(burst=burst, seed=seed, retry=self._trial.story.retry)
+        await self._load.send(StartBurst(at_s=start_s, share=share))
         self._rows.burst_starts(start_s)
         starts = datetime.now(UTC) + timedelta(seconds=start_s - monotonic())
         self._rows.event(Event.BURST_STARTED, start_s, utc=starts.isoformat(timespec="milliseconds"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from harness.library import load_scenario
-from harness.model.order import Order
+from harness.model.burst_share import BurstShare
 from harness.model.rows import RequestRow
 from harness.model.timeline import Burst
 from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
@@ -62,7 +62,7 @@ async def driven(
 
 
 async def burst(load: Child, burst: Burst, *, seed: int = 1) -> list[RequestRow]:
-    await load.send(StartBurst(at_s=monotonic() + 0.2, order=Order(burst=burst, seed=seed)))
+    await load.send(StartBurst(at_s=monotonic() + 0.2, share=BurstShare(burst=burst, seed=seed)))
     rows = []
     async for record in load.records():
         if isinstance(record, BurstFinished):

@@ -1,4 +1,4 @@
-"""What a load generator is told to drive: a burst, its seed, and which share of its arrivals is its own."""
+"""What one load generator drives: a burst, its seed, and which share of its arrivals is its own."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -13,7 +13,7 @@ LEAD_A_REQUEST_S = 20e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class BurstShare:
     """The share `index` of `count` of a burst; the shares together are exactly the burst's schedule."""
 
     burst: Burst
@@ -24,18 +24,18 @@ class Order:
     """What clients do about a failure."""
 
     def waits_s(self, number: int) -> list[float]:
-        """The waits before each retry of a request; none: it is asked once."""
+        """The waits before each retry of a request; empty: it is tried once."""
         return [] if self.retry is None else self.retry.waits_s(self.seed, number)
 
     def arrivals(self) -> tuple[Arrival, ...]:
         """The arrivals to drive: those of the whole schedule whose number modulo `count` is `index`."""
         return share(self.burst.schedule(self.seed), index=self.index, count=self.count)
 
-    def shares(self, count: int) -> tuple[Self, ...]:
-        """The same order for `count` workers, one for each."""
+    def split(self, count: int) -> tuple[Self, ...]:
+        """This burst for `count` workers, a share for each."""
         return tuple(replace(self, index=index, count=count) for index in range(count))
 
 
 def lead_s(burst: Burst) -> float:
-    """How long before its start a burst is ordered, so that the order is there and the schedule drawn in time."""
+    """How long before its start a burst is announced, so that every worker has drawn its schedule in time."""
     return LEAD_S + LEAD_A_REQUEST_S * burst.requests
