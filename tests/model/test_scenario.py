@@ -23,6 +23,31 @@ def test_every_scenario_loads_tells_its_story_and_is_named_as_its_file(name: str
     assert scenario.expectations, "a scenario says what it expects"
 
 
+def test_a_scenario_is_as_short_as_this(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        '''"""Five idle minutes, a suspend, and a burst: what each pool makes of the wake-up."""
+
+from harness.scenario import Burst, Scenario, after_change, at_least, before_change, none
+from harness.wake import profile
+
+SCENARIO = Scenario(
+    name="cold_burst",
+    wake=profile("neon", latency_s=8.0),
+    pools=(before_change, after_change, "15+5", "10+10"),
+    timeline=(Burst(requests=200, over_s=20, arrivals="poisson"),),
+    expect={after_change: none("pool_timeout"), before_change: at_least("pool_timeout", count=1)},
+)
+'''
+    )
+    scenario = load_scenario(str(path))
+    assert [pool.short for pool in scenario.pool_configurations] == ["5+0", "10+5", "15+5", "10+10"]
+    assert [str(expectation) for _, expectation in scenario.expectations] == [
+        "no pool_timeout",
+        "at least 1 pool_timeout",
+    ]
+
+
 def test_loading_every_scenario_leaves_locust_and_gevent_alone() -> None:
     code = (
         "import sys; from harness.library import load_scenario, scenario_names;"
