@@ -11,7 +11,7 @@ from typing import Any
 from harness.analysis import Run, load
 from harness.analysis.judge import judge
 from harness.analysis.summarise import write_summary
-from harness.model.errors import StackError, UserError
+from harness.model.errors import StackError, TrialDiedError, UserError
 from harness.model.expectation import Judgement, Verdict
 from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
@@ -37,7 +37,7 @@ class FinishedRun:
     summaries: list[TrialSummary]
     judgements: list[Judgement]
     notes: list[str] = field(default_factory=list)
-    """What of the scenario this stack can't be like, a line each."""
+    """What of the scenario this stack can't be like, and what happened to the stack meanwhile, a line each."""
     unwritten: str = ""
     """What could not be written once the run itself was whole: its verdicts, its charts; empty: nothing."""
 
@@ -119,7 +119,7 @@ def execute(
         stack=chosen.name,
         plan=plan,
         status=status,
-        notes=unlike,
+        notes=[*unlike, *writer.noted],
         summaries=run.summaries,
         judgements=judgements,
         unwritten=unwritten,
@@ -169,18 +169,33 @@ async def _run_all(stack: Stack, plan: PlannedRun, options: RunOptions, writer: 
     # asyncio.run turns Ctrl-C into a cancellation of this task; being asked to terminate ends a run the same way.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     places = asyncio.Semaphore(options.parallel or 1)
+    deaths: list[TrialDiedError] = []
     async with stack.running(plan, options) as running, asyncio.TaskGroup() as group:
         writer.add_versions(running.versions())
         for trial in plan.trials:
-            group.create_task(_run_one(running, trial, places, writer, progress), name=f"trial {trial.number}")
+            group.create_task(_run_one(running, trial, places, writer, progress, deaths), name=f"trial {trial.number}")
+    for death in deaths:
+        writer.note(str(death))
+    if deaths:
+        raise deaths[0]
 
 
 async def _run_one(
-    running: RunningStack, trial: Trial, places: asyncio.Semaphore, recorder: Recorder, progress: Progress
+    running: RunningStack,
+    trial: Trial,
+    places: asyncio.Semaphore,
+    recorder: Recorder,
+    progress: Progress,
+    deaths: list[TrialDiedError],
 ) -> None:
     async with places:
         started_at_s = monotonic()
-        await running.run_trial(trial, recorder, progress)
+        try:
+            await running.run_trial(trial, recorder, progress)
+        except TrialDiedError as death:
+            # The others go on: what they measure is not lost for it.
+            deaths.append(death)
+            return
         recorder.trial_ended(trial.number, wall_s=monotonic() - started_at_s)
         progress.trial_ended(trial)
 

@@ -91,11 +91,18 @@ for type_, strategy in {
     st.register_type_strategy(type_, strategy)
 
 
+values = st.recursive(st.none() | st.booleans() | numbers | seconds | texts, st.lists)
+rows = st.dictionaries(texts, values, max_size=3)
+JSON = {dict[str, typing.Any]: rows, list[dict[str, typing.Any]]: st.lists(rows, max_size=3)}
+"""Fields that are JSON: hypothesis has no strategy for `Any`."""
+
+
 def any_of(union: object) -> st.SearchStrategy[typing.Any]:
     """A message of any kind in the union, every field with any value of its type."""
     kinds = []
     for kind in typing.get_args(union):
-        fields = {name: st.from_type(type_) for name, type_ in typing.get_type_hints(kind).items() if name[0] != "_"}
+        hints = {name: type_ for name, type_ in typing.get_type_hints(kind).items() if name[0] != "_"}
+        fields = {name: JSON[type_] if type_ in JSON else st.from_type(type_) for name, type_ in hints.items()}
         fields.update({"event": any_of(AnyProxyEvent)} if kind is messages.ProxyReported else {})
         kinds.append(st.builds(kind, **fields))
     return st.one_of(kinds)

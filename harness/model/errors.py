@@ -29,3 +29,7 @@ class StackError(Exception):
     def __str__(self) -> str:
         line = f"{self.part}: {self.what}"
         return f"{line} (log: {self.log})" if self.log else line
+
+
+class TrialDiedError(StackError):
+    """A trial whose process died, and died again when it was played once more. The other trials are not touched."""

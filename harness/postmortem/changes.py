@@ -5,9 +5,14 @@ fewer seeds is filled up with others, which bring other arrivals and wakes: in h
 far it can be relied on. No test is asked about the requests of one seed: they are exact, and they are no sample.
 """
 
+import asyncio
 import math
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -18,13 +23,13 @@ from harness.analysis.sentences import Failures
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.timeline import Warm
-from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.postmortem.incident import Incident
 from harness.postmortem.patience import Patience
 from harness.results import TABLES
 from harness.results.read import schema
-from harness.simulation.trial import simulate
+from harness.simulation.rows import Simulated
+from harness.simulation.simulators import Simulators
 
 SEEDS = 5
 """More of them cost time and tell a draft little."""
@@ -108,21 +113,40 @@ class Changes:
 
 
 def changes(found: Incident, plan: PlannedRun, say: Say) -> Changes:
-    """Play the incident as it was, with the database awake, and with each setting changed alone."""
+    """Play the incident as it was, with the database awake, and with each setting changed alone.
+
+    Raises `TrialDiedError` when the process of a replayed trial dies twice.
+    """
+    # Not in the run's folder, which may be a committed sample. It stays when a process died and said why.
+    logs = Path(tempfile.mkdtemp(prefix="coldstart-postmortem-"))
+    try:
+        return asyncio.run(_changes(found, plan, say, logs))
+    finally:
+        with suppress(OSError):
+            logs.rmdir()
+
+
+async def _changes(found: Incident, plan: PlannedRun, say: Say, logs: Path) -> Changes:
     measured = found.summaries[:SEEDS]
     trials = [*(summary.trial for summary in measured), *_other_seeds(found)]
     # With another calibration than the run's the story is another too: measured times replace its own.
     trials = [replace(trial, story=plan.stories[trial.variant]) for trial in trials]
     seeds = tuple(summary.trial.seed for summary in measured)
     times = plan.times(trials[0].story)
-    say("playing the incident again in virtual time")
-    before = {trial.seed: _played(trial, times, found.patience) for trial in trials}
-    tried = []
-    candidates = list(_candidates(found))
-    for number, (what, change) in enumerate(candidates, 1):
-        say(f"{number}/{len(candidates)}  {what}")
-        after = {trial.seed: _played(change(trial), times, found.patience) for trial in trials}
-        tried.append(_compared(what, before, after, measured=seeds))
+    at_a_time = min(len(trials), os.cpu_count() or 1)
+    async with Simulators.running(at_a_time, logs=logs) as simulators:
+
+        async def played(change: Callable[[Trial], Trial]) -> dict[int, Played]:
+            rows = await asyncio.gather(*(simulators.play(change(one), times, say, sampled=False) for one in trials))
+            return {one.seed: _played(one, its, found.patience) for one, its in zip(trials, rows, strict=True)}
+
+        say("playing the incident again in virtual time")
+        before = await played(lambda trial: trial)
+        tried = []
+        candidates = list(_candidates(found))
+        for number, (what, change) in enumerate(candidates, 1):
+            say(f"{number}/{len(candidates)}  {what}")
+            tried.append(_compared(what, before, await played(change), measured=seeds))
     return Changes(
         measured_seeds=seeds,
         other_seeds=tuple(trial.seed for trial in trials[len(seeds) :]),
@@ -195,8 +219,8 @@ def _with(pool: PoolConfiguration) -> Callable[[Trial], Trial]:
     return lambda trial: replace(trial, pool=pool)
 
 
-def _played(trial: Trial, times: Times, patience: Patience) -> Played:
-    rows = sorted(simulate(trial, times, sampled=False).requests, key=lambda row: row["number"])
+def _played(trial: Trial, simulated: Simulated, patience: Patience) -> Played:
+    rows = sorted(simulated.requests, key=lambda row: row["number"])
     table = pa.Table.from_pylist([{"trial": trial.number, **row} for row in rows], schema(TABLES["requests"]))
     return Played(patience.answered(table), table["latency_s"].to_numpy())
 

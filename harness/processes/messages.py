@@ -6,7 +6,7 @@ kept libraries it alone has tagged unions and decodes as fast as the load needs:
 """
 
 import re
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -49,6 +49,17 @@ class StartShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class BeginStory(Command, frozen=True, kw_only=True):
     """To a stack that serves Locust's own command line: warm, suspend. Answered by `BurstPlanned`."""
+
+
+class PlayTrial(Command, frozen=True, kw_only=True):
+    """To a simulator. Answered by `RowsPlayed` as often as it takes and `TrialPlayed`, or by `TrialRefused`."""
+
+    trial: dict[str, Any]
+    """A `Trial`, as harness/results/converter.py writes it."""
+    times: dict[str, Any]
+    """The `Times` of its database, likewise."""
+    sampled: bool
+    """Whether the pool's timeline is wanted."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=_snake, forbid_unknown_fields=True):
@@ -98,6 +109,32 @@ class BurstFinished(Record, frozen=True, kw_only=True):
     """Every request of the burst has ended."""
 
     at_s: float
+
+
+class SimulatorReady(Record, frozen=True, kw_only=True):
+    """A simulator has loaded what it needs."""
+
+
+PlayedTable: TypeAlias = Literal["requests", "pool", "events"]
+
+
+class RowsPlayed(Record, frozen=True, kw_only=True):
+    """Some of the rows of the trial that was asked for, by the columns of harness/model/columns.py."""
+
+    table: PlayedTable
+    rows: list[dict[str, Any]]
+
+
+class TrialPlayed(Record, frozen=True, kw_only=True):
+    """All rows of the trial have been written."""
+
+
+class TrialRefused(Record, frozen=True, kw_only=True):
+    """The trial can't be played, for a reason that its user can mend: the fields of a `UserError`."""
+
+    what: str
+    where: str | None
+    allowed: str | None
 
 
 class ProxyReady(Record, frozen=True, kw_only=True):
@@ -221,7 +258,7 @@ class ProxyReported(Record, frozen=True, kw_only=True):
     event: AnyProxyEvent
 
 
-AnyCommand: TypeAlias = WarmPool | StartBurst | BeginStory
+AnyCommand: TypeAlias = WarmPool | StartBurst | BeginStory | PlayTrial
 AnyRecord: TypeAlias = (
     ServiceReady
     | PoolWarmed
@@ -232,6 +269,10 @@ AnyRecord: TypeAlias = (
     | LoadReady
     | RequestEnded
     | BurstFinished
+    | SimulatorReady
+    | RowsPlayed
+    | TrialPlayed
+    | TrialRefused
     | ProxyReady
     | PostgresReady
     | ContainersReady

@@ -22,6 +22,9 @@ LINE_LIMIT = 16 * 2**20
 SHOWN = 120
 """Characters of a line that is no record."""
 STOP_GRACE_S = 5.0
+TAIL = 16 * 2**10
+"""Bytes at the end of a log: a crash's traceback of every thread fits."""
+FATAL = "Fatal Python error:"
 
 R = TypeVar("R", bound=Record)
 
@@ -116,10 +119,10 @@ class Child:
             raise await self.died() from error
 
     async def died(self) -> StackError:
-        """Waits until the process has ended; the error that says so, with the last line of its log."""
+        """Waits until the process has ended; the error that says so, with the last words of its log."""
         status = await self._process.wait()
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        last = _last_line(self.log)
+        last = _last_words(self.log)
         return StackError(self.name, f"{how}{': ' + last if last else ''}", log=self.log)
 
     async def watch(self) -> None:
@@ -179,8 +182,13 @@ class Child:
         return StackError(self.name, f"wrote a line that is not a record: {shown!r}: {why}", log=self.log)
 
 
-def _last_line(log: Path) -> str:
+def _last_words(log: Path) -> str:
+    """The last line; of a crash that faulthandler wrote down, what it was and where."""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 4096))
+        file.seek(max(0, log.stat().st_size - TAIL))
         lines = file.read().decode(errors="replace").strip().splitlines()
+    crashes = [number for number, line in enumerate(lines) if line.startswith(FATAL)]
+    if crashes:
+        where = next((line.strip() for line in lines[crashes[-1] :] if line.startswith("  File ")), "")
+        return ", ".join(filter(None, (lines[crashes[-1]].removeprefix(FATAL).strip(), where)))
     return lines[-1].strip() if lines else ""

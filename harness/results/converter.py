@@ -23,7 +23,7 @@ from harness.model.pool import SETTINGS, PoolConfiguration
 from harness.model.scenario import RealTime, Scenario, Variant
 from harness.model.story import Story
 from harness.model.timeline import TimelinePhase
-from harness.model.wake import WakeLatency, WakeProfile
+from harness.model.wake import Distribution, WakeLatency, WakeProfile
 
 Model = TypeVar("Model")
 KIND = "kind"
@@ -61,6 +61,10 @@ def _made() -> Converter:
         converter.register_structure_hook(kind, _exactly(words, accepted))
     _tell_apart(converter, TimelinePhase)
     _tell_apart(converter, WakeLatency)
+    # The times of a simulated database are any distribution; in a document they are one of those.
+    known: Any = WakeLatency
+    converter.register_structure_hook(Distribution, lambda value, _: converter.structure(value, known))
+    converter.register_unstructure_hook(Distribution, lambda value: converter.unstructure(value, known))
     _add_pools(converter)
     _add_scenarios(converter)
     return converter

@@ -38,6 +38,8 @@ class RunWriter:
         self.logs = folder / "logs"
         self._spools: dict[str, IO[bytes]] = {}
         self._failed: StackError | UserError | None = None
+        self.noted: list[str] = []
+        """What was noted while the run was played."""
 
     @classmethod
     def create(  # noqa: PLR0913 - what the manifest says of a run
@@ -104,6 +106,12 @@ class RunWriter:
 
     def add_events(self, trial: int, rows: Sequence[Mapping[str, Any]]) -> None:
         self._add("events", trial, rows)
+
+    def note(self, line: str) -> None:
+        """Something that a reader of the run must know of how it was played."""
+        self.manifest.notes.append(line)
+        self.noted.append(line)
+        self._write_manifest()
 
     def trial_ended(self, trial: int, *, wall_s: float) -> None:
         """The trial is whole, and took this long."""

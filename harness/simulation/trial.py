@@ -8,7 +8,6 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, repeat
 from typing import Any
@@ -30,6 +29,7 @@ from harness.service.sampling import EVERY_S, Timeline
 from harness.simulation.backend import SimulatedPostgres
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import Network
+from harness.simulation.rows import Row, Simulated
 
 HOST, PORT = "localhost", 5432
 PASSWORD = "simulated"  # noqa: S105 - of nothing
@@ -41,17 +41,6 @@ UNLIMITED = 1_000_000
 SETTLE_S = 0.25
 """After the last answer: what the pool does with its connections is recorded too."""
 EVENTS_KEPT = frozenset({Event.SUSPENDED, Event.FIRST_ATTEMPT, Event.WOKEN})
-
-Row = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Simulated:
-    """A trial's rows, by the columns of harness/model/columns.py, in the burst's time."""
-
-    requests: list[Row] = field(default_factory=list)
-    pool: list[Row] = field(default_factory=list)
-    events: list[Row] = field(default_factory=list)
 
 
 def simulate(trial: Trial, times: Times | None = None, *, sampled: bool = True) -> Simulated:

@@ -24,6 +24,10 @@ class Recorder(Protocol):
 
     def add_events(self, trial: int, rows: Sequence[Row]) -> None: ...
 
+    def note(self, line: str) -> None:
+        """Something that a reader of the run must know of how it was played."""
+        ...
+
     def trial_ended(self, trial: int, *, wall_s: float) -> None: ...
 
 

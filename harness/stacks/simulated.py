@@ -1,26 +1,19 @@
-"""The simulated stack: every trial in virtual time, in this process or, when there are many, in one a core."""
+"""The simulated stack: every trial in virtual time, in processes of their own; when there are many, one a core."""
 
-import asyncio
-import ctypes
 import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from multiprocessing import get_context
 
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
-from harness.simulation.trial import Simulated, simulate
+from harness.simulation.simulators import Simulators
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.honoured import check_honoured
 
 WORTH_PROCESSES = 24
-"""Fewer trials are done before other processes would have imported what they need."""
-PR_SET_PDEATHSIG = 1
+"""Fewer trials are done before a second process would have imported what it needs."""
 
 
 class SimulatedStack:
@@ -49,23 +42,15 @@ class SimulatedStack:
 
     @asynccontextmanager
     async def running(self, plan: PlannedRun, options: RunOptions) -> AsyncIterator["RunningSimulated"]:
-        at_a_time = options.parallel or 1
-        executor: Executor
-        if at_a_time == 1:
-            executor = ThreadPoolExecutor(1, "simulation")
-        else:
-            executor = ProcessPoolExecutor(at_a_time, get_context("spawn"), initializer=_become_worker)
-        try:
-            yield RunningSimulated(executor, plan)
-        finally:
-            executor.shutdown(cancel_futures=True)
+        async with Simulators.running(options.parallel or 1, logs=options.logs) as simulators:
+            yield RunningSimulated(simulators, plan)
 
 
 class RunningSimulated:
     """Ready to simulate."""
 
-    def __init__(self, executor: Executor, plan: PlannedRun) -> None:
-        self._executor = executor
+    def __init__(self, simulators: Simulators, plan: PlannedRun) -> None:
+        self._simulators = simulators
         self._plan = plan
 
     def versions(self) -> dict[str, str]:
@@ -73,19 +58,14 @@ class RunningSimulated:
         return {}
 
     async def run_trial(self, trial: Trial, recorder: Recorder, progress: Progress) -> None:
+        def say(line: str) -> None:
+            progress.say(line)
+            recorder.note(line)
+
         progress.phase(trial, "in virtual time")
-        loop = asyncio.get_running_loop()
-        times = self._plan.times(trial.story)
-        rows: Simulated = await loop.run_in_executor(self._executor, simulate, trial, times)
+        rows = await self._simulators.play(trial, self._plan.times(trial.story), say)
         recorder.add_requests(trial.number, rows.requests)
         recorder.add_pool(trial.number, rows.pool)
         recorder.add_events(trial.number, rows.events)
         for row in rows.requests:
             progress.request_ended(trial, row["outcome"])
-
-
-def _become_worker() -> None:
-    """A worker leaves Ctrl-C to its parent, and goes down with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

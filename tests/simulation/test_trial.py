@@ -18,7 +18,8 @@ from harness.model.timeline import Burst, Idle, Suspend, Warm
 from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.model.wake import Constant, LogNormal, WakeProfile, profile
-from harness.simulation.trial import Simulated, simulate
+from harness.simulation.rows import Simulated
+from harness.simulation.trial import simulate
 
 DIGEST = """
 import hashlib, json

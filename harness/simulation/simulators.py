@@ -1,0 +1,114 @@
+"""Processes that play trials in virtual time: several at once, and each may die without taking another trial along.
+
+SQLAlchemy's and asyncpg's compiled code runs in them, not in the process that holds the run's results. A trial whose
+process died is played once more: its rows are the same in every process, so that hides nothing, and whoever asked is
+told of it. The second death of the same trial is an error with its name.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self, TypeAlias
+
+from harness.model.errors import StackError, TrialDiedError, UserError
+from harness.model.times import Times
+from harness.model.trial import Trial
+from harness.processes.messages import PlayTrial, RowsPlayed, SimulatorReady, TrialPlayed, TrialRefused
+from harness.processes.process import Child
+from harness.results.converter import to_json
+from harness.simulation.rows import Simulated
+
+ARGV = (sys.executable, "-m", "harness.simulation")
+Say: TypeAlias = Callable[[str], None]
+"""Takes one line for a person."""
+
+
+class Simulators:
+    """So many simulators, each started when it is first needed."""
+
+    def __init__(self, number: int, logs: Path) -> None:
+        self._free: asyncio.LifoQueue[_Simulator] = asyncio.LifoQueue()
+        self._all = [_Simulator(f"simulator {index}", logs / f"simulator-{index}.log") for index in range(number)]
+        for simulator in reversed(self._all):
+            self._free.put_nowait(simulator)
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, number: int, *, logs: Path) -> AsyncIterator[Self]:
+        """`number` trials at a time. Logs that say nothing are removed at the end."""
+        simulators = cls(number, logs)
+        try:
+            yield simulators
+        finally:
+            for simulator in simulators._all:
+                await simulator.stop()
+
+    async def play(self, trial: Trial, times: Times, say: Say, *, sampled: bool = True) -> Simulated:
+        """The trial's rows, as `harness.simulation.trial.simulate` returns them, once a simulator is free.
+
+        `say` is told when its process has died and the trial is played once more. Raises `UserError` where that
+        does, and `TrialDiedError` when the trial's process has died twice.
+        """
+        command = PlayTrial(trial=to_json(trial), times=to_json(times), sampled=sampled)
+        simulator = await self._free.get()
+        try:
+            try:
+                return await simulator.play(command)
+            except StackError as death:
+                say(f"{_named(trial)}: its process {death.what}; it is played once more")
+            try:
+                return await simulator.play(command)
+            except StackError as death:
+                raise TrialDiedError(_named(trial), f"its process {death.what}, twice", log=death.log) from death
+        finally:
+            self._free.put_nowait(simulator)
+
+
+class _Simulator:
+    """One process, started anew after it has died."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        self._name = name
+        self._log = log
+        self._child: Child | None = None
+
+    async def play(self, command: PlayTrial) -> Simulated:
+        """Raises `StackError` when the process dies or writes what it should not; the next call starts another."""
+        try:
+            if self._child is None:
+                self._child = await Child.start(self._name, ARGV, log=self._log)
+                await self._child.next_record(SimulatorReady)
+            await self._child.send(command)
+            return await self._rows(self._child)
+        except BaseException as error:
+            # Cancelled in the middle of a trial, its process is of no use any more than a dead one.
+            if not isinstance(error, UserError):
+                await self.stop()
+            raise
+
+    async def _rows(self, child: Child) -> Simulated:
+        rows = Simulated()
+        async for record in child.records():
+            match record:
+                case RowsPlayed(table=table, rows=some):
+                    getattr(rows, table).extend(some)
+                case TrialPlayed():
+                    return rows
+                case TrialRefused(what=what, where=where, allowed=allowed):
+                    raise UserError(what, where=where, allowed=allowed)
+                case _:
+                    raise child.out_of_step(record)
+        raise await child.died()
+
+    async def stop(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            await child.stop()
+        if self._log.is_file() and not self._log.stat().st_size:
+            self._log.unlink()
+
+
+def _named(trial: Trial) -> str:
+    return f"trial {trial.number} ({trial.label}, seed {trial.seed})"
