@@ -72,7 +72,7 @@ notebooks: $(VENV)/installed-notebooks ## Execute the notebooks on the newest ru
 
 .PHONY: test lint types check
 test: $(VENV)/installed-dev ## Run the whole test suite
-	@$(BIN)/python -m pytest -n auto -m "not quiet" $(ARGS)
+	@tests/with-backtraces $(BIN)/python -m pytest -n auto -m "not quiet" $(ARGS)
 	@$(BIN)/python -m pytest -m quiet $(ARGS) || [ $$? -eq 5 ]
 lint: $(VENV)/installed-dev ## Check format and lint
 	@$(BIN)/ruff format --check .
@@ -105,6 +105,11 @@ agreement-versions: $(VENV)/installed-dev ## Compare SQLAlchemy 2.0 and 2.1 with
 	@$(BIN)/python -m benchmarks.agreement_versions $(ARGS)
 theory: $(VENV)/installed-dev ## Compare the simulated stack with closed forms (docs/simulation.md)
 	@$(BIN)/python -m benchmarks.theory
+
+# No environment of its own: the clones make theirs.
+.PHONY: fresh
+fresh: ## Run the README's commands on clones in unusual places, with each Python that can be had (ARGS=)
+	@$(PYTHON) benchmarks/fresh.py $(ARGS)
 
 .PHONY: scenarios
 scenarios: $(VENV)/installed-dev ## Play every scenario on both stacks and write the table (STACKS="simulated embedded")

@@ -1,8 +1,9 @@
 """Real parts for the tests: a PostgreSQL of the test session, a proxy server, the real Toxiproxy where it is built."""
 
+import gc
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ def real_toxiproxy() -> str | None:
 
 SERVERS = ["ours", *(["real"] if real_toxiproxy() else [])]
 """The Toxiproxy servers that tests of its API run against."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_open() -> Iterator[None]:
+    """A socket or file that a module's tests left open is an error of that module, whenever the collector runs."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

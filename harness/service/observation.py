@@ -143,6 +143,11 @@ class PoolWatch:
         # A connection whose ping failed comes back without ever having been checked out.
         if record.record_info.pop(HELD, False):
             self._held -= 1
+        try:
+            now_s = asyncio.get_running_loop().time()
+        except RuntimeError:
+            # The garbage collector found a connection that was never returned, and the loop has ended.
+            return
         # `info` is the connection's own and goes with it; `record_info` stays when it is replaced.
-        record.info[IDLE_SINCE] = asyncio.get_running_loop().time()
+        record.info[IDLE_SINCE] = now_s
         self._changed()

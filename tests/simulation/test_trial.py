@@ -1,5 +1,6 @@
 """Trials in virtual time: the same in every process, and what the reference run found."""
 
+import gc
 import hashlib
 import json
 import os
@@ -185,3 +186,19 @@ def test_recycled_connections_are_replaced_in_virtual_time() -> None:
     one = Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=None, seed=1)
     rows = simulate(one, Times(connect=Constant(0.25)), sampled=False).requests
     assert [row["connect_s"] > 0 for row in rows] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["connection_leak", "cold_burst"])
+def test_connections_that_are_never_returned_are_collected_in_silence_once_the_loop_has_ended(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy's finalizer checks them in; it calls what watches the pool, which asked the loop for the time."""
+    said: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    first = PlannedRun(scenario=load_scenario(name), overrides=Overrides()).trials[0]
+    pool_ = first.pool.with_settings({"pool_timeout": "9000", "connection_timeout": "0", "statement_timeout": "0"})
+    rows = simulate(replace(first, pool=pool_, story=replace(first.story, client_timeout_s=1.0)))
+    assert outcomes(rows)["client_timeout"]
+    del rows
+    gc.collect()
+    assert said == []

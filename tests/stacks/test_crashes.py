@@ -28,7 +28,7 @@ from harness.simulation.trial import simulate
 from harness.stacks.base import RunOptions
 
 CRASHING = """
-    import ctypes, os, signal, sys
+    import ctypes, os, resource, signal, sys
     from pathlib import Path
     import harness.simulation.__main__ as simulator
 
@@ -40,7 +40,9 @@ CRASHING = """
         if trial.pool.pool_size == pool_size and not trial.is_control and died < deaths:
             counted.write_text("x" * (died + 1))
             match how:
-                case "crash": ctypes.string_at(0)
+                case "crash":
+                    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                    ctypes.string_at(0)
                 case "kill": os.kill(os.getpid(), signal.SIGKILL)
                 case "bug": raise ZeroDivisionError("an injected bug")
                 case "noise": print("not a record", flush=True)
