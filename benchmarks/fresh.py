@@ -24,7 +24,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parent.parent
 ARGS = {
     "coldstart": "--pool 5+0 --wake 1 --requests 20 --over 2",
-    "test": "tests/postgres tests/test_process.py tests/stacks/test_simulated_run.py tests/cli/test_examples.py",
+    "test": "tests/postgres tests/test_process.py tests/stacks/test_simulated_run.py tests/results/test_run_files.py",
 }
 """What makes a command small. The tests are of what depends on the place: servers, processes, files."""
 REACHING_THE_INDEX = ("PIP_CERT", "PIP_INDEX_URL", "SSL_CERT_FILE", "http_proxy", "https_proxy", "no_proxy")

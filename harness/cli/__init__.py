@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness import __version__
-from harness.cli.terminal import prepare_streams
+from harness.cli.terminal import echo, prepare_streams
 from harness.model.errors import StackError, UserError
 
 COMMANDS = {
@@ -92,5 +92,5 @@ def _usage(error: click.UsageError) -> str:
 def _explain(message: str, status: int) -> int:
     """Say what is wrong in one line, whatever a user's input brought into it, and pass the status on."""
     line = " ".join(message.split())
-    click.echo("coldstart: " + "".join(sign if sign.isprintable() else "?" for sign in line), err=True)
+    echo("coldstart: " + "".join(sign if sign.isprintable() else "?" for sign in line), err=True)
     return status

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.terminal import echo
+
 FILE = Path("results") / "calibration.json"
 
 
@@ -22,5 +24,5 @@ def calibrate(out: Path) -> None:
         measured = asyncio.run(measure(Path(logs)))
     write_calibration(measured, out)
     for name, seconds in measured.medians_s().items():
-        click.echo(f"{name:10}  {seconds * 1000:6.2f} ms (median)")
-    click.echo(f"{measured.source}, through the proxy; written to {out}")
+        echo(f"{name:10}  {seconds * 1000:6.2f} ms (median)")
+    echo(f"{measured.source}, through the proxy; written to {out}")

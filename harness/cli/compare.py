@@ -13,6 +13,7 @@ from harness.analysis.compare import Comparison
 from harness.analysis.tables import NOTE, groups, in_a_line, markdown_table, shares, times
 from harness.cli.table import Column, Row, Sheet
 from harness.cli.terminal import console as output_console
+from harness.cli.terminal import echo
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -38,16 +39,16 @@ def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
         with writing(charts):
             drawn = draw_comparison(loaded, charts)
         for path in drawn:
-            click.echo(path, err=True)
+            echo(path, err=True)
     if form == "json":
-        click.echo(json.dumps(found.to_json(), allow_nan=False))
+        echo(json.dumps(found.to_json(), allow_nan=False))
     elif form == "csv":
         rows = [line.to_row() for line in found.lines]
         writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
     elif form == "markdown":
-        click.echo(markdown(found))
+        echo(markdown(found))
     else:
         _print(found)
 

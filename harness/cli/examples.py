@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.terminal import echo
 from harness.model.errors import UserError
 from harness.shipped import shipped
 
@@ -30,7 +31,7 @@ def examples(folder: Path) -> None:
     except OSError as error:
         raise UserError(f"can't be written: {error.strerror}", where=str(folder)) from error
     for place, files_there in _by_place(files).items():
-        click.echo(f"{folder / place}: {files_there} files")
+        echo(f"{folder / place}: {files_there} files")
 
 
 def _by_place(files: list[Path]) -> dict[Path, int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.terminal import echo
 from harness.model.errors import UserError
 
 FIRST_YEAR, LAST_YEAR = 1970, 9000
@@ -40,10 +41,10 @@ def postmortem(
             began_at=moment,
             calibration=calibration,
             patience_s=patience_s,
-            say=lambda line: click.echo(line, err=True),
+            say=lambda line: echo(line, err=True),
         )
     assert path.name == NAME
-    click.echo(path)
+    echo(path)
 
 
 def _moment(text: str) -> datetime:

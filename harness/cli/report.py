@@ -2,6 +2,8 @@
 
 import click
 
+from harness.cli.terminal import echo
+
 
 @click.command()
 @click.argument("run", default="newest")
@@ -17,4 +19,4 @@ def report(run: str) -> None:
     content = page(loaded)
     with writing(path):
         path.write_text(content, encoding="utf-8")
-    click.echo(path)
+    echo(path)

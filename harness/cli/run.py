@@ -8,6 +8,7 @@ import click
 
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of
+from harness.cli.terminal import echo
 from harness.library import load_scenario
 from harness.model.limits import MOST_PROCESSES
 from harness.model.plan import PlannedRun
@@ -54,11 +55,11 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
             argv=sys.argv[1:],
         )
     if given["as_json"]:
-        click.echo(json.dumps(done.to_json()))
+        echo(json.dumps(done.to_json()))
     else:
         from harness.cli.run_output import print_run
 
         print_run(done)
     if done.unwritten:
-        click.echo(f"coldstart: {done.unwritten}", err=True)
+        echo(f"coldstart: {done.unwritten}", err=True)
     return done.exit_status

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.cli.table import Column, Row, Sheet
-from harness.cli.terminal import console
+from harness.cli.terminal import console, echo
 from harness.model.errors import UserError
 from harness.model.status import RunStatus
 from harness.results import read_manifest
@@ -32,10 +32,10 @@ def runs(*, prune: bool, keep: int, out: Path, as_json: bool) -> None:
         for folder in removed:
             shutil.rmtree(folder)
         folders = [folder for folder in folders if folder not in removed]
-        click.echo(f"removed {len(removed)} of {len(removed) + len(folders)} runs", err=True)
+        echo(f"removed {len(removed)} of {len(removed) + len(folders)} runs", err=True)
     found = [_about(folder) for folder in folders]
     if as_json:
-        click.echo(json.dumps({"runs": found}))
+        echo(json.dumps({"runs": found}))
         return
     columns = [Column(name, wraps=name in ("scenario", "stack", "status")) for name in COLUMNS]
     rows = [Row(about["run"], [*(str(about[name]) for name in COLUMNS[:-1]), f"{about['mb']:.1f}"]) for about in found]

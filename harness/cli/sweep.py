@@ -20,6 +20,7 @@ from harness.cli.questions import overrides_of
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.cli.table import Column, Row, Sheet
 from harness.cli.terminal import console as output_console
+from harness.cli.terminal import echo
 from harness.library import load_scenario
 from harness.model.errors import StackError, UserError
 from harness.model.limits import MOST_TRIALS
@@ -64,11 +65,11 @@ def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
             progress.say("drawing the charts")
             done = _drawn(done)
     if given["as_json"]:
-        click.echo(json.dumps(done.to_json()))
+        echo(json.dumps(done.to_json()))
     else:
         _print(done)
     if done.unwritten:
-        click.echo(f"coldstart: {done.unwritten}", err=True)
+        echo(f"coldstart: {done.unwritten}", err=True)
     return done.exit_status
 
 

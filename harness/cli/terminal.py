@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TextIO
 
+import click
 from rich.console import Console
 
 SIGNS = {
@@ -20,6 +21,11 @@ FALLBACK = "coldstart"
 def console(*, stderr: bool = False) -> Console:
     """Where tables and sentences are printed: text is taken as it is, brackets and colons in it mean nothing."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def echo(text: object, *, err: bool = False) -> None:
+    """Print a line. Given no file, click would write UTF-8 to a stream whose encoding is ASCII."""
+    click.echo(text, file=sys.stderr if err else sys.stdout)
 
 
 def prepare_streams() -> None:
