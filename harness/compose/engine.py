@@ -6,11 +6,13 @@ import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from socket import AF_UNIX, socket
 from subprocess import CalledProcessError, TimeoutExpired, run
 
 import docker
+from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import APIError, DockerException, ImageNotFound
-from testcontainers.core.docker_client import DockerClient
+from testcontainers.core.docker_client import DockerClient, get_docker_host
 
 from harness.model.errors import StackError
 from harness.shipped import shipped
@@ -31,12 +33,23 @@ def compose_folder() -> Path:
 def engine() -> docker.DockerClient:
     """A client of the engine that answers. Raises `StackError` when none does."""
     try:
+        _check_socket()
         client = DockerClient(timeout=ANSWER_LIMIT_S).client
         client.ping()
     except (DockerException, OSError) as error:
         where = os.environ.get("DOCKER_HOST", "its usual socket")
         raise StackError("docker", f"no engine answers at {where}") from error
     return client
+
+
+def _check_socket() -> None:
+    """Raises `OSError` where nobody listens on the engine's socket: docker's client would leave its own open then."""
+    host = get_docker_host() or DEFAULT_UNIX_SOCKET
+    scheme, _, path = host.partition("://")
+    if scheme in ("unix", "http+unix"):
+        with socket(AF_UNIX) as probe:
+            probe.settimeout(ANSWER_LIMIT_S)
+            probe.connect(path)
 
 
 @cache
