@@ -33,7 +33,7 @@ async def main() -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=4096)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     with tempfile.TemporaryDirectory(prefix="coldstart-bench-") as folder:
-        async with running_load([url], load_scenario("cold_burst"), log=Path(folder) / "locust.log") as load:
+        async with running_load(url, load_scenario("cold_burst"), log=Path(folder) / "locust.log") as load:
             await load.next_record(LoadReady)
             rows = []
             for rate in RATES_PER_S:

@@ -52,7 +52,7 @@ class Lateness:
 async def ready(url: str, workers: int | None) -> AsyncIterator[Child]:
     with tempfile.TemporaryDirectory(prefix="coldstart-bench-") as folder:
         log = Path(folder) / "locust.log"
-        async with running_load([url], load_scenario("cold_burst"), log=log, workers=workers) as load:
+        async with running_load(url, load_scenario("cold_burst"), log=log, workers=workers) as load:
             await load.next_record(LoadReady)
             yield load
 

@@ -21,18 +21,20 @@ ROOMS: dict[str, set[str]] = {
     "shipped": set(),
     "scenario_file": set(),
     "library": {"scenario_file", "shipped"},
+    "player": set(),
     "processes": set(),
     "proxy": {"processes"},
     "postgres": {"processes"},
     "compose": {"processes", "proxy", "shipped"},
     "sleeper": {"compose", "processes", "proxy"},
     "service": {"processes"},
-    "load": {"library", "processes", "service"},
     "results": {"shipped"},
-    "simulation": {"processes", "results", "service"},
+    "simulation": {"player", "processes", "results", "service"},
     "analysis": {"results"},
     "postmortem": {"analysis", "results", "simulation"},
-    "stacks": {"compose", "library", "processes", "proxy", "postgres", "service", "simulation"},
+    "stacks": {"compose", "library", "player", "processes", "proxy", "postgres", "service", "simulation"},
+    # It brings up a stack for Locust's own command line; the stacks start it as a program.
+    "load": {"library", "player", "processes", "service", "stacks"},
     "run": {"stacks", "results", "analysis"},
 }
 TOP = {"cli", "__main__"}

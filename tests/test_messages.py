@@ -122,7 +122,15 @@ def test_every_command_comes_back_as_it_was_on_a_line_of_its_own(command: Comman
     assert command_from(line) == command
 
 
-@given(st.builds(StartShare, share=st.from_type(BurstShare), at_s=st.none() | seconds, delay_s=seconds))
+@given(
+    st.builds(
+        StartShare,
+        share=st.from_type(BurstShare),
+        urls=st.lists(texts).map(tuple),
+        at_s=st.none() | seconds,
+        delay_s=seconds,
+    )
+)
 def test_a_workers_share_comes_back_as_it_was(share: StartShare) -> None:
     assert share_from(to_share(share)) == share
 

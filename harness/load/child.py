@@ -36,7 +36,6 @@ from harness.processes.messages import (
 )
 
 CLIENT_TIMEOUT_VARIABLE = "COLDSTART_CLIENT_TIMEOUT_S"
-URLS_VARIABLE = "COLDSTART_URLS"
 ROWS = "coldstart_rows"
 BATCH_S = 0.1
 """A worker sends its rows this often: one message a row would cost more than the request did."""
@@ -49,7 +48,6 @@ class ScheduledUser(OpenLoopUser):
 
     network_timeout = float(os.environ.get(CLIENT_TIMEOUT_VARIABLE, "120"))
     connection_timeout = network_timeout
-    urls = tuple(os.environ.get(URLS_VARIABLE, "").split())
     batches: "Batches | None" = None
     """A worker's rows on their way to the master."""
 
@@ -146,7 +144,7 @@ def _end(exception: BaseException, **_: Any) -> None:  # noqa: ANN401 - Locust's
 def _follow_commands(conductor: Conductor) -> None:
     for command in _commands:
         assert isinstance(command, StartBurst)
-        conductor.begin(command.share, at_s=command.at_s)
+        conductor.begin(command.share, urls=command.urls, at_s=command.at_s)
 
 
 def _pass_on(msg: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own

@@ -10,6 +10,7 @@ gives a worker is never given again, so after a reconnect the indices would have
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from gevent.queue import Queue
@@ -30,18 +31,28 @@ def unguarded(listener: Listener) -> Listener:
     return listener
 
 
+@dataclass(frozen=True, slots=True)
+class StartedShare:
+    """What a worker is to drive, and where."""
+
+    share: BurstShare
+    urls: tuple[str, ...]
+    start_s: float
+    """When its burst starts, on this host's monotonic clock."""
+
+
 class Inbox:
     """A worker's side: the shares it was told to drive."""
 
     def __init__(self) -> None:
-        self._shares: Queue[tuple[BurstShare, float]] = Queue()
+        self._shares: Queue[StartedShare] = Queue()
 
     def listen(self, runner: Runner, *, guard: Callable[[Listener], Listener] = unguarded) -> None:
         runner.register_message(BURST, guard(self._take))
 
-    def next_share(self) -> tuple[BurstShare, float]:
-        """Waits for the next share, and when on this host's monotonic clock its burst starts."""
-        share: tuple[BurstShare, float] = self._shares.get()
+    def next_share(self) -> StartedShare:
+        """Waits for the next one."""
+        share: StartedShare = self._shares.get()
         return share
 
     def clear(self) -> None:
@@ -53,7 +64,7 @@ class Inbox:
         # Hosts share no monotonic clock: to them the moment is a delay. On one host it is the same clock everywhere.
         start = share_from(msg.data["share"])
         start_s = time.monotonic() + start.delay_s if start.at_s is None else start.at_s
-        self._shares.put((start.share, start_s))
+        self._shares.put(StartedShare(start.share, start.urls, start_s))
 
 
 class Conductor:
@@ -87,13 +98,15 @@ class Conductor:
         """The workers that have not finished their share."""
         return frozenset(self._driving)
 
-    def begin(self, whole: BurstShare, *, at_s: float | None = None, delay_s: float = 0.0) -> None:
+    def begin(
+        self, whole: BurstShare, *, urls: tuple[str, ...] = (), at_s: float | None = None, delay_s: float = 0.0
+    ) -> None:
         """Share the burst among the workers that wait, to start `at_s` of the clock they all share, or in `delay_s`."""
         workers = sorted(self._waiting, key=self._number)
         self._driving = set(workers)
         self._ended_at_s = float("-inf")
         for worker, share in zip(workers, whole.split(len(workers)), strict=True):
-            message = to_share(StartShare(share=share, at_s=at_s, delay_s=delay_s))
+            message = to_share(StartShare(share=share, urls=urls, at_s=at_s, delay_s=delay_s))
             self._runner.send_message(BURST, {"share": message}, worker)
 
     def forget(self, workers: frozenset[str]) -> None:

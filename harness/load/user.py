@@ -6,6 +6,7 @@ counts from the moment it was meant to start.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import gevent
@@ -13,11 +14,11 @@ from gevent.pool import Group
 from locust import task
 from locust.contrib.fasthttp import FastHttpUser
 
-from harness.load.distribution import FINISHED, WAITING, Inbox
+from harness.load.distribution import FINISHED, WAITING, Inbox, StartedShare
 from harness.load.records import outcome_of
-from harness.model.arrivals import Arrival
-from harness.model.burst_share import BurstShare
+from harness.model.arrivals import Arrival, RequestName
 from harness.model.outcomes import Outcome
+from harness.model.retry import Attempts
 from harness.service.routes import ROUTES
 
 SPIN_S = 0.0005
@@ -32,8 +33,6 @@ class OpenLoopUser(FastHttpUser):
     concurrency = 1_000_000
     max_retries = 0
     max_redirects = 0
-    urls: tuple[str, ...] = ()
-    """The service's instances, which the requests go to in turn; none: Locust's own host."""
     inbox = Inbox()
     """One a process: whatever number of users Locust starts in it, each share is driven once."""
 
@@ -47,54 +46,52 @@ class OpenLoopUser(FastHttpUser):
     @task
     def play(self) -> None:
         """One share of a burst, from its start to the end of its last request."""
-        share, start_s = self.inbox.next_share()
+        begun = self.inbox.next_share()
         requests = Group()
-        for arrival in share.arrivals():
-            wait_until(start_s + arrival.at_s)
-            requests.start(gevent.Greenlet(self._ask, arrival, start_s, share))
+        for arrival in begun.share.arrivals():
+            wait_until(begun.start_s + arrival.at_s)
+            requests.start(gevent.Greenlet(self._ask, arrival, begun))
         requests.join()
         self.burst_ended()
 
-    def _ask(self, arrival: Arrival, start_s: float, share: BurstShare) -> None:
+    def _ask(self, arrival: Arrival, begun: StartedShare) -> None:
         """One request, until an answer is good or its client has no retry left."""
-        context: dict[str, Any] = {
-            "number": arrival.number, "arrival_s": start_s + arrival.at_s, "start_s": time.monotonic()
+        attempts = Attempts(begun.share.waits_s(arrival.number))
+        hold_s = begun.share.burst.mix.hold_s
+        path = ROUTES[arrival.request].url(arrival.key, hold_s=hold_s)
+        instance = begun.urls[arrival.number % len(begun.urls)] if begun.urls else ""
+        context = {
+            "number": arrival.number, "arrival_s": begun.start_s + arrival.at_s, "start_s": time.monotonic()
         }  # fmt: skip
-        waits_s = share.waits_s(arrival.number)
-        for attempt, wait_s in enumerate([*waits_s, None], start=1):
-            if self._try(arrival, share.burst.mix.hold_s, {**context, "attempts": attempt, "last": wait_s is None}):
-                return
-            gevent.sleep(wait_s or 0.0)
+        while (wait_s := self._try(arrival.request, instance + path, attempts, context)) is not None:
+            gevent.sleep(wait_s)
 
-    def _instance(self, number: int) -> str:
-        return self.urls[number % len(self.urls)] if self.urls else ""
-
-    def _try(self, arrival: Arrival, hold_s: float, context: dict[str, Any]) -> bool:
-        """Ask once; whether the answer was good. What Locust is told is the last try's when its context says so."""
-        route = ROUTES[arrival.request]
+    def _try(self, request: RequestName, url: str, attempts: Attempts, context: Mapping[str, Any]) -> float | None:
+        """Ask once; how long until the next try, None when this was the last. Locust is told which it was."""
         began_s = time.monotonic()
         with self.client.request(
-            route.method,
-            self._instance(arrival.number) + route.url(arrival.key, hold_s=hold_s),
-            name=arrival.request.value,
+            ROUTES[request].method,
+            url,
+            name=request.value,
             catch_response=True,
-            context=context,
+            context={**context, "attempts": attempts.number},
         ) as answer:
             end_s = time.monotonic()
             outcome, _ = outcome_of(
                 answer.status_code or 0, answer.headers or {}, answer.content or b"", answer.request_meta["exception"]
             )
+            wait_s = attempts.wait_after_s(outcome)
             # Locust has made a copy of the context; its own statistics count from the intended start too.
             told = answer.request_meta["context"]
             told["end_s"] = end_s
-            told["last"] = told["last"] or outcome is Outcome.OK
+            told["last"] = wait_s is None
             since_s = told["arrival_s"] if told["attempts"] == 1 else began_s
             answer.request_meta["response_time"] = (end_s - since_s) * 1000
             if outcome is Outcome.OK:
                 answer.success()
             else:
                 answer.failure(outcome.value)
-        return outcome is Outcome.OK
+        return wait_s
 
 
 def wait_until(at_s: float) -> None:

@@ -1,9 +1,11 @@
 """What a client does when its request fails: ask again, at once or later, and how often."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.model.limits import LARGEST_FACTOR, LONGEST_S, MOST_RETRIES, check_number, check_whole
+from harness.model.outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +33,20 @@ class Retry:
         draw = random.Random(f"retry/{seed}/{number}")
         longest = [min(self.max_wait_s, self.wait_s * self.factor**retry) for retry in range(self.retries)]
         return [draw.uniform(0.0, one) for one in longest] if self.jitter else longest
+
+
+class Attempts:
+    """One request's tries: whether its client asks again, decided in one place for every load generator."""
+
+    def __init__(self, waits_s: Sequence[float]) -> None:
+        """`waits_s` before each retry; empty: it is tried once."""
+        self._waits_s = waits_s
+        self.number = 1
+        """The try under way, from 1."""
+
+    def wait_after_s(self, outcome: Outcome) -> float | None:
+        """What the try under way came to; how long until the next one, None when there is none."""
+        if outcome is Outcome.OK or self.number > len(self._waits_s):
+            return None
+        self.number += 1
+        return self._waits_s[self.number - 2]

@@ -35,12 +35,16 @@ class StartBurst(Command, frozen=True, kw_only=True):
     at_s: float
     """When it starts, on the monotonic clock."""
     share: BurstShare
+    urls: tuple[str, ...] = ()
+    """The service's instances: the requests go to them in turn, by their numbers; none: Locust's own host."""
 
 
 class StartShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From Locust's master to a worker, inside a message of Locust's: the part of a burst that it drives."""
 
     share: BurstShare
+    urls: tuple[str, ...]
+    """The service's instances; none: Locust's own host."""
     at_s: float | None
     """When the burst starts, on the monotonic clock that master and worker share; None: they share none."""
     delay_s: float
@@ -48,7 +52,14 @@ class StartShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class BeginStory(Command, frozen=True, kw_only=True):
-    """To a stack that serves Locust's own command line: warm, suspend. Answered by `BurstPlanned`."""
+    """To what plays a story for Locust's own command line. Answered by `BurstPlanned` for every burst of it, and
+    `StoryPlayed` at its end."""
+
+
+class BurstDriven(Command, frozen=True, kw_only=True):
+    """To the same: every request of the burst that was planned has ended."""
+
+    at_s: float
 
 
 class PlayTrial(Command, frozen=True, kw_only=True):
@@ -169,15 +180,24 @@ class ContainersReady(Record, frozen=True, kw_only=True):
 
 
 class StackReady(Record, frozen=True, kw_only=True):
-    """A stack that serves Locust's own command line is up; the service answers at `url`."""
+    """What plays a story for Locust's own command line is ready."""
 
-    url: str
+    url: str | None
+    """Where the service answers; None: it is not ours."""
 
 
 class BurstPlanned(Record, frozen=True, kw_only=True):
-    """The compute is suspended, and the burst is to start at this moment of the monotonic clock."""
+    """This burst is to be driven. Answered by `BurstDriven`."""
 
     at_s: float
+    """When it starts, on the monotonic clock."""
+    share: BurstShare
+    urls: tuple[str, ...]
+    """The service's instances; none: Locust's own host."""
+
+
+class StoryPlayed(Record, frozen=True, kw_only=True):
+    """The timeline is at its end."""
 
 
 class StackFailed(Record, frozen=True, kw_only=True):
@@ -258,7 +278,7 @@ class ProxyReported(Record, frozen=True, kw_only=True):
     event: AnyProxyEvent
 
 
-AnyCommand: TypeAlias = WarmPool | StartBurst | BeginStory | PlayTrial
+AnyCommand: TypeAlias = WarmPool | StartBurst | BeginStory | BurstDriven | PlayTrial
 AnyRecord: TypeAlias = (
     ServiceReady
     | PoolWarmed
@@ -278,6 +298,7 @@ AnyRecord: TypeAlias = (
     | ContainersReady
     | StackReady
     | BurstPlanned
+    | StoryPlayed
     | StackFailed
     | ProxyReported
 )

@@ -6,20 +6,23 @@ is what production runs.
 
 import asyncio
 import json
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
-from harness.model.arrivals import Arrival, RequestMix
+from harness.model.arrivals import Arrival
+from harness.model.burst_share import BurstShare
 from harness.model.errors import UserError
 from harness.model.events import Event
+from harness.model.listener import QueueListener
 from harness.model.outcomes import Outcome
+from harness.model.retry import Attempts
 from harness.model.rows import ListenerEvent, PoolSample
-from harness.model.timeline import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.timeline import Slow
 from harness.model.times import Times, drawing
 from harness.model.trial import Trial
+from harness.player import Player
 from harness.service.answer import Answer
 from harness.service.database import create_engine
 from harness.service.listener import listening
@@ -38,8 +41,6 @@ LONG_S = 600.0
 """A story with longer bursts is sampled at its events, and this often."""
 UNLIMITED = 1_000_000
 """Connections of a database that gives as many as are asked for."""
-SETTLE_S = 0.25
-"""After the last answer: what the pool does with its connections is recorded too."""
 EVENTS_KEPT = frozenset({Event.SUSPENDED, Event.FIRST_ATTEMPT, Event.WOKEN})
 
 
@@ -50,20 +51,20 @@ def simulate(trial: Trial, times: Times | None = None, *, sampled: bool = True) 
     Raises `harness.simulation.loop.StalledError` when the story can't go on, and `UserError` when the scenario's
     listener can't connect even to a compute that is awake.
     """
-    return run(lambda loop: _Story(loop, trial, times or Times(), sampled=sampled).play())
+    return run(lambda loop: VirtualDriver(loop, trial, times or Times(), sampled=sampled).play())
 
 
-class _Story:
-    """One trial under way."""
+class VirtualDriver:
+    """One trial's instances of the service, its clients and its database, in virtual time: a `Driver`."""
 
     def __init__(self, loop: VirtualLoop, trial: Trial, times: Times, *, sampled: bool) -> None:
         self._loop = loop
         self._trial = trial
         self._rows = Simulated()
         self._origin_s: float | None = None
-        self._bursts = 0
-        self._asked_before = 0
-        """Requests of the bursts that are over: numbers go on from one burst to the next."""
+        self._listening = AsyncExitStack()
+        self._requests: list[asyncio.Future[None]] = []
+        """Of the burst under way."""
         self._late: list[tuple[float, float]] = []
         """When each held connection went on, and how late."""
         self._server = self._database_server(times)
@@ -75,12 +76,8 @@ class _Story:
 
     async def play(self) -> Simulated:
         sampling = [self._loop.create_task(samples.run()) for samples in self._samples]
-        async with AsyncExitStack() as stack:
-            for _ in self._instances:
-                await self._listen(stack)
-            for phase in self._trial.story.timeline:
-                await self._play(phase)
-            await asyncio.sleep(SETTLE_S)
+        async with self._listening:
+            await Player(self._trial, self).play()
         for task in sampling:
             task.cancel()
         self._released()
@@ -91,20 +88,30 @@ class _Story:
         await asyncio.sleep(0)
         return self._rows
 
-    async def _listen(self, stack: AsyncExitStack) -> None:
-        """An instance's queue listener, connected, where the story has one."""
+    # What the player asks for:
+
+    def under_way(self, phase: str) -> None:
+        """Nobody watches: it takes no time."""
+
+    def event(self, event: Event, at_s: float, *, value_s: float | None = None, **detail: int | str) -> None:
+        text = json.dumps(detail, sort_keys=True) if detail else None
+        self._rows.events.append({"at_s": at_s, "event": event, "value_s": value_s, "detail": text})
+
+    async def connect_listeners(self) -> None:
         listener = self._trial.story.listener
-        if listener is None:
-            return
+        if listener is not None:
+            for _ in self._instances:
+                await self._connect(listener)
+
+    async def _connect(self, listener: QueueListener) -> None:
         first_word: asyncio.Future[ListenerEvent] = self._loop.create_future()
 
         def heard(event: ListenerEvent) -> None:
-            detail = json.dumps(dict(event.detail), sort_keys=True) if event.detail else None
-            self._event(event.event, at_s=event.at_s, value_s=event.value_s, detail=detail)
+            self.event(event.event, event.at_s, value_s=event.value_s, **event.detail)
             if not first_word.done():
                 first_word.set_result(event)
 
-        await stack.enter_async_context(listening(listener, URL, heard))
+        await self._listening.enter_async_context(listening(listener, URL, heard))
         first = await first_word
         if first.event is not Event.LISTENER_CONNECTED:
             what = f"its first attempt to connect failed: {first.detail['error']} after {first.value_s:g} s"
@@ -133,43 +140,37 @@ class _Story:
         network.listen(HOST, PORT, server, addresses=trial.wake.addresses if trial.wake is not None else 1)
         return server
 
-    async def _play(self, phase: TimelinePhase) -> None:
-        match phase:
-            case Warm(connections):
-                wanted = self._trial.pool.pool_size if connections is None else connections
-                for instance in self._instances:
-                    await instance.warm(wanted)
-                self._event(Event.WARMED, detail=f'{{"connections": {wanted * len(self._instances)}}}')
-            case Suspend():
-                if not self._trial.is_control:
-                    self._server.suspend()
-                    # The news reaches the clients before anybody asks.
-                    await asyncio.sleep(0)
-            case Idle(for_s):
-                await asyncio.sleep(for_s)
-            case Slow(round_trip_s):
-                self._network.slower_s = round_trip_s
-                self._event(Event.SLOW, value_s=round_trip_s)
-            case Burst():
-                await self._burst(phase)
+    async def warm(self, connections: int) -> float:
+        for instance in self._instances:
+            await instance.warm(connections)
+        return self._loop.time()
 
-    async def _burst(self, burst: Burst) -> None:
+    async def suspend(self) -> None:
+        self._server.suspend()
+        # The news reaches the clients before anybody asks.
+        await asyncio.sleep(0)
+
+    async def slow(self, round_trip_s: float) -> None:
+        self._network.slower_s = round_trip_s
+
+    async def begin_burst(self, burst: BurstShare, *, first_number: int) -> float:
         start_s = self._loop.time()
         if self._origin_s is None:
             self._origin_s = start_s
-        self._event(Event.BURST_STARTED)
-        arrivals = burst.schedule(self._trial.burst_seed(self._bursts))
-        retry = self._trial.story.retry
-        waits_s = partial(retry.waits_s, self._trial.burst_seed(self._bursts)) if retry is not None else no_waits
-        self._bursts += 1
-        requests = []
-        for arrival in arrivals:
-            await self._until(start_s + arrival.at_s)
-            requests.append(self._ask(arrival, start_s + arrival.at_s, burst.mix, waits_s(arrival.number)))
-        for request in requests:
+        self._requests = []
+        self._arriving = self._loop.create_task(self._ask_all(burst, start_s, first_number))
+        return start_s
+
+    async def end_burst(self, burst: BurstShare) -> float:  # noqa: ARG002 - the one under way
+        await self._arriving
+        for request in self._requests:
             await request
-        self._asked_before += len(arrivals)
-        self._event(Event.BURST_ENDED)
+        return self._loop.time()
+
+    async def _ask_all(self, burst: BurstShare, start_s: float, first_number: int) -> None:
+        for arrival in burst.arrivals():
+            await self._until(start_s + arrival.at_s)
+            self._requests.append(self._ask(arrival, start_s + arrival.at_s, first_number, burst))
 
     async def _until(self, at_s: float) -> None:
         if at_s > self._loop.time():
@@ -177,17 +178,16 @@ class _Story:
             self._loop.call_at(at_s, reached.set_result, None)
             await reached
 
-    def _ask(
-        self, arrival: Arrival, arrival_s: float, mix: RequestMix, waits_s: Sequence[float]
-    ) -> asyncio.Future[None]:
+    def _ask(self, arrival: Arrival, arrival_s: float, first_number: int, burst: BurstShare) -> asyncio.Future[None]:
         """Start a request; done when its client has a good answer, or has given up for good."""
         ended = self._loop.create_future()
-        over: set[int] = set()
-        """The tries that were answered, or whose client gave up."""
+        attempts = Attempts(burst.waits_s(arrival.number))
+        instance = self._instances[arrival.number % len(self._instances)]
+        hold_s = burst.burst.mix.hold_s
 
-        def attempt(number: int) -> None:
-            instance = self._instances[arrival.number % len(self._instances)]
-            work = self._loop.create_task(instance.perform(arrival.request, arrival.key, hold_s=mix.hold_s))
+        def attempt() -> None:
+            number = attempts.number
+            work = self._loop.create_task(instance.perform(arrival.request, arrival.key, hold_s=hold_s))
             # The service goes on with a request whose client has given up: see harness/service/app.py.
             patience = self._loop.call_later(self._trial.story.client_timeout_s, end, number, None)
             work.add_done_callback(partial(answered, number, patience))
@@ -198,21 +198,22 @@ class _Story:
                 end(number, work.result())
 
         def end(number: int, answer: Answer | None) -> None:
-            if number in over:
+            if number != attempts.number or ended.done():
+                # An answer to a try that its client had given up.
                 return
-            over.add(number)
-            if number <= len(waits_s) and (answer is None or answer.outcome is not Outcome.OK):
-                self._loop.call_later(waits_s[number - 1], attempt, number + 1)
+            outcome = Outcome.CLIENT_TIMEOUT if answer is None else answer.outcome
+            if (wait_s := attempts.wait_after_s(outcome)) is not None:
+                self._loop.call_later(wait_s, attempt)
                 return
             end_s = self._loop.time()
             self._rows.requests.append({
-                "number": self._asked_before + arrival.number, "request": arrival.request.value, "arrival_s": arrival_s,
+                "number": first_number + arrival.number, "request": arrival.request.value, "arrival_s": arrival_s,
                 "start_s": arrival_s, "end_s": end_s, "latency_s": end_s - arrival_s, "attempts": number,
                 **_answered(answer),
             })  # fmt: skip
             ended.set_result(None)
 
-        attempt(1)
+        attempt()
         return ended
 
     # What is heard:
@@ -224,21 +225,15 @@ class _Story:
         if event == Event.SUSPENDED:
             self._released()
         if event in EVENTS_KEPT:
-            self._event(Event(event), at_s=at_s, value_s=value_s)
+            self.event(Event(event), at_s, value_s=value_s)
 
     def _released(self) -> None:
         """Of all that were released, the first and the last."""
         for event, (at_s, late_s) in zip(
             (Event.FIRST_RELEASED, Event.LAST_RELEASED), self._late[:1] + self._late[-1:], strict=False
         ):
-            self._event(event, at_s=at_s, value_s=late_s)
+            self.event(event, at_s, value_s=late_s)
         self._late.clear()
-
-    def _event(
-        self, event: Event, *, at_s: float | None = None, value_s: float | None = None, detail: str | None = None
-    ) -> None:
-        at_s = self._loop.time() if at_s is None else at_s
-        self._rows.events.append({"at_s": at_s, "event": event, "value_s": value_s, "detail": detail})
 
     def _row_of_pool(self, instance: int, sample: PoolSample) -> None:
         self._rows.pool.append({**sample.to_record(), "instance": instance})
@@ -264,8 +259,3 @@ def _answered(answer: Answer | None) -> Row:
         "query_s": answer.query_s,
         "idle_s": answer.idle_s,
     }
-
-
-def no_waits(_number: int) -> Sequence[float]:
-    """Of clients that ask once."""
-    return ()

@@ -27,9 +27,10 @@ from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
 from harness.service.catalogue import create_catalogue
 from harness.stacks.base import RunOptions
-from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, beside, connections_needed
-from harness.stacks.stage import SleepingDatabase
-from harness.stacks.story import ProxyEvents
+from harness.stacks.beside import beside
+from harness.stacks.proxy_events import ProxyEvents
+from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
+from harness.stacks.target import SleepingDatabase
 
 CAN_SUSPEND = frozenset({OnSuspend.CLOSE, OnSuspend.TERMINATE, OnSuspend.FREEZE})
 HOST = "127.0.0.1"

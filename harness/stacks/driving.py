@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -30,24 +30,17 @@ def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContex
 
 
 @asynccontextmanager
-async def running_load(
-    urls: Sequence[str], story: Story, *, log: Path, workers: int | None = None
-) -> AsyncIterator[Child]:
+async def running_load(host: str, story: Story, *, log: Path, workers: int | None = None) -> AsyncIterator[Child]:
     """Locust, waiting for its orders: one process, or a master with `workers`. It writes `LoadReady`.
-
-    The requests go to the `urls` in turn, by their numbers.
 
     With workers it is the master that is yielded, and that everything is said to. A worker that dies ends the body
     with a `StackError` (in a group) that names it; the log of `…locust.log` is then `…locust.worker-0.log`.
     """
     argv = [
-        sys.executable, "-m", "locust", "-f", str(LOAD), "--headless", "--host", urls[0], "--skip-log-setup",
+        sys.executable, "-m", "locust", "-f", str(LOAD), "--headless", "--host", host, "--skip-log-setup",
         "--only-summary",
     ]  # fmt: skip
-    environment = {
-        "COLDSTART_CLIENT_TIMEOUT_S": f"{story.client_timeout_s:g}",
-        "COLDSTART_URLS": " ".join(urls),
-    }
+    environment = {"COLDSTART_CLIENT_TIMEOUT_S": f"{story.client_timeout_s:g}"}
     allow_open_files()
     if workers is None:
         async with Child.running("locust", [*argv, "--users", "1"], log=log, environment=environment) as only:

@@ -15,9 +15,10 @@ from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
 from harness.stacks.base import RunOptions
-from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, beside, connections_needed
-from harness.stacks.stage import SleepingDatabase
-from harness.stacks.story import ProxyEvents
+from harness.stacks.beside import beside
+from harness.stacks.proxy_events import ProxyEvents
+from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
+from harness.stacks.target import SleepingDatabase
 
 
 class EmbeddedStack(RealTimeStack):

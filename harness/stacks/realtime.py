@@ -6,7 +6,7 @@ one a trial      one a trial            one a trial             one a run
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -15,14 +15,16 @@ from typing import Protocol
 
 from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
+from harness.player import Player
 from harness.postgres import PostgresServer
 from harness.processes.messages import LoadReady, ServiceReady
 from harness.service.catalogue import create_role
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
+from harness.stacks.child_load import ChildLoadDriver
 from harness.stacks.driving import running_load, running_service
 from harness.stacks.honoured import check_honoured
-from harness.stacks.stage import SleepingDatabase, Target
-from harness.stacks.story import ProxyEvents, play
+from harness.stacks.proxy_events import ProxyEvents
+from harness.stacks.target import SleepingDatabase, Target
 from harness.stacks.timebase import TrialRows
 
 RELEASE_BUDGET = 160
@@ -98,12 +100,14 @@ class RunningRealTime:
                 target = await stack.enter_async_context(self.target(trial))
                 load = await stack.enter_async_context(
                     running_load(
-                        target.urls, trial.story, log=self._log(trial, "locust"), workers=self._options.workers
+                        target.urls[0], trial.story, log=self._log(trial, "locust"), workers=self._options.workers
                     )
                 )
                 await load.next_record(LoadReady)
             with self._databases.events.of(target.database.proxy, rows):
-                await play(trial, target=target, load=load, rows=rows, progress=progress)
+                driver = ChildLoadDriver(trial, target, load, rows, progress)
+                async with driver.attending(driver.read_load(), load.watch()):
+                    await Player(trial, driver).play()
 
     @asynccontextmanager
     async def target(self, trial: Trial) -> AsyncIterator[Target]:
@@ -141,22 +145,6 @@ async def as_limited(server: PostgresServer, trial: Trial, *, database: str | No
     role = f"trial_{trial.number}"
     dsn = server.dsn_at(server.host, server.port, database=database)
     return replace(server, user=role, password=await create_role(dsn, role, connections=limit))
-
-
-@asynccontextmanager
-async def beside(*tasks: Awaitable[None]) -> AsyncIterator[None]:
-    """While inside, these run too, and the first that fails ends what is inside; they are cancelled on leaving."""
-    async with asyncio.TaskGroup() as group:
-        running = [group.create_task(_awaited(task)) for task in tasks]
-        try:
-            yield
-        finally:
-            for task in running:
-                task.cancel()
-
-
-async def _awaited(task: Awaitable[None]) -> None:
-    await task
 
 
 def _released_at_once(trial: Trial) -> int:

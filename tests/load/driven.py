@@ -55,7 +55,7 @@ async def driven(
     scenario = replace(load_scenario("cold_burst"), client_timeout_s=client_timeout_s)
     async with (
         listening(server) as url,
-        running_load([url], scenario, log=tmp_path / "locust.log", workers=workers) as load,
+        running_load(url, scenario, log=tmp_path / "locust.log", workers=workers) as load,
     ):
         await load.next_record(LoadReady)
         yield load

@@ -129,7 +129,7 @@ from harness.library import load_scenario
 from harness.processes.messages import LoadReady
 from harness.stacks.driving import running_load
 async def main():
-    async with running_load(["http://127.0.0.1:9"], load_scenario("cold_burst"), log=Path({str(tmp_path / "log")!r}),
+    async with running_load("http://127.0.0.1:9", load_scenario("cold_burst"), log=Path({str(tmp_path / "log")!r}),
                             workers=2) as load:
         if {when == "ready"}:
             await load.next_record(LoadReady)
@@ -208,6 +208,35 @@ AS_THE_OPERATOR = (
     "--web-port",
     "0",
 )
+
+
+TWO_BURSTS = SMALL.replace(
+    "timeline=(Burst(requests=60, over_s=1),)",
+    "instances=2, timeline=(Burst(requests=30, over_s=0.5), Idle(1.0), Burst(requests=40, over_s=0.5))",
+).replace("import Burst", "import Burst, Idle")
+
+
+@pytest.mark.parametrize("host", ["given", "own"])
+async def test_locusts_own_command_line_plays_every_burst_of_a_story_on_every_instance(
+    tmp_path: Path, host: str
+) -> None:
+    scenario = tmp_path / "small.py"
+    scenario.write_text(TWO_BURSTS)
+    server = Server(delay_s=0.0)
+    async with listening(server) as url:
+        locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary", "--json"]
+        options = ["--scenario", str(scenario), "--seed", "7", *(["--host", url] if host == "given" else [])]
+        process = await asyncio.create_subprocess_exec(
+            *locust, *options, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        printed, log = await asyncio.wait_for(process.communicate(), 90)
+    assert process.returncode == 0, log
+    statistics = json.loads(printed)
+    assert sum(entry["num_requests"] for entry in statistics) == 70
+    assert sum(entry["num_failures"] for entry in statistics) == 0
+    if host == "given":
+        first, second = Burst(requests=30, over_s=0.5), Burst(requests=40, over_s=0.5)
+        assert sorted(server.asked) == sorted(asked_by(first, 7) + asked_by(second, 7 + 1_000_003))
 
 
 @pytest.mark.parametrize("mode", [("--headless",), AS_THE_OPERATOR], ids=["headless", "operator"])

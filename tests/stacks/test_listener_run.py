@@ -74,7 +74,7 @@ def test_one_that_cannot_connect_at_first_ends_the_run_with_status_3(tmp_path: P
 
 @pytest.mark.anyio
 async def test_a_service_for_others_to_drive_has_its_listener_too(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "harness.stacks.serving", written(tmp_path, QUICK)]
+    argv = [sys.executable, "-m", "harness.load.serving", written(tmp_path, QUICK)]
     async with Child.running("serving", argv, log=tmp_path / "log") as serving:
         await serving.next_record(StackReady)
         await serving.send(BeginStory())

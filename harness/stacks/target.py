@@ -1,14 +1,13 @@
-"""A trial's service and database, and everything of a story but its bursts: warm, suspend, slow, idle."""
+"""A trial's service and database in real time, and what a timeline asks of them: all but the bursts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from time import monotonic
 
 from harness.model.errors import StackError
 from harness.model.events import Event
 from harness.model.rows import ListenerEvent
-from harness.model.timeline import Idle, Slow, Suspend, TimelinePhase, Warm
 from harness.model.trial import Trial
 from harness.processes.messages import (
     ListenerReported,
@@ -18,6 +17,7 @@ from harness.processes.messages import (
     WarmPool,
 )
 from harness.processes.process import Child
+from harness.stacks.beside import beside
 from harness.stacks.timebase import TrialRows
 
 LISTENER_PATIENCE_S = 60.0
@@ -46,8 +46,8 @@ class Target:
     database: SleepingDatabase
 
 
-class Stage:
-    """One trial's target, while its story is played. Without `rows` nothing is kept."""
+class TargetDriver:
+    """What of a `Driver` is about the service and its database, for one trial. Without `rows` nothing is kept."""
 
     def __init__(self, trial: Trial, target: Target, rows: TrialRows | None) -> None:
         self._trial = trial
@@ -57,9 +57,16 @@ class Stage:
         self._warmed = asyncio.Queue[PoolWarmed | PoolNotWarmed]()
         self._listening = asyncio.Queue[ListenerEvent]()
 
-    async def read(self, instance: int) -> None:
-        """What an instance says, until it ends."""
-        async for record in self._services[instance].records():
+    @asynccontextmanager
+    async def attending(self, *others: Awaitable[None]) -> AsyncIterator[None]:
+        """While inside, what the services say is heard; one that dies, or one of the others, ends what is inside."""
+        heard = [coroutine for service in self._services for coroutine in (self._read(service), service.watch())]
+        async with beside(*heard, *others):
+            yield
+
+    async def _read(self, service: Child) -> None:
+        instance = self._services.index(service)
+        async for record in service.records():
             match record:
                 case PoolSampled(sample=sample):
                     if self._rows is not None:
@@ -69,14 +76,13 @@ class Stage:
                 case PoolWarmed() | PoolNotWarmed():
                     self._warmed.put_nowait(record)
                 case _:
-                    raise self._services[instance].out_of_step(record)
+                    raise service.out_of_step(record)
 
-    async def watch(self, instance: int) -> None:
-        """Runs as long as an instance does; raises `StackError` when it dies."""
-        await self._services[instance].watch()
+    def event(self, event: Event, at_s: float, *, value_s: float | None = None, **detail: int | str) -> None:
+        if self._rows is not None:
+            self._rows.event(event, at_s, value_s=value_s, **detail)
 
-    async def listeners(self) -> None:
-        """Wait for every instance's queue listener, where the story has one. Raises `StackError`."""
+    async def connect_listeners(self) -> None:
         for service in self._services if self._trial.story.listener is not None else ():
             try:
                 first = await asyncio.wait_for(self._listening.get(), LISTENER_PATIENCE_S)
@@ -88,36 +94,25 @@ class Stage:
                 why = f"could not connect: {first.detail['error']} after {first.value_s:.3g} s"
             raise StackError("service", f"its queue listener {why}", log=service.log)
 
-    async def phase(self, phase: TimelinePhase) -> None:
-        """Play a phase that is not a burst."""
-        match phase:
-            case Warm(connections):
-                await self._warm(self._trial.pool.pool_size if connections is None else connections)
-            case Suspend() if not self._trial.is_control:
-                await self._database.suspend()
-            case Slow(round_trip_s):
-                await self._database.slow(round_trip_s)
-                self._event(Event.SLOW, monotonic(), value_s=round_trip_s)
-            case Idle(for_s):
-                await asyncio.sleep(for_s)
-
-    async def _warm(self, connections: int) -> None:
+    async def warm(self, connections: int) -> float:
         for service in self._services:
             await service.send(WarmPool(connections=connections))
-        at_s = monotonic()
+        warmed_at_s = asyncio.get_running_loop().time()
         for service in self._services:
             match await self._warmed.get():
-                case PoolWarmed(at_s=at_s):
+                case PoolWarmed(at_s=warmed_at_s):
                     pass
                 case PoolNotWarmed(error=error):
                     raise StackError("service", f"could not warm its pool: {error}", log=service.log)
-        self._event(Event.WARMED, at_s, connections=connections * len(self._services))
+        return warmed_at_s
+
+    async def suspend(self) -> None:
+        await self._database.suspend()
+
+    async def slow(self, round_trip_s: float) -> None:
+        await self._database.slow(round_trip_s)
 
     def _listener_reported(self, event: ListenerEvent) -> None:
         if event.event in (Event.LISTENER_CONNECTED, Event.LISTENER_CONNECT_FAILED):
             self._listening.put_nowait(event)
-        self._event(event.event, event.at_s, value_s=event.value_s, **event.detail)
-
-    def _event(self, event: Event, at_s: float, *, value_s: float | None = None, **detail: int | str) -> None:
-        if self._rows is not None:
-            self._rows.event(event, at_s, value_s=value_s, **detail)
+        self.event(event.event, event.at_s, value_s=event.value_s, **event.detail)

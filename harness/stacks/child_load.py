@@ -1,0 +1,74 @@
+"""Real time with Locust as a child of the harness: what a timeline asks of the clients."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from harness.model.burst_share import BurstShare, lead_s
+from harness.model.errors import StackError
+from harness.model.events import Event
+from harness.model.trial import Trial
+from harness.processes.messages import BurstFinished, RequestEnded, StartBurst
+from harness.processes.process import Child
+from harness.stacks.base import Progress
+from harness.stacks.target import Target, TargetDriver
+from harness.stacks.timebase import TrialRows
+
+PATIENCE_S = 30.0
+"""How long, beyond the burst and the clients' patience, the last request may take."""
+
+
+class ChildLoadDriver(TargetDriver):
+    """One trial in real time: its target, and the Locust that drives its bursts."""
+
+    def __init__(self, trial: Trial, target: Target, load: Child, rows: TrialRows, progress: Progress) -> None:
+        super().__init__(trial, target, rows)
+        self._urls = target.urls
+        self._load = load
+        self._kept = rows
+        self._progress = progress
+        self._finished = asyncio.Queue[BurstFinished]()
+        self._first_number = 0
+
+    async def read_load(self) -> None:
+        """What Locust says, until it ends."""
+        async for record in self._load.records():
+            match record:
+                case RequestEnded(row=row):
+                    self._kept.request(replace(row, number=self._first_number + row.number))
+                    self._progress.request_ended(self._trial, row.outcome)
+                case BurstFinished():
+                    self._finished.put_nowait(record)
+                case _:
+                    raise self._load.out_of_step(record)
+
+    def under_way(self, phase: str) -> None:
+        self._progress.phase(self._trial, phase)
+
+    def event(self, event: Event, at_s: float, *, value_s: float | None = None, **detail: int | str) -> None:
+        if event is Event.BURST_STARTED:
+            starts = datetime.now(UTC) + timedelta(seconds=at_s - asyncio.get_running_loop().time())
+            detail["utc"] = starts.isoformat(timespec="milliseconds")
+        super().event(event, at_s, value_s=value_s, **detail)
+
+    async def begin_burst(self, burst: BurstShare, *, first_number: int) -> float:
+        start_s = asyncio.get_running_loop().time() + lead_s(burst.burst)
+        self._first_number = first_number
+        await self._load.send(StartBurst(at_s=start_s, share=burst, urls=self._urls))
+        self._kept.burst_starts(start_s)
+        return start_s
+
+    async def end_burst(self, burst: BurstShare) -> float:
+        limit_s = lead_s(burst.burst) + burst.burst.over_s + self._patience_s() + PATIENCE_S
+        with suppress(TimeoutError):
+            return (await asyncio.wait_for(self._finished.get(), limit_s)).at_s
+        raise StackError("locust", f"had not finished its burst after {limit_s:g} s", log=self._load.log)
+
+    def _patience_s(self) -> float:
+        """The longest that a client goes on, retries included."""
+        story = self._trial.story
+        if story.retry is None:
+            return story.client_timeout_s
+        longest = story.retry.retries * (story.client_timeout_s + story.retry.max_wait_s)
+        return story.client_timeout_s + longest

@@ -1,0 +1,89 @@
+"""What the proxies of a stack in real time report, as events of the trials that they belong to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import assert_never
+
+from harness.model.events import Event
+from harness.processes.messages import (
+    AnyProxyEvent,
+    ComputeSuspended,
+    ComputeWoken,
+    ConnectionAccepted,
+    ConnectionClosed,
+    ConnectionReleased,
+    DialFailed,
+    FirstAttempt,
+    ProxyReported,
+)
+from harness.processes.process import Child
+from harness.stacks.timebase import TrialRows
+
+
+class ProxyEvents:
+    """The proxy's event stream, sorted by proxy into the rows of the trials."""
+
+    def __init__(self) -> None:
+        self._takers: dict[str, _WakeEvents] = {}
+
+    @contextmanager
+    def of(self, proxy: str, rows: TrialRows) -> Iterator[None]:
+        """While inside, this proxy's events go to these rows."""
+        taker = self._takers[proxy] = _WakeEvents(rows)
+        try:
+            yield
+        finally:
+            taker.ended()
+            del self._takers[proxy]
+
+    async def read(self, proxy: Child) -> None:
+        """Sorts what the proxy's process says, until it ends."""
+        async for record in proxy.records():
+            if not isinstance(record, ProxyReported):
+                raise proxy.out_of_step(record)
+            self.take(record.event)
+
+    def take(self, event: AnyProxyEvent) -> None:
+        """One event, to the rows of its proxy's trial."""
+        taker = self._takers.get(event.proxy)
+        if taker is not None:
+            taker.take(event)
+
+
+class _WakeEvents:
+    """Turns one proxy's events into rows: of all that were released, the first and the last."""
+
+    def __init__(self, rows: TrialRows) -> None:
+        self._rows = rows
+        self._accepted: list[float] = []
+        self._last_released: ConnectionReleased | None = None
+
+    def take(self, event: AnyProxyEvent) -> None:
+        match event:
+            case ConnectionAccepted(connection=int()):
+                self._accepted.append(event.at_s)
+            case ComputeSuspended():
+                self._accepted.clear()
+                self._rows.event(Event.SUSPENDED, event.at_s)
+            case FirstAttempt():
+                # Late: from the moment the attempt was accepted, where whoever says so was there; a dropped one can
+                # only be seen by polling, and Toxiproxy's log is read.
+                late_s = event.at_s - self._accepted[0] if self._accepted else None
+                self._rows.event(Event.FIRST_ATTEMPT, event.at_s, value_s=late_s)
+            case ComputeWoken():
+                self.ended()
+                self._rows.event(Event.WOKEN, event.at_s, value_s=event.at_s - event.planned_at_s)
+            case ConnectionReleased():
+                if self._last_released is None:
+                    self._rows.event(Event.FIRST_RELEASED, event.at_s, value_s=event.late_s)
+                self._last_released = event
+            case ConnectionAccepted() | ConnectionClosed() | DialFailed():
+                pass
+            case _:
+                assert_never(event)
+
+    def ended(self) -> None:
+        """No more releases belong to the wake that was."""
+        if self._last_released is not None:
+            self._rows.event(Event.LAST_RELEASED, self._last_released.at_s, value_s=self._last_released.late_s)
+            self._last_released = None
