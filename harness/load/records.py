@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from harness.model.outcomes import Outcome
 from harness.model.rows import RequestRow
-from harness.service.routes import PROBLEM_JSON
+from harness.service.answer import PROBLEM_JSON
 
 TIMING = re.compile(r"\s*([a-z]+)\s*;\s*dur=([0-9.]+)")
 TIMED = frozenset({"checkout", "connect", "ping", "query", "idle"})

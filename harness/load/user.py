@@ -19,7 +19,6 @@ from harness.load.records import outcome_of
 from harness.model.arrivals import Arrival, RequestName
 from harness.model.outcomes import Outcome
 from harness.model.retry import Attempts
-from harness.service.routes import ROUTES
 
 SPIN_S = 0.0005
 """gevent's timers are a little late: the last half millisecond is waited for by yielding only."""
@@ -58,7 +57,7 @@ class OpenLoopUser(FastHttpUser):
         """One request, until an answer is good or its client has no retry left."""
         attempts = Attempts(begun.share.waits_s(arrival.number))
         hold_s = begun.share.burst.mix.hold_s
-        path = ROUTES[arrival.request].url(arrival.key, hold_s=hold_s)
+        path = arrival.request.url(arrival.key, hold_s=hold_s)
         instance = begun.urls[arrival.number % len(begun.urls)] if begun.urls else ""
         context = {
             "number": arrival.number, "arrival_s": begun.start_s + arrival.at_s, "start_s": time.monotonic()
@@ -70,7 +69,7 @@ class OpenLoopUser(FastHttpUser):
         """Ask once; how long until the next try, None when this was the last. Locust is told which it was."""
         began_s = time.monotonic()
         with self.client.request(
-            ROUTES[request].method,
+            request.method,
             url,
             name=request.value,
             catch_response=True,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
+from typing import Self
 
 from harness.model.errors import UserError
 from harness.model.limits import check_number, check_weights
@@ -24,14 +25,41 @@ class Pattern(StrEnum):
 
 
 class RequestName(StrEnum):
-    """The requests the service under test answers."""
+    """The requests the service under test answers, and how each is asked for over HTTP.
 
-    READ_TRACK = "read_track"
-    LIST_TRACKS = "list_tracks"
-    WRITE_PLAY = "write_play"
-    HOLD_CONNECTION = "hold_connection"
-    SLOW_QUERY = "slow_query"
-    LEAK_CONNECTION = "leak_connection"
+    In the target `{key}` is the arrival's key and `{hold_s:g}` the mix's. What the service does for each is in
+    harness/service/requests.py.
+    """
+
+    method: str
+    target: str
+
+    def __new__(cls, name: str, method: str = "", target: str = "") -> Self:
+        request = str.__new__(cls, name)
+        request._value_ = name
+        request.method, request.target = method, target
+        return request
+
+    READ_TRACK = "read_track", "GET", "/tracks/{key}"
+    LIST_TRACKS = "list_tracks", "GET", "/tracks?after={key}"
+    WRITE_PLAY = "write_play", "POST", "/tracks/{key}/plays"
+    HOLD_CONNECTION = "hold_connection", "POST", "/tracks/{key}/hold?hold_s={hold_s:g}"
+    SLOW_QUERY = "slow_query", "GET", "/tracks/{key}/slow?seconds={hold_s:g}"
+    LEAK_CONNECTION = "leak_connection", "POST", "/tracks/{key}/leak"
+
+    @property
+    def path(self) -> str:
+        """The target without its query, for a router."""
+        return self.target.partition("?")[0]
+
+    def query_parameter(self, field: str) -> str | None:
+        """The name under which the target's query carries `key` or `hold_s`; None: it doesn't."""
+        pairs = (pair.partition("=") for pair in self.target.partition("?")[2].split("&"))
+        return next((name for name, _, value in pairs if value.startswith(f"{{{field}")), None)
+
+    def url(self, key: int, *, hold_s: float) -> str:
+        """The path and query of one request."""
+        return self.target.format(key=key, hold_s=hold_s)
 
 
 @dataclass(frozen=True, slots=True)

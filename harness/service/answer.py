@@ -5,6 +5,9 @@ from typing import Any
 
 from harness.model.outcomes import Outcome
 
+PROBLEM_JSON = "application/problem+json"
+"""The content type of an answer that is a failure (RFC 9457)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:

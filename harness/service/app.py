@@ -4,48 +4,24 @@ A client that disconnects does not end its request here (Starlette lets the endp
 client gave up keeps its place in the pool's queue and its connection, as in most services in production.
 """
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated
 
 from fastapi import FastAPI, Path, Query
 from fastapi.responses import JSONResponse, Response
 
 from harness.model.arrivals import RequestName
 from harness.model.outcomes import Outcome
-from harness.service.answer import Answer
+from harness.service.answer import PROBLEM_JSON, Answer
 from harness.service.requests import Database
-from harness.service.routes import PROBLEM_JSON
-
-Key = Annotated[int, Path(ge=0)]
 
 
 def create_app(database: Database) -> FastAPI:
     """The application over one database."""
     app = FastAPI(title="coldstart: the service under test", docs_url=None, redoc_url=None)
 
-    @app.get("/tracks/{key}")
-    async def read_track(key: Key) -> Response:
-        return answered(await database.perform(RequestName.READ_TRACK, key))
-
-    @app.get("/tracks")
-    async def list_tracks(after: Annotated[int, Query(ge=0)] = 0) -> Response:
-        return answered(await database.perform(RequestName.LIST_TRACKS, after))
-
-    @app.post("/tracks/{key}/plays")
-    async def write_play(key: Key) -> Response:
-        return answered(await database.perform(RequestName.WRITE_PLAY, key))
-
-    @app.post("/tracks/{key}/hold")
-    async def hold_connection(key: Key, hold_s: Annotated[float, Query(ge=0, le=3600)] = 1.0) -> Response:
-        return answered(await database.perform(RequestName.HOLD_CONNECTION, key, hold_s=hold_s))
-
-    @app.get("/tracks/{key}/slow")
-    async def slow_query(key: Key, seconds: Annotated[float, Query(ge=0, le=3600)] = 1.0) -> Response:
-        return answered(await database.perform(RequestName.SLOW_QUERY, key, hold_s=seconds))
-
-    @app.post("/tracks/{key}/leak")
-    async def leak_connection(key: Key) -> Response:
-        return answered(await database.perform(RequestName.LEAK_CONNECTION, key))
+    for request in RequestName:
+        app.add_api_route(request.path, _endpoint(database, request), methods=[request.method], name=request.value)
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -62,6 +38,17 @@ def create_app(database: Database) -> FastAPI:
         return {"status": "ok"}
 
     return app
+
+
+def _endpoint(database: Database, request: RequestName) -> Callable[..., Awaitable[Response]]:
+    in_query = request.query_parameter("key")
+    where_key: int = Path(ge=0) if in_query is None else Query(0, alias=in_query, ge=0)
+    where_hold_s: float = Query(1.0, alias=request.query_parameter("hold_s") or "hold_s", ge=0, le=3600)
+
+    async def endpoint(key: int = where_key, hold_s: float = where_hold_s) -> Response:
+        return answered(await database.perform(request, key, hold_s=hold_s))
+
+    return endpoint
 
 
 def answered(answer: Answer) -> Response:

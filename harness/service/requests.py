@@ -1,9 +1,9 @@
 """What the service does for each request: the same functions behind HTTP and in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, assert_never
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -62,7 +62,7 @@ class Database:
         token = TRACE.set(trace)
         outcome, error, body = Outcome.OK, None, None
         try:
-            body = await REQUESTS[request](self, track_id(key), hold_s)
+            body = await _carried_out(self, request, track_id(key), hold_s)
         except Exception as exception:  # noqa: BLE001 - every exception is an outcome, with its name
             outcome = classify(exception, trace.phase)
             error = type(driver_exception(exception)).__name__
@@ -99,21 +99,21 @@ class Database:
                 group.create_task(use_one())
 
 
-async def read_track(database: Database, track: int, _hold_s: float) -> Any:  # noqa: ANN401 - JSON
+async def read_track(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
     """One track with its artist, by primary key."""
     async with database.connection() as connection:
         row = (await connection.execute(READ, {"id": track})).mappings().one()
     return dict(row)
 
 
-async def list_tracks(database: Database, track: int, _hold_s: float) -> Any:  # noqa: ANN401 - JSON
+async def list_tracks(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
     """A page of tracks."""
     async with database.connection() as connection:
         rows = (await connection.execute(LIST, {"after": track})).mappings().all()
     return [dict(row) for row in rows]
 
 
-async def write_play(database: Database, track: int, _hold_s: float) -> Any:  # noqa: ANN401 - JSON
+async def write_play(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
     """Record that a track was played."""
     async with database.connection() as connection, connection.begin():
         await connection.execute(WRITE, {"track_id": track})
@@ -128,14 +128,14 @@ async def hold_connection(database: Database, track: int, hold_s: float) -> Any:
     return dict(row)
 
 
-async def slow_query(database: Database, _track: int, seconds: float) -> Any:  # noqa: ANN401 - JSON
+async def slow_query(database: Database, seconds: float) -> Any:  # noqa: ANN401 - JSON
     """A statement that takes `seconds` in the database."""
     async with database.connection() as connection:
         await connection.execute(SLOW, {"seconds": seconds})
     return {"seconds": seconds}
 
 
-async def leak_connection(database: Database, track: int, _hold_s: float) -> Any:  # noqa: ANN401 - JSON
+async def leak_connection(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
     """What a missing `finally` does: the answer goes out, the connection never comes back."""
     connection = await database.checked_out()
     database.leaked.append(connection)
@@ -143,11 +143,19 @@ async def leak_connection(database: Database, track: int, _hold_s: float) -> Any
     return dict(row)
 
 
-REQUESTS: dict[RequestName, Callable[[Database, int, float], Awaitable[Any]]] = {
-    RequestName.READ_TRACK: read_track,
-    RequestName.LIST_TRACKS: list_tracks,
-    RequestName.WRITE_PLAY: write_play,
-    RequestName.HOLD_CONNECTION: hold_connection,
-    RequestName.SLOW_QUERY: slow_query,
-    RequestName.LEAK_CONNECTION: leak_connection,
-}
+async def _carried_out(database: Database, request: RequestName, track: int, hold_s: float) -> Any:  # noqa: ANN401 - JSON
+    match request:
+        case RequestName.READ_TRACK:
+            return await read_track(database, track)
+        case RequestName.LIST_TRACKS:
+            return await list_tracks(database, track)
+        case RequestName.WRITE_PLAY:
+            return await write_play(database, track)
+        case RequestName.HOLD_CONNECTION:
+            return await hold_connection(database, track, hold_s)
+        case RequestName.SLOW_QUERY:
+            return await slow_query(database, hold_s)
+        case RequestName.LEAK_CONNECTION:
+            return await leak_connection(database, track)
+        case _:
+            assert_never(request)

@@ -7,7 +7,7 @@ from geventhttpclient.useragent import RetriesExceeded
 
 from harness.load.records import outcome_of, row, server_timing
 from harness.model.outcomes import FAILURES, Outcome
-from harness.service.routes import PROBLEM_JSON
+from harness.service.answer import PROBLEM_JSON
 
 
 def problem(type_: str) -> bytes:

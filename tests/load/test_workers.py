@@ -17,7 +17,6 @@ import pytest
 from harness.model.errors import StackError
 from harness.model.outcomes import Outcome
 from harness.model.timeline import Burst
-from harness.service.routes import ROUTES
 from tests.load.driven import Server, burst, driven, listening
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +39,7 @@ def asked_by(burst: Burst, seed: int) -> list[bytes]:
     """The request lines of the burst, sorted."""
     found = []
     for arrival in burst.schedule(seed):
-        route = ROUTES[arrival.request]
+        route = arrival.request
         found.append(f"{route.method} {route.url(arrival.key, hold_s=burst.mix.hold_s)} HTTP/1.1".encode())
     return sorted(found)
 
