@@ -52,7 +52,7 @@ def main() -> int:
     except (StackError, DockerException) as error:
         if not gone.is_set():
             # stderr is the log, its last line the reason.
-            print(error, file=sys.stderr, flush=True)  # noqa: T201
+            print(error, file=sys.stderr, flush=True)  # noqa: T201 - its log
             return 1
     return 0
 

@@ -82,7 +82,7 @@ class ForeignService(LocustBursts):
 
     async def connect_listeners(self) -> None: ...
 
-    async def warm(self, connections: int) -> float:  # noqa: ARG002
+    async def warm(self, connections: int) -> float:  # noqa: ARG002 - theirs to do
         return asyncio.get_running_loop().time()
 
     async def suspend(self) -> None: ...

@@ -185,9 +185,9 @@ class End(asyncio.Transport):
         if type(segment) is bytes and self._reading and not self._lost and not self._unread:
             # Nearly always; `_take` is the same for what had to wait.
             peer = self._peer
-            peer._unacknowledged_bytes -= len(segment)  # noqa: SLF001
-            if peer._writer_paused:  # noqa: SLF001
-                peer._acknowledged(0)  # noqa: SLF001
+            peer._unacknowledged_bytes -= len(segment)  # noqa: SLF001 - the other end of the same pair
+            if peer._writer_paused:  # noqa: SLF001 - the other end of the same pair
+                peer._acknowledged(0)  # noqa: SLF001 - the other end of the same pair
             self._protocol.data_received(segment)  # type: ignore[union-attr]
         elif self._lost:
             # Nobody is here any more: a kernel answers data with RST.
@@ -207,7 +207,7 @@ class End(asyncio.Transport):
     def _take(self, segment: Segment) -> None:
         assert self._protocol is not None
         if isinstance(segment, bytes):
-            self._peer._acknowledged(len(segment))  # noqa: SLF001
+            self._peer._acknowledged(len(segment))  # noqa: SLF001 - the other end of the same pair
             self._protocol.data_received(segment)
         elif not self._protocol.eof_received():
             self.close()
@@ -239,6 +239,6 @@ def connected_pair(loop: VirtualLoop, draw_way_s: Callable[[], float], address: 
     # protocol.pyx, `prepare`: `_prepare_and_describe` comes before `self.statement = state`).
     to_server, to_client = Direction(loop, draw_way_s, at_once=True), Direction(loop, draw_way_s, at_once=False)
     client._out, server._out = to_server, to_client  # noqa: SLF001 - one connection is made of these four
-    client._peer, server._peer = server, client  # noqa: SLF001
-    to_server.receive, to_client.receive = server._receive, client._receive  # noqa: SLF001
+    client._peer, server._peer = server, client  # noqa: SLF001 - the other end of the same pair
+    to_server.receive, to_client.receive = server._receive, client._receive  # noqa: SLF001 - the other end of the same pair
     return client, server

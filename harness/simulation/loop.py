@@ -163,7 +163,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 handle = popleft()
                 if not handle._cancelled:  # noqa: SLF001 - as asyncio's own loop does
                     try:
-                        handle._context.run(handle._callback, *handle._args)  # noqa: SLF001
+                        handle._context.run(handle._callback, *handle._args)  # noqa: SLF001 - a handle belongs to its loop
                     except Exception as error:  # noqa: BLE001 - as Handle._run does
                         context = {"message": f"Exception in callback {handle!r}", "exception": error, "handle": handle}
                         self.call_exception_handler(context)
@@ -174,8 +174,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _advance(self) -> None:
         """Jump to the next timer. Raises `StalledError` when there is none."""
         timers = self._timers
-        while timers and timers[0][2]._cancelled:  # noqa: SLF001
-            heapq.heappop(timers)[2]._scheduled = False  # noqa: SLF001
+        while timers and timers[0][2]._cancelled:  # noqa: SLF001 - a handle belongs to its loop
+            heapq.heappop(timers)[2]._scheduled = False  # noqa: SLF001 - a handle belongs to its loop
             self._cancelled_timers -= 1
         if not timers:
             raise StalledError(f"nothing can happen any more at {self._now_s} s; waiting: {self._pending()}")
@@ -194,18 +194,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         timers, now_s = self._timers, self._now_s
         while timers and timers[0][0] <= now_s:
             timer = heapq.heappop(timers)[2]
-            timer._scheduled = False  # noqa: SLF001
-            if timer._cancelled:  # noqa: SLF001
+            timer._scheduled = False  # noqa: SLF001 - a handle belongs to its loop
+            if timer._cancelled:  # noqa: SLF001 - a handle belongs to its loop
                 self._cancelled_timers -= 1
             else:
                 self._ready.append(timer)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         # Called by asyncio. Most timers are timeouts that never fire: they must not pile up until their time comes.
-        if handle._scheduled:  # noqa: SLF001
+        if handle._scheduled:  # noqa: SLF001 - a handle belongs to its loop
             self._cancelled_timers += 1
             if self._cancelled_timers > max(CANCELLED_TIMERS_WORTH_SWEEPING, len(self._timers) // 2):
-                self._timers = [entry for entry in self._timers if not entry[2]._cancelled]  # noqa: SLF001
+                self._timers = [entry for entry in self._timers if not entry[2]._cancelled]  # noqa: SLF001 - a handle belongs to its loop
                 heapq.heapify(self._timers)
                 self._cancelled_timers = 0
 

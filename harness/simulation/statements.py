@@ -350,8 +350,8 @@ def _ending(body: bytes) -> bytes:
 
 _EXTENDED = {
     "P": Statements._parse,  # noqa: SLF001 - one dispatch table for its own messages
-    "D": Statements._describe,  # noqa: SLF001
-    "B": Statements._bind,  # noqa: SLF001
-    "E": Statements._execute,  # noqa: SLF001
-    "C": Statements._close_named,  # noqa: SLF001
+    "D": Statements._describe,  # noqa: SLF001 - of this class
+    "B": Statements._bind,  # noqa: SLF001 - of this class
+    "E": Statements._execute,  # noqa: SLF001 - of this class
+    "C": Statements._close_named,  # noqa: SLF001 - of this class
 }

@@ -20,7 +20,7 @@ PORTS = ("DATABASE", "POSTGRES", "TOXIPROXY", "SERVICE", "LOCUST")
 PROJECT = "coldstart-up-test"
 IMAGE = "coldstart:local"
 BASE = "python:3.13-slim"
-PROBE = ["python3", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", "/tmp", "certifi"]  # noqa: S108
+PROBE = ["python3", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", "/tmp", "certifi"]  # noqa: S108 - in a container
 
 pytestmark = [pytest.mark.quiet, pytest.mark.usefixtures("nothing_left")]
 
