@@ -11,6 +11,7 @@ import pwd
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parent.parent
 ARGS = {
     "coldstart": "--pool 5+0 --wake 1 --requests 20 --over 2",
-    "test": "tests/postgres tests/test_process.py tests/stacks/test_simulated_run.py tests/results/test_run_files.py",
+    "test": "tests/postgres tests/test_process.py tests/results/test_run_files.py",
 }
 """What makes a command small. The tests are of what depends on the place: servers, processes, files."""
 REACHING_THE_INDEX = ("PIP_CERT", "PIP_INDEX_URL", "SSL_CERT_FILE", "http_proxy", "https_proxy", "no_proxy")
@@ -261,6 +262,8 @@ def main() -> int:
     options.add_argument("--only", default="", help="the places whose name contains this")
     options.add_argument("--at-a-time", type=int, default=2)
     asked = options.parse_args()
+    # Asked to end, it still takes its clones and roots away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with _working() as work, ExitStack() as stack:
         every = [place for place in places(work, stack) if asked.only in place.name]
         with ThreadPoolExecutor(asked.at_a_time) as pool:

@@ -11,13 +11,14 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 SAMPLE = str(ROOT / "results" / "sample" / "simulated")
 PLAYED = ["--stack", "simulated", "--no-charts"]
+SMALL = ["--pool", "5+0", "--pool", "10+5", "--wake", "4", "--requests", "40", "--over", "2"]
 POORER = {
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
     "POSIX": {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
 }
 COMMANDS = {
-    "run": ["run", "cold_burst", *PLAYED, "--wake", "1"],
+    "run": ["run", "cold_burst", *PLAYED, *SMALL],
     "sweep": ["sweep", "cold_burst", "--pool-size", "5", "--max-overflow", "0", "--wake", "12", "--no-charts"],
     "compare": ["compare", SAMPLE],
     "compare --markdown": ["compare", SAMPLE, "--markdown"],
