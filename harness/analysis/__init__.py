@@ -1,4 +1,4 @@
-"""What is made of a run: summaries, comparison, findings, verdicts, charts. Reads a run's files and nothing else."""
+"""Summaries, comparison, findings, verdicts and charts of a run, from the run's files only."""
 
 from harness.analysis.load import Run, load
 

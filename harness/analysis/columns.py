@@ -1,4 +1,7 @@
-"""Columns of a run's tables as numbers. Arrow's, not pandas': a million rows are sliced without being copied."""
+"""Columns of a run's tables as arrays of numbers.
+
+From Arrow and not from pandas: slices of a million rows are made without a copy.
+"""
 
 import numpy as np
 import pyarrow as pa
@@ -7,19 +10,19 @@ from numpy.typing import NDArray
 
 
 def numbers(table: pa.Table, column: str) -> NDArray[np.float64]:
-    """A column as floats; what is empty is not a number."""
+    """A column as floats; an empty cell becomes NaN."""
     values: NDArray[np.float64] = table[column].cast(pa.float64()).to_numpy()
     return values
 
 
-def there(table: pa.Table, column: str) -> NDArray[np.float64]:
-    """What is there of a column's numbers."""
+def non_empty(table: pa.Table, column: str) -> NDArray[np.float64]:
+    """A column as floats, without its empty cells."""
     values = numbers(table, column)
     return values[~np.isnan(values)]
 
 
 def by_instance(pool: pa.Table) -> list[pa.Table]:
-    """The samples of each instance's pool."""
+    """The samples of the pool, a table for each instance of the service."""
     instances = pc.fill_null(pool["instance"], 0)
     found = pc.unique(instances).to_pylist()
-    return [pool] if len(found) == 1 else [pool.filter(pc.equal(instances, one)) for one in found]
+    return [pool] if len(found) == 1 else [pool.filter(pc.equal(instances, instance)) for instance in found]

@@ -1,4 +1,4 @@
-"""Pool configurations beside each other, over the seeds of a run and over runs: measures, and paired differences."""
+"""Comparison of pool configurations, over the seeds of a run and over runs: measures and paired differences."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow.compute as pc
 
-from harness.analysis.columns import by_instance, numbers, there
+from harness.analysis.columns import by_instance, non_empty, numbers
 from harness.analysis.differences import Difference, differences_in_words
 from harness.analysis.effect import Effect, SeedEffect
 from harness.analysis.labels import wake_name
@@ -26,7 +26,7 @@ OTHER_TIMEOUTS = tuple(outcome for outcome in Outcome if outcome.is_timeout and 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One configuration meeting one wake in one run, over all its seeds. Durations in seconds."""
+    """The results of one configuration at one wake of one run, over all its seeds. Durations are in seconds."""
 
     run: str
     stack: str
@@ -39,20 +39,23 @@ class Line:
     requests: int
     failed: int
     failures: Measure
-    """The same, as a share of the requests."""
+    """The share of the requests that failed."""
     rates: dict[Outcome, Measure]
-    """Each way to fail, as a share of the requests; pool_timeout is the exhaustion."""
+    """The share of the requests that ended with each failure outcome; pool_timeout: the pool was exhausted."""
     timeouts: Measure
-    """All timeouts but the pool's, as a share."""
+    """The share of the requests that ended with a timeout other than pool_timeout."""
     latency_s: dict[str, Measure]
     checkout_p95_s: Measure
     first_ok_s: float | None
-    """The first answer after the wake, from the start of the burst; the mean over the seeds, as the next two."""
+    """When the first request was answered after the wake, from the start of the burst.
+
+    This and the next two are means over the seeds.
+    """
     recovered_s: float | None
     alert_lead_s: float | None
     peak_connections: int
     held_s: float
-    """Connection-seconds: what the pool held, summed over the time of a trial; the mean over the seeds."""
+    """Connection-seconds: the pool's size, integrated over the time of a trial; the mean over the seeds."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,7 +69,7 @@ class Line:
         }  # fmt: skip
 
     def to_row(self) -> dict[str, Any]:
-        """The same, flat: a row of the CSV file."""
+        """The line as a flat row of the CSV file."""
         row = {
             "run": self.run, "stack": self.stack, "wake": self.wake, "configuration": self.configuration,
             "trials": self.trials, "requests": self.requests,
@@ -85,107 +88,113 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What `coldstart compare` says."""
+    """The result of `coldstart compare`."""
 
     lines: list[Line]
     differences: list[Difference]
     doubts: list[str]
 
     def sentences(self) -> list[str]:
-        """What is and what is not a difference."""
+        """The differences in words, and between which configurations there is none."""
         return list(differences_in_words(self.differences))
 
     def to_json(self) -> dict[str, Any]:
         return {
             "configurations": [line.to_json() for line in self.lines],
-            "differences": [one.to_json() for one in self.differences],
+            "differences": [difference.to_json() for difference in self.differences],
             "doubts": self.doubts,
         }
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
-    """Every run's configurations. Runs are put beside each other and never pooled."""
+    """Compare the configurations of every run. Runs stand beside each other; their data are never merged."""
     lines = [line for run in runs for line in _lines(run)]
-    differences = [one for run in runs for one in _differences(run)]
+    differences = [difference for run in runs for difference in _differences(run)]
     return Comparison(lines, differences, _doubts(runs))
 
 
 def _groups(run: Run) -> Iterator[tuple[str, str, list[TrialSummary]]]:
     """The trials of each wake and configuration, the controls last."""
-    configurations = {name: place for place, name in enumerate(dict.fromkeys(one.configuration for one in run.trials))}
+    configurations = {
+        name: position for position, name in enumerate(dict.fromkeys(trial.configuration for trial in run.trials))
+    }
     wakes = sorted(
         {wake_name(summary.trial): summary.trial for summary in run.summaries}.items(),
         key=lambda named: (named[1].is_control, named[1].wake_latency_s or 0.0, named[0]),
     )
-    places = {name: place for place, (name, _) in enumerate(wakes)}
+    positions = {name: position for position, (name, _) in enumerate(wakes)}
 
     def key(summary: TrialSummary) -> tuple[int, int]:
-        return places[wake_name(summary.trial)], configurations[summary.trial.configuration]
+        return positions[wake_name(summary.trial)], configurations[summary.trial.configuration]
 
-    for _, some in groupby(sorted(run.summaries, key=key), key=key):
-        met = list(some)
-        yield wake_name(met[0].trial), met[0].trial.configuration, met
+    for _, group in groupby(sorted(run.summaries, key=key), key=key):
+        summaries = list(group)
+        yield wake_name(summaries[0].trial), summaries[0].trial.configuration, summaries
 
 
 def _lines(run: Run) -> Iterator[Line]:
-    latencies = {one.trial.number: np.asarray(one.latencies_s) for one in run.summaries}
-    waits = {one.trial.number: there(run.rows(one.trial, "requests"), "checkout_s") for one in run.summaries}
-    first = _first_ok(run)
-    held = _held(run)
-    for wake, configuration, some in _groups(run):
-        numbers = [one.trial.number for one in some]
-        requests = sum(one.requests for one in some)
+    latencies = {summary.trial.number: np.asarray(summary.latencies_s) for summary in run.summaries}
+    waits = {
+        summary.trial.number: non_empty(run.rows(summary.trial, "requests"), "checkout_s") for summary in run.summaries
+    }
+    first_ok_s = _first_ok(run)
+    held_s = _held(run)
+    for wake, configuration, summaries in _groups(run):
+        numbers = [summary.trial.number for summary in summaries]
+        requests = sum(summary.requests for summary in summaries)
+        failed = sum(summary.failed for summary in summaries)
+        counts = {outcome: sum(summary.count(outcome) for summary in summaries) for outcome in Outcome}
         trials = [latencies[number] for number in numbers if number in latencies]
         yield Line(
             run=run.folder.name, stack=run.manifest.stack, wake=wake,
-            is_control=some[0].trial.is_control,
-            configuration=configuration, pool=some[0].trial.pool, variant=some[0].trial.variant,
-            trials=len(some), requests=requests,
-            failed=sum(one.failed for one in some), failures=rate(sum(one.failed for one in some), requests),
-            rates={outcome: rate(sum(one.count(outcome) for one in some), requests) for outcome in FAILURES},
-            timeouts=rate(sum(one.count(outcome) for one in some for outcome in OTHER_TIMEOUTS), requests),
+            is_control=summaries[0].trial.is_control,
+            configuration=configuration, pool=summaries[0].trial.pool, variant=summaries[0].trial.variant,
+            trials=len(summaries), requests=requests,
+            failed=failed, failures=rate(failed, requests),
+            rates={outcome: rate(counts[outcome], requests) for outcome in FAILURES},
+            timeouts=rate(sum(counts[outcome] for outcome in OTHER_TIMEOUTS), requests),
             latency_s={
                 **dict(zip(QUANTILES, quantiles(trials, list(QUANTILES.values())), strict=True)),
-                # Resampling says nothing about a maximum.
-                "max": Measure(max((float(one.max()) for one in trials), default=float("nan"))),
+                # Resampling gives no useful interval for a maximum.
+                "max": Measure(max((float(trial.max()) for trial in trials), default=float("nan"))),
             },
             checkout_p95_s=quantiles([waits[number] for number in numbers if number in waits], [95.0])[0],
-            first_ok_s=_mean([first.get(number) for number in numbers]),
-            recovered_s=_mean([one.recovered_after_s for one in some]),
-            alert_lead_s=_mean([one.alert_lead_s for one in some]),
-            peak_connections=max(one.peak_checked_out for one in some),
-            held_s=_mean([held.get(number, 0.0) for number in numbers]) or 0.0,
+            first_ok_s=_mean([first_ok_s.get(number) for number in numbers]),
+            recovered_s=_mean([summary.recovered_after_s for summary in summaries]),
+            alert_lead_s=_mean([summary.alert_lead_s for summary in summaries]),
+            peak_connections=max(summary.peak_checked_out for summary in summaries),
+            held_s=_mean([held_s.get(number, 0.0) for number in numbers]) or 0.0,
         )  # fmt: skip
 
 
 def _first_ok(run: Run) -> dict[int, float]:
-    """When each trial's first request was answered after its wake."""
-    found = {}
-    for one in run.summaries:
-        if one.woke_after_s is None:
+    """When each trial's first request after its wake was answered, by trial number, in seconds."""
+    first_ok_s = {}
+    for summary in run.summaries:
+        if summary.woke_after_s is None:
             continue
-        rows = run.rows(one.trial, "requests")
+        rows = run.rows(summary.trial, "requests")
         end_s = numbers(rows, "end_s")
-        answered = end_s[(end_s >= one.woke_after_s) & pc.equal(rows["outcome"], Outcome.OK.value).to_numpy()]
+        answered = end_s[(end_s >= summary.woke_after_s) & pc.equal(rows["outcome"], Outcome.OK.value).to_numpy()]
         if answered.size:
-            found[one.trial.number] = float(answered.min())
-    return found
+            first_ok_s[summary.trial.number] = float(answered.min())
+    return first_ok_s
 
 
 def _held(run: Run) -> dict[int, float]:
-    """Connection-seconds of each trial: its pool's size over time, each sample holding until the next."""
-    found: dict[int, float] = {}
-    for one in run.summaries:
-        pools = by_instance(run.rows(one.trial, "pool"))
-        found[one.trial.number] = sum(
+    """Connection-seconds of each trial, by trial number: its pool's size over time; a sample holds until the next."""
+    held_s: dict[int, float] = {}
+    for summary in run.summaries:
+        pools = by_instance(run.rows(summary.trial, "pool"))
+        held_s[summary.trial.number] = sum(
             float(np.sum(np.diff(numbers(pool, "at_s")) * numbers(pool, "size")[:-1])) for pool in pools
         )
-    return found
+    return held_s
 
 
 @dataclass(frozen=True, slots=True)
-class _Met:
-    """What one trial's requests met, in the order of their numbers."""
+class _Requests:
+    """How the requests of one trial ended, in the order of their numbers."""
 
     number: np.ndarray
     ok: np.ndarray
@@ -199,14 +208,14 @@ class _Met:
         ok = pc.equal(rows["outcome"], Outcome.OK.value).to_numpy()
         return cls(number[order], ok[order], numbers(rows, "latency_s")[order])
 
-    def both(self, other: "_Met") -> tuple[np.ndarray, np.ndarray]:
-        """Where in each the requests are that both have: all, unless one was cut short."""
+    def both(self, other: "_Requests") -> tuple[np.ndarray, np.ndarray]:
+        """The positions, in each of the two trials, of the requests that both have: all, unless one was cut short."""
         _, mine, theirs = np.intersect1d(self.number, other.number, assume_unique=True, return_indices=True)
         return mine, theirs
 
 
 def _differences(run: Run) -> Iterator[Difference]:
-    """Each configuration against the first that met the same arrivals at the same wake, seed by seed."""
+    """Compare each configuration, seed by seed, with the first that met the same arrivals and the same wake."""
     several_pools = len({trial.pool for trial in run.trials}) > 1
 
     def same_arrivals(group: tuple[str, str, list[TrialSummary]]) -> tuple[Any, ...]:
@@ -218,20 +227,22 @@ def _differences(run: Run) -> Iterator[Difference]:
     for group in _groups(run):
         if not group[2][0].trial.is_control:
             comparable.setdefault(same_arrivals(group), []).append(group)
-    for (wake, baseline, first), *others in comparable.values():
-        before = {summary.trial.seed: _Met.of(run, summary.trial) for summary in first} if others else {}
-        for _, other, some in others:
+    for (wake, baseline, baseline_summaries), *others in comparable.values():
+        before = (
+            {summary.trial.seed: _Requests.of(run, summary.trial) for summary in baseline_summaries} if others else {}
+        )
+        for _, other, summaries in others:
             pairs: list[SeedEffect] = []
             failed = 0
             longer_s = []
-            for summary in some:
+            for summary in summaries:
                 if summary.trial.seed not in before:
                     continue
-                old, new = before[summary.trial.seed], _Met.of(run, summary.trial)
+                old, new = before[summary.trial.seed], _Requests.of(run, summary.trial)
                 mine, theirs = old.both(new)
                 pairs.append(SeedEffect.of(summary.trial.seed, old.ok[mine], new.ok[theirs]))
                 failed += int(np.count_nonzero(~old.ok[mine]))
-                # A request that fails sooner or later than before is no quicker or slower answer.
+                # Latencies of failed requests are no answer times, so only requests that are ok with both count.
                 both_ok = old.ok[mine] & new.ok[theirs]
                 longer_s.append((new.latency_s[theirs] - old.latency_s[mine])[both_ok])
             yield Difference(
@@ -241,22 +252,24 @@ def _differences(run: Run) -> Iterator[Difference]:
 
 
 def _doubts(runs: Sequence[Run]) -> list[str]:
-    """What keeps these runs from being compared number by number."""
-    said = []
+    """The reasons why the numbers of these runs can't be compared directly, a sentence each."""
+    doubts = []
     for run in runs:
         if run.manifest.status is not RunStatus.COMPLETE:
-            said.append(f"{run.folder.name} is {run.manifest.status}: what it measured until then is compared.")
-        if late := [one for one in run.summaries if not one.kept_schedule]:
-            said.append(f"{run.folder.name}: in {len(late)} trials the load generator was late; not a measurement.")
-    told = {
+            doubts.append(f"{run.folder.name} is {run.manifest.status}: what it measured until then is compared.")
+        if late := [summary for summary in run.summaries if not summary.kept_schedule]:
+            doubts.append(f"{run.folder.name}: in {len(late)} trials the load generator was late; not a measurement.")
+    conditions = {
         "stacks": [run.manifest.stack for run in runs],
         "machines": [str(run.manifest.machine) for run in runs],
         "versions": [str(run.manifest.versions) for run in runs],
         "scenarios": [run.scenario.name for run in runs],
     }
-    return said + [f"The runs were made with different {what}." for what, kept in told.items() if len(set(kept)) > 1]
+    return doubts + [
+        f"The runs were made with different {what}." for what, values in conditions.items() if len(set(values)) > 1
+    ]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return float(np.mean(there)) if there else None
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

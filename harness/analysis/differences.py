@@ -1,4 +1,4 @@
-"""Two configurations that met the same arrivals, request by request, and what is said of them."""
+"""The difference between two configurations on the same arrivals, request by request, and the sentences about it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from harness.analysis.labels import Names
 from harness.analysis.sentences import listed
 from harness.analysis.statistics import Measure
 
-TELLING_S = 0.01
-"""Nobody chooses a pool for less."""
+MIN_DIFFERENCE_S = 0.01
+"""A smaller difference of mean latencies is not mentioned: nobody chooses a pool for it."""
 SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A configuration against the run's first, at one wake of one run."""
+    """A configuration compared with the run's first one, the baseline, at one wake of one run."""
 
     run: str
     wake: str
@@ -25,13 +25,13 @@ class Difference:
     other: str
     effect: Effect
     failed: int
-    """Requests of the pairs that fail with the baseline."""
+    """How many of the paired requests fail with the baseline."""
     longer_s: Measure
-    """By how much a request that is ok with both takes longer with the other, in the mean; negative: shorter."""
+    """How much longer, on average, a request that is ok with both takes with the other; negative: shorter."""
 
     @property
-    def is_none(self) -> bool:
-        """Whether every request ended alike."""
+    def changes_nothing(self) -> bool:
+        """Whether exactly the same requests fail with both."""
         return self.effect.verdict is Verdict.NONE
 
     def to_json(self) -> dict[str, Any]:
@@ -45,27 +45,27 @@ class Difference:
 
 
 def differences_in_words(differences: Sequence[Difference]) -> Iterator[str]:
-    """What is and what is not a difference; those that are none at all in one sentence a wake."""
-    names = Names(name for one in differences for name in (one.baseline, one.other))
-    for (_, wake), some in groupby(differences, key=lambda one: (one.run, one.wake)):
-        of_wake = list(some)
-        alike = [one for one in of_wake if one.is_none]
+    """A sentence for each difference; the configurations that make none share one sentence a wake."""
+    names = Names(name for difference in differences for name in (difference.baseline, difference.other))
+    for (_, wake), group in groupby(differences, key=lambda difference: (difference.run, difference.wake)):
+        at_this_wake = list(group)
+        alike = [difference for difference in at_this_wake if difference.changes_nothing]
         if alike:
             yield f"{wake}: {_alike(alike, names)}"
-        for difference in of_wake:
-            if not difference.is_none:
+        for difference in at_this_wake:
+            if not difference.changes_nothing:
                 yield f"{wake}: {_in_words(difference, names)}"
-    if differences and all(len(one.effect.seeds) == 1 for one in differences):
+    if differences and all(len(difference.effect.seeds) == 1 for difference in differences):
         yield "One seed was played: this is so for these arrivals; --repeat 20 shows how far it is so for others."
 
 
 def _alike(alike: Sequence[Difference], names: Names) -> str:
-    baseline, others = names[alike[0].baseline], listed([names[one.other] for one in alike])
-    if not any(one.failed for one in alike):
+    baseline, others = names[alike[0].baseline], listed([names[difference.other] for difference in alike])
+    if not any(difference.failed for difference in alike):
         same = f"no request fails with {baseline}, nor with {others}"
     else:
         same = f"exactly the same requests fail with {others} as with {baseline}"
-    longer = [f"{names[one.other]}: {_longer(one)}" for one in alike if _longer(one)]
+    longer = [f"{names[difference.other]}: {_longer(difference)}" for difference in alike if _longer(difference)]
     return "; ".join([same, *longer]) + "."
 
 
@@ -76,21 +76,21 @@ def _in_words(difference: Difference, names: Names) -> str:
     if len(effect.seeds) > 1:
         parts.append(effect.in_seeds())
     if effect.verdict is Verdict.DEPENDS:
-        told = f"whether {other} is better than {baseline} depends on the arrivals"
+        verdict = f"whether {other} is better than {baseline} depends on the arrivals"
         if effect.chance >= SIGNIFICANT:
             parts.append(f"which of the two is better more often can be chance (p = {effect.chance:.2f})")
     else:
-        told = f"{other} is {effect.verdict} than {baseline}"
+        verdict = f"{other} is {effect.verdict} than {baseline}"
     if longer := _longer(difference):
         parts.append(longer)
-    return f"{told}: {'; '.join(parts)}."
+    return f"{verdict}: {'; '.join(parts)}."
 
 
 def _longer(difference: Difference) -> str:
-    """What the mean latency says, where the interval over the seeds leaves no doubt on which side of 0 it is."""
-    found = difference.longer_s
-    if found.low is None or found.high is None or found.low <= 0 <= found.high or abs(found.value) < TELLING_S:
+    """The difference of the mean latencies in words; empty where its interval includes 0 or it is very small."""
+    mean = difference.longer_s
+    if mean.low is None or mean.high is None or mean.low <= 0 <= mean.high or abs(mean.value) < MIN_DIFFERENCE_S:
         return ""
-    longer = "longer" if found.value > 0 else "shorter"
-    low, high = sorted((abs(found.low), abs(found.high)))
-    return f"a request that is ok with both takes {abs(found.value):.2f} s {longer} on average ({low:.2f}–{high:.2f})"
+    longer = "longer" if mean.value > 0 else "shorter"
+    low, high = sorted((abs(mean.low), abs(mean.high)))
+    return f"a request that is ok with both takes {abs(mean.value):.2f} s {longer} on average ({low:.2f}–{high:.2f})"

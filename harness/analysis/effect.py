@@ -1,8 +1,8 @@
-"""What a change does to the same arrivals: which requests it saves and which it loses, a seed at a time.
+"""The effect of a change on the same arrivals: how many requests it saves and how many it loses, seed by seed.
 
 Two trials of one seed meet the same arrivals, so their requests are pairs, and in virtual time both are exact: one
-request saved and none lost is an effect for these arrivals, not chance. What one seed can't say is what other
-arrivals and wakes would bring; each seed more is one more answer to that, and seeds, not requests, are independent.
+request saved and none lost is an effect for these arrivals, not chance. One seed doesn't tell what happens with other
+arrivals and wakes. Every further seed is one more sample of that: seeds are independent, requests are not.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from harness.analysis.statistics import sign_test
 
 
 class Verdict(StrEnum):
-    """What a change is, all seeds together."""
+    """Whether a change is better or worse, over all seeds."""
 
     NONE = "no difference"
     BETTER = "better"
@@ -27,53 +27,53 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeedEffect:
-    """The pairs of one seed."""
+    """The paired requests of one seed."""
 
     seed: int
     requests: int
     saved: int
-    """Requests that fail before and are ok after the change."""
+    """Requests that fail before the change and are ok after it."""
     lost: int
-    """The reverse."""
+    """Requests that are ok before the change and fail after it."""
 
     @classmethod
     def of(cls, seed: int, before: np.ndarray, after: np.ndarray) -> "SeedEffect":
-        """From which requests are ok, in the same order."""
+        """From two arrays that say which requests are ok, in the same order of requests."""
         saved, lost = np.count_nonzero(~before & after), np.count_nonzero(before & ~after)
         return cls(seed, len(before), int(saved), int(lost))
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The same change over some seeds."""
+    """The effect of one change over several seeds."""
 
     seeds: tuple[SeedEffect, ...]
 
     @property
     def requests(self) -> int:
-        return sum(one.requests for one in self.seeds)
+        return sum(seed.requests for seed in self.seeds)
 
     @property
     def saved(self) -> int:
-        return sum(one.saved for one in self.seeds)
+        return sum(seed.saved for seed in self.seeds)
 
     @property
     def lost(self) -> int:
-        return sum(one.lost for one in self.seeds)
+        return sum(seed.lost for seed in self.seeds)
 
     @property
     def better_in(self) -> int:
         """Seeds in which it saves more than it loses."""
-        return sum(one.saved > one.lost for one in self.seeds)
+        return sum(seed.saved > seed.lost for seed in self.seeds)
 
     @property
     def worse_in(self) -> int:
         """Seeds in which it loses more than it saves."""
-        return sum(one.saved < one.lost for one in self.seeds)
+        return sum(seed.saved < seed.lost for seed in self.seeds)
 
     @property
     def verdict(self) -> Verdict:
-        if not any(one.saved or one.lost for one in self.seeds):
+        if not any(seed.saved or seed.lost for seed in self.seeds):
             return Verdict.NONE
         if self.better_in and self.worse_in:
             return Verdict.DEPENDS
@@ -81,13 +81,13 @@ class Effect:
 
     @property
     def chance(self) -> float:
-        """How likely seeds that differ fall as unevenly as this where neither way is the likelier; 1 when none does."""
+        """The p-value of a sign test over the seeds: how likely chance alone makes them at least this uneven."""
         return sign_test(self.better_in, self.worse_in)
 
     def of(self, seeds: Iterable[int]) -> "Effect":
-        """The same over these of the seeds only."""
-        kept = set(seeds)
-        return Effect(tuple(one for one in self.seeds if one.seed in kept))
+        """The effect over these seeds only."""
+        chosen = set(seeds)
+        return Effect(tuple(seed for seed in self.seeds if seed.seed in chosen))
 
     def counts(self) -> str:
         """`of 200 requests 5 are saved and none is lost`."""

@@ -1,6 +1,6 @@
-"""What a run's trials came to in words, every number from them: who survives which wake, and why the others do not.
+"""A run's results in sentences: which configurations survive which wake, and why the others do not.
 
-The sentences' parts, with their ties and their nones, are those of harness/analysis/sentences.py.
+Every number comes from the trials' summaries. harness/analysis/sentences.py has the parts of the sentences.
 """
 
 import math
@@ -15,83 +15,85 @@ from harness.model.outcomes import Outcome
 from harness.model.summary import TrialSummary
 
 WAKE_LATE_S = 0.05
-"""The wake is detected, and what it releases goes on, within this; later, the machine was in the way."""
-MOST_TRIALS = 3
-"""Trials that a doubt names; of more it says how many."""
+"""The wake is detected and its connections are released within this time; if it takes longer, the machine was busy."""
+MAX_TRIALS_NAMED = 3
+"""How many trials a doubt lists by name; of the others it gives the number."""
 
 Group = Sequence[TrialSummary]
 
 
 def findings(summaries: Group) -> list[str]:
-    """For each wake who survives it and, an outcome at a time, why the others do not; then what is doubtful."""
+    """For each wake: which configurations survive it, and for each outcome why others fail; then the doubts."""
     woken = [summary for summary in summaries if not summary.trial.is_control]
     names = Names.of(summary.trial for summary in summaries)
-    found: list[str] = []
+    sentences: list[str] = []
     if summaries and not woken:
-        found.append("Only controls were played: nothing is known of a wake.")
-    for heading, met in _groups(woken):
-        found.append(f"{heading} {_who_survives(met, names)}.")
-        found += why(met, names)
-    return [*found, *_alerts(woken, names), *_doubts(summaries, names)]
+        sentences.append("Only controls were played: nothing is known of a wake.")
+    for heading, group in _groups(woken):
+        sentences.append(f"{heading} {_who_survives(group, names)}.")
+        sentences += why(group, names)
+    return [*sentences, *_alerts(woken, names), *_doubts(summaries, names)]
 
 
 def _groups(woken: Group) -> Iterator[tuple[str, Group]]:
-    """What can be compared: trials that met one wake in one story; pools are not compared over different stories."""
+    """The trials that can be compared, with a heading: those of one wake and, with several pools, one variant."""
     several_pools = len({summary.trial.pool for summary in woken}) > 1
     together: dict[tuple[str, str], list[TrialSummary]] = {}
     for summary in woken:
         variant = summary.trial.variant if several_pools else ""
         together.setdefault((wake_name(summary.trial), variant), []).append(summary)
-    for (_, variant), met in together.items():
-        yield _heading(met) + (f" ({variant})" if variant else ""), met
+    for (_, variant), group in together.items():
+        yield _heading(group) + (f" ({variant})" if variant else ""), group
 
 
-def _heading(met: Group) -> str:
-    """`At a wake of 8 s`, or of how many seconds the seeds' wakes were."""
-    trial = met[0].trial
+def _heading(summaries: Group) -> str:
+    """`At a wake of 8 s`, or the range of the latencies where the seeds drew different ones."""
+    trial = summaries[0].trial
     if trial.wake is None or not trial.wake.can_sleep:
         return "With the database awake"
-    words = {summary.trial.wake_words for summary in met}
+    words = {summary.trial.wake_words for summary in summaries}
     if len(words) == 1:
         return f"At a {words.pop()}"
-    latencies_s = [summary.trial.wake_latency_s or 0.0 for summary in met]
+    latencies_s = [summary.trial.wake_latency_s or 0.0 for summary in summaries]
     return f"At {len(set(latencies_s))} wakes of {span(latencies_s)} ({wake_name(trial).removeprefix('wake of ')})"
 
 
-def _who_survives(met: Group, names: Names) -> str:
-    """Of several seeds a configuration survives when it survives each of them."""
+def _who_survives(summaries: Group, names: Names) -> str:
+    """Which configurations survive; one with several seeds survives when it survives every seed."""
     failures: dict[str, Failures] = {}
-    for summary in met:
+    for summary in summaries:
         name = names[summary.trial.configuration]
         failures[name] = failures.get(name, Failures(0, 0)) + Failures(summary.failed, summary.requests)
-    pools = {names[summary.trial.configuration]: summary.trial.pool.capacity for summary in met}
-    same_story = len({summary.trial.variant for summary in met}) == 1
-    told = who_fails(failures, pools if same_story else None)
-    slowest = max((summary.latency_s.get("max", 0.0) for summary in met), default=0.0)
-    if any(one.failed for one in failures.values()) or not any(one.requests for one in failures.values()):
-        return told
-    return f"{told}; the slowest answer takes {seconds(slowest)}"
+    pools = {names[summary.trial.configuration]: summary.trial.pool.capacity for summary in summaries}
+    same_story = len({summary.trial.variant for summary in summaries}) == 1
+    clause = who_fails(failures, pools if same_story else None)
+    slowest = max((summary.latency_s.get("max", 0.0) for summary in summaries), default=0.0)
+    if any(counts.failed for counts in failures.values()) or not any(counts.requests for counts in failures.values()):
+        return clause
+    return f"{clause}; the slowest answer takes {seconds(slowest)}"
 
 
-def why(met: Group, names: Names) -> list[str]:
-    """A sentence for each outcome and reason: with whom how many requests ended so. The trials met one wake."""
-    latency_s = max((summary.trial.wake_latency_s or 0.0 for summary in met), default=0.0)
+def why(summaries: Group, names: Names) -> list[str]:
+    """A sentence for each outcome and reason: how many requests ended so, by configuration. All trials met one wake."""
+    latency_s = max((summary.trial.wake_latency_s or 0.0 for summary in summaries), default=0.0)
     counted: dict[tuple[Outcome, str], Counter[str]] = {}
-    capacities = {names[summary.trial.configuration]: summary.trial.pool.capacity for summary in met}
-    for summary in met:
+    capacities = {names[summary.trial.configuration]: summary.trial.pool.capacity for summary in summaries}
+    for summary in summaries:
         for outcome, count in summary.outcomes.items():
             if outcome.is_failure and count:
                 key = outcome, _reason(outcome, summary, latency_s)
                 counted.setdefault(key, Counter())[names[summary.trial.configuration]] += count
     return [
-        " ".join(filter(None, [f"{outcome}: {by_count(counts)}.", reason, _larger(outcome, counts, capacities, met)]))
+        " ".join(
+            filter(None, [f"{outcome}: {by_count(counts)}.", reason, _larger(outcome, counts, capacities, summaries)])
+        )
         for (outcome, reason), counts in counted.items()
     ]
 
 
-def _larger(outcome: Outcome, counts: Mapping[str, int], capacities: Mapping[str, int], met: Group) -> str:
-    """That a larger pool times out more often while it connects, where the numbers say so."""
-    if outcome is not Outcome.CONNECT_TIMEOUT or len({summary.trial.variant for summary in met}) > 1:
+def _larger(outcome: Outcome, counts: Mapping[str, int], capacities: Mapping[str, int], summaries: Group) -> str:
+    """The remark that larger pools have more connect timeouts; empty where the numbers do not show it."""
+    if outcome is not Outcome.CONNECT_TIMEOUT or len({summary.trial.variant for summary in summaries}) > 1:
         return ""
     by_size = sorted((capacities[name], count) for name, count in counts.items())
     grows = all(fewer < more for (small, fewer), (large, more) in pairwise(by_size) if small < large)
@@ -100,7 +102,7 @@ def _larger(outcome: Outcome, counts: Mapping[str, int], capacities: Mapping[str
 
 
 def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
-    """Why requests end like this, as a sentence; empty where the rows do not say."""
+    """Why requests end with this outcome, as a sentence; empty where no setting explains it."""
     pool = summary.trial.pool
     match outcome:
         case Outcome.POOL_TIMEOUT:
@@ -122,14 +124,14 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
         case Outcome.CLIENT_TIMEOUT:
             return f"A client waits no longer than {summary.trial.story.client_timeout_s:g} s."
         case Outcome.OK | Outcome.CONNECT_ERROR | Outcome.CONNECTION_LOST | Outcome.ERROR:
-            # No setting of the pool says why.
+            # No setting of the pool explains these.
             return ""
         case _:
             assert_never(outcome)
 
 
 def alert_sentence(leads_s: Sequence[float], *, comes: str = "comes") -> str:
-    """How long before or after the first failure the alert comes; `leads_s` are below 0 where it is after it."""
+    """How long before or after the first failure the alert comes; a negative lead means after it."""
     before, after = [lead for lead in leads_s if lead >= 0], [-lead for lead in leads_s if lead < 0]
     if not after:
         return f"{comes} {span(before)} before the first failure"
@@ -142,26 +144,28 @@ def alert_sentence(leads_s: Sequence[float], *, comes: str = "comes") -> str:
 
 
 def _alerts(woken: Group, names: Names) -> list[str]:
-    """Whether watching the pool's utilization would have told anybody before the first failure."""
+    """Whether an alert on the pool's utilization would have come before the first failure."""
     failing = [summary for summary in woken if summary.first_failure_s is not None]
     leads_s = [summary.alert_lead_s for summary in failing if summary.alert_lead_s is not None]
     found = [f"An alert on 80% of the pool in use {alert_sentence(leads_s)}."] if leads_s else []
     silent = Counter(names[summary.trial.configuration] for summary in failing if summary.utilization_alert_s is None)
     if silent:
         trials = Counter(names[summary.trial.configuration] for summary in failing)
-        told = [
+        configurations = [
             name if count == trials[name] else f"{name} (in {count} of {trials[name]} trials)"
             for name, count in silent.items()
         ]
         subject = "That alert" if leads_s else "An alert on 80% of the pool in use"
-        found.append(f"{subject} never comes with {listed(told, most=MOST_TRIALS)}, though requests fail.")
+        found.append(
+            f"{subject} never comes with {listed(configurations, most=MAX_TRIALS_NAMED)}, though requests fail."
+        )
     return found
 
 
 def _doubts(summaries: Group, names: Names) -> list[str]:
-    def trials(some: Group) -> str:
-        labels = [f"({names[one.trial.configuration]}, {one.trial.wake_label})" for one in some]
-        return listed(list(dict.fromkeys(labels)), most=MOST_TRIALS)
+    def trials(group: Group) -> str:
+        labels = [f"({names[summary.trial.configuration]}, {summary.trial.wake_label})" for summary in group]
+        return listed(list(dict.fromkeys(labels)), most=MAX_TRIALS_NAMED)
 
     late = [summary for summary in summaries if not summary.kept_schedule]
     cut_short = [summary for summary in summaries if not summary.complete]

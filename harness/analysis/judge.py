@@ -1,8 +1,8 @@
 """Verdicts on a scenario's expectations: reproduced, not reproduced, or unknown; unknown is never a pass.
 
-An expectation is about the file's own story. Where a user changed it (another wake, other times, other settings), its
-trials say nothing of the file: the verdict is unknown and names the changes. Trials that the changes leave as the
-file has them are judged all the same.
+An expectation is about the story as the scenario's file has it. Where a user changed it (another wake, other times,
+other settings), the trials don't test that story: the verdict is unknown and names the changes. Trials that the
+changes don't affect are judged as usual.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from harness.model.summary import TrialSummary
 
 
 def judge(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list[Judgement]:
-    """One judgement an expectation, and one for all pools that the file does not have.
+    """One judgement for each expectation, and one for all pools that the file does not have.
 
-    What the file expects of pools and wakes that the user did not choose, and that nothing stands for, is left out.
+    Expectations about pools and wakes that this run did not play are left out.
     """
     own: dict[PoolConfiguration, list[TrialSummary]] = {}
     changed: dict[PoolConfiguration | None, set[str]] = {}

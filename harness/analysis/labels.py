@@ -1,7 +1,7 @@
-"""What a run's configurations and wakes are called: the one place that names them, for every sentence, table and chart.
+"""The names of a run's configurations and wakes, for every sentence, table and chart.
 
-A configuration's whole name is `Trial.configuration`: the pool's label, and the story's variant. Where there is little
-room it loses what all configurations of the same page have in common, and nothing else: no two share a name.
+A configuration's full name is `Trial.configuration`: the pool's label and the story's variant. Where there is little
+room, the settings that all configurations of the page have in common are left out, so names stay different.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,14 +13,16 @@ CONTROL = "awake (control)"
 
 
 class Names:
-    """The names of the configurations that are shown together, by their whole names."""
+    """Short names of the configurations that are shown together, by their full names."""
 
     def __init__(self, configurations: Iterable[str]) -> None:
-        every = list(dict.fromkeys(configurations))
-        settings = [_pool(name).split()[1:] for name in every]
-        self.common = [one for one in settings[0] if all(one in own for own in settings)] if len(every) > 1 else []
-        """What every configuration has beyond its size: said once, it need not be said in every line."""
-        self._names = {name: _without(name, self.common) for name in every}
+        distinct = list(dict.fromkeys(configurations))
+        settings = [_pool(name).split()[1:] for name in distinct]
+        self.common = (
+            [setting for setting in settings[0] if all(setting in own for own in settings)] if len(distinct) > 1 else []
+        )
+        """The settings, besides the size, that every configuration has: given once, in `note`, not in every line."""
+        self._names = {name: _without(name, self.common) for name in distinct}
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> "Names":
@@ -30,23 +32,23 @@ class Names:
         return self._names[configuration]
 
     def kind(self, configuration: str) -> str:
-        """The name without the pool's size: what configurations of one kind, that differ in size only, share."""
+        """The name without the pool's size. Configurations of one kind differ in size only."""
         pool, _, variant = self[configuration].partition(" (")
         return ", ".join(filter(None, [" ".join(pool.split()[1:]), variant.removesuffix(")")]))
 
     def note(self) -> str:
-        """The sentence that gives back what the names leave out; empty: they leave nothing out."""
+        """The sentence with the settings that the names leave out; empty when they leave out none."""
         return f"Every configuration: {', '.join(self.common)}." if self.common else ""
 
 
 def wake_name(trial: Trial) -> str:
-    """The name of what a trial meets, the same for every seed: several seeds of a profile draw several latencies."""
+    """The name of the wake that a trial meets, the same for all seeds, though each seed may draw another latency."""
     wake = trial.wake
     if wake is None:
         return CONTROL
     if not wake.can_sleep or isinstance(wake.latency, Constant):
         return trial.wake_label
-    # What the label says after the latency tells wakes with one distribution apart.
+    # The rest of the label distinguishes wakes that have the same distribution of latencies.
     apart = [part for part in trial.wake_label.split(", ")[1:] if part != wake.name]
     return ", ".join([f"wake of {wake.name}: {wake.latency}", *apart])
 

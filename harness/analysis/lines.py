@@ -1,4 +1,4 @@
-"""What a comparison's lines say of each configuration, by its name."""
+"""Sums over a comparison's lines, by the name of the configuration."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def failures_of(lines: Sequence[Line], names: Names) -> dict[str, Failures]:
 
 
 def capacities_of(lines: Sequence[Line], names: Names) -> dict[str, int]:
-    """Each configuration's capacity; none where the lines are of several stories: those are not compared by size."""
+    """Each configuration's capacity; empty for lines of several variants, which are not compared by size."""
     if len({line.variant for line in lines}) > 1:
         return {}
     return {names[line.configuration]: line.pool.capacity for line in lines}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """A run's files as values: frames by the columns of results/README.md, and what its trials came to."""
+    """A run's files as values: its tables, with the columns of results/README.md, and a summary of each trial."""
 
     folder: Path
     manifest: Manifest
@@ -31,32 +31,32 @@ class Run:
 
     @property
     def plan(self) -> PlannedRun:
-        """What was played."""
+        """The plan of the run: what was played."""
         return self.manifest.plan
 
     @property
     def scenario(self) -> Scenario:
-        """What its file says, without its expectations: they are code, and the manifest keeps their verdicts."""
+        """The scenario, without its expectations: those are code, and the manifest has only their verdicts."""
         return self.plan.scenario
 
     @cached_property
     def requests(self) -> "pd.DataFrame":
-        """A row a request."""
+        """One row for each request."""
         return _frame(self.tables["requests"])
 
     @cached_property
     def pool(self) -> "pd.DataFrame":
-        """A row a sample of a pool."""
+        """One row for each sample of a pool."""
         return _frame(self.tables["pool"])
 
     @cached_property
     def events(self) -> "pd.DataFrame":
-        """A row an event: suspended, first_attempt, woken, …"""
+        """One row for each event: suspended, first_attempt, woken, …"""
         return _frame(self.tables["events"])
 
     @cached_property
     def summaries(self) -> list[TrialSummary]:
-        """What each trial that was started came to, controls included, in the order of the trials."""
+        """The summary of each trial that was started, controls included, in the order of the trials."""
         return [
             summarise(
                 trial,
@@ -72,10 +72,10 @@ class Run:
 
     @cached_property
     def summary(self) -> "pd.DataFrame":
-        """A row a trial: summary.csv."""
+        """One row for each trial, as in summary.csv."""
         import pandas as pd
 
-        return pd.DataFrame([one.to_row() for one in self.summaries])
+        return pd.DataFrame([summary.to_row() for summary in self.summaries])
 
     def of(self, trial: Trial, table: str) -> "pd.DataFrame":
         """One trial's rows of one table, in order of time."""
@@ -88,7 +88,7 @@ class Run:
 
     @cached_property
     def _places(self) -> dict[str, dict[int, slice]]:
-        """Where in each table the rows of each trial are: they lie together."""
+        """The slice of each table that holds each trial's rows, which are contiguous."""
         return {name: _places(table["trial"].to_numpy()) for name, table in self.tables.items()}
 
 
@@ -105,14 +105,14 @@ def load(run: str | Path = NEWEST) -> Run:
 
 
 def _places(numbers: np.ndarray) -> dict[int, slice]:
-    """Each number's place in a sorted column."""
+    """The slice of a sorted column that holds each number."""
     found, begins = np.unique(numbers, return_index=True)
     ends = [*begins[1:], len(numbers)][: len(begins)]
     return {int(number): slice(int(begin), int(end)) for number, begin, end in zip(found, begins, ends, strict=True)}
 
 
 def _frame(table: pa.Table) -> "pd.DataFrame":
-    import pandas as pd  # here, because who wants the summaries only should not wait for it
+    import pandas as pd  # imported here because it is slow, and the summaries do not need it
 
     # pandas' nullable types keep a missing status from turning the others into floats.
     nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}

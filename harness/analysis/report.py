@@ -23,22 +23,22 @@ NAME = "report.html"
 
 
 def report(run: Run) -> str:
-    """The page. It needs nothing but itself: styles and charts are inside."""
+    """The page as HTML. Styles and charts are embedded, so the file needs no other."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    found = compare([run])
+    comparison = compare([run])
     manifest = run.manifest
     return environment.get_template("report.html.j2").render(
         title=f"{run.scenario.name} on {manifest.stack}",
         story=run.scenario.description.partition("\n")[0],
-        warnings=_warnings(run, found),
+        warnings=_warnings(run, comparison),
         findings=findings(run.summaries),
-        differences=found.sentences(),
+        differences=comparison.sentences(),
         judgements=manifest.expectations,
-        tables=list(_tables(found)),
+        tables=list(_tables(comparison)),
         note=NOTE,
-        charts=list(_charts(run, found)),
+        charts=list(_charts(run, comparison)),
         timelines=list(_timelines(run)),
         settings=_settings(run),
         measured=_measured(run),
@@ -46,13 +46,13 @@ def report(run: Run) -> str:
     )
 
 
-def _warnings(run: Run, found: Comparison) -> list[str]:
+def _warnings(run: Run, comparison: Comparison) -> list[str]:
     shortened = run.plan.shortened
     changed = run.plan.changes
     return [
         *([f"The story was shortened for real time: {shortened}."] if shortened else []),
         *([f"The story was changed: {', '.join(changed)}. Its expectations were not judged."] if changed else []),
-        *found.doubts,
+        *comparison.doubts,
     ]
 
 
@@ -60,21 +60,21 @@ def _table(caption: str, columns: Sequence[str], rows: Sequence[tuple[str, Seque
     return {"caption": caption, "columns": columns, "rows": [{"name": name, "cells": cells} for name, cells in rows]}
 
 
-def _tables(found: Comparison) -> Iterator[dict[str, Any]]:
-    for _, wake, lines in groups(found):
+def _tables(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for _, wake, lines in groups(comparison):
         seeds = f"{lines[0].trials} seeds" if lines[0].trials > 1 else "one seed"
-        for what, told in (("what fails", shares(lines)), ("how long it takes", times())):
+        for what, columns in (("what fails", shares(lines)), ("how long it takes", times())):
             yield _table(
                 f"{wake}: {what} ({lines[0].requests} requests each, {seeds})",
-                [name for name, _ in told],
-                [(line.configuration, [value(line).partition("\n")[::2] for _, value in told]) for line in lines],
+                [name for name, _ in columns],
+                [(line.configuration, [value(line).partition("\n")[::2] for _, value in columns]) for line in lines],
             )
 
 
-def _charts(run: Run, found: Comparison) -> Iterator[dict[str, str]]:
-    """Every chart twice: as the page is seen on light and on dark screens."""
-    light = [(" ".join(figure.get_suptitle().split()), _svg(figure)) for _, figure in figures(run, found)]
-    dark = [_svg(figure) for _, figure in figures(run, found, style=DARK)]
+def _charts(run: Run, comparison: Comparison) -> Iterator[dict[str, str]]:
+    """Every chart twice, for light and for dark screens."""
+    light = [(" ".join(figure.get_suptitle().split()), _svg(figure)) for _, figure in figures(run, comparison)]
+    dark = [_svg(figure) for _, figure in figures(run, comparison, style=DARK)]
     for (title, drawn), on_dark in zip(light, dark, strict=True):
         yield {"title": title, "light": drawn, "dark": on_dark}
 
@@ -86,33 +86,33 @@ def _svg(figure: Figure) -> str:
 
 
 def _timelines(run: Run) -> Iterator[dict[str, Any]]:
-    woken = [one for one in run.summaries if not one.trial.is_control]
-    first = [one for one in woken if one.trial.seed == min(other.trial.seed for other in woken)]
-    for wake in dict.fromkeys(one.trial.wake_label for one in first):
-        met = [one for one in first if one.trial.wake_label == wake]
+    woken = [summary for summary in run.summaries if not summary.trial.is_control]
+    first_seed = [summary for summary in woken if summary.trial.seed == min(other.trial.seed for other in woken)]
+    for wake in dict.fromkeys(summary.trial.wake_label for summary in first_seed):
+        summaries = [summary for summary in first_seed if summary.trial.wake_label == wake]
         rows = [
-            (words, [(seconds(moment(one)), "") for one in met])
+            (words, [(seconds(moment(summary)), "") for summary in summaries])
             for words, moment in MOMENTS
-            if any(moment(one) is not None for one in met)
+            if any(moment(summary) is not None for summary in summaries)
         ]
-        yield _table(wake, [one.trial.configuration for one in met], rows)
+        yield _table(wake, [summary.trial.configuration for summary in summaries], rows)
 
 
 MOMENTS: tuple[tuple[str, Callable[[TrialSummary], float | None]], ...] = (
-    ("an alert on 80 % of the pool in use", lambda one: one.utilization_alert_s),
-    ("the first failed answer", lambda one: one.first_failure_s),
-    ("the database answers again", lambda one: one.woke_after_s),
-    ("nobody waits any more", lambda one: one.recovered_after_s),
-    ("the slowest answer took", lambda one: one.latency_s.get("max")),
+    ("an alert on 80 % of the pool in use", lambda summary: summary.utilization_alert_s),
+    ("the first failed answer", lambda summary: summary.first_failure_s),
+    ("the database answers again", lambda summary: summary.woke_after_s),
+    ("nobody waits any more", lambda summary: summary.recovered_after_s),
+    ("the slowest answer took", lambda summary: summary.latency_s.get("max")),
 )
 
 
 def _settings(run: Run) -> dict[str, Any]:
     pools = list(dict.fromkeys(trial.pool for trial in run.trials))
-    told = [pool.to_json() for pool in pools]
+    configurations = [pool.to_json() for pool in pools]
     rows = []
-    for name in told[0]:
-        values = [one[name] for one in told]
+    for name in configurations[0]:
+        values = [settings[name] for settings in configurations]
         rows.append((name, [(_plain(value), len(set(values)) > 1) for value in values]))
     return _table("", [pool.label for pool in pools], rows)
 
@@ -123,7 +123,7 @@ def _plain(value: float | bool) -> str:
 
 def _measured(run: Run) -> list[tuple[str, str]]:
     manifest = run.manifest
-    late = max((one.late_start_s.get("p99", 0.0) for one in run.summaries), default=0.0)
+    late = max((summary.late_start_s.get("p99", 0.0) for summary in run.summaries), default=0.0)
     return [
         ("run", manifest.id),
         ("started", manifest.started_at),

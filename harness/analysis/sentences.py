@@ -1,21 +1,21 @@
-"""The parts that every sentence about numbers is made of: they know ties, single configurations, none and all.
+"""The parts of the sentences about numbers; they handle ties, a single configuration, none and all.
 
-What the words mean, everywhere: a request *fails* when it does not end ok. A configuration is compared with another on
-the same arrivals: a request is *saved* when it fails with the first and is ok with the other, and *lost* when it is the
-other way round. A *configuration* is a pool's settings, and the story's variant where there are several.
+The terms, everywhere: a request *fails* when it does not end ok. A configuration is compared with another on
+the same arrivals: a request is *saved* when it fails with the first and is ok with the other, *lost* in the opposite
+case. A *configuration* is a pool's settings, and the story's variant where there are several.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-MOST_LISTED = 6
-"""A sentence with more names than these is not read."""
-MOST_IN_TITLE = 2
+MAX_LISTED = 6
+"""A sentence with more names than this is too long to read."""
+MAX_IN_TITLE = 2
 
 
 def listed(texts: Sequence[str], *, most: int | None = None) -> str:
-    """`a`, `a and b`, `a, b and c`; beyond `most` of them how many others there are."""
+    """`a`, `a and b`, `a, b and c`; of more than `most` texts the first, and how many more there are."""
     if not texts:
         return "none"
     if most is not None and len(texts) > most:
@@ -24,21 +24,21 @@ def listed(texts: Sequence[str], *, most: int | None = None) -> str:
 
 
 def percent(share: float) -> str:
-    """`2.5%`; 0% and 100% are said of none and of all only."""
+    """`2.5%`; 0% and 100% only for exactly none and exactly all."""
     if share in (0.0, 1.0):
         return f"{share:.0%}"
     return "under 0.1%" if share < 0.0005 else "over 99.9%" if share >= 0.9995 else f"{share:.1%}"
 
 
 def seconds(value: float | None) -> str:
-    """Seconds to a figure or two that matter: below a tenth in ms."""
+    """`8.0 s`, or `80 ms` below a tenth of a second; `–` for no value."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value * 1000:.0f} ms" if abs(value) < 0.0995 else f"{value:.1f} s"
 
 
 def span(values: Iterable[float], *, show: Callable[[float], str] = seconds) -> str:
-    """`8.0 s`, or `8.0 to 8.6 s` where they differ as they are shown. The values are durations, 0 or longer."""
+    """`8.0 s`, or `8.0 to 8.6 s` where the shown values differ. The values are durations, 0 or longer."""
     least, most = (show(choose(values)) for values in [list(values)] for choose in (min, max))
     if least == most:
         return most
@@ -60,7 +60,7 @@ class Failures:
 
     @property
     def share(self) -> float:
-        """Of no request none fails."""
+        """The share of the requests that fail; 0 of no request."""
         return self.failed / self.requests if self.requests else 0.0
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Who has the least and the most of something, with everyone who shares that place."""
+    """The names with the least and with the most of something, all of them in a tie."""
 
     least: float
     lowest: list[str]
@@ -86,7 +86,7 @@ class Ranking:
 
 
 def ranking(values: Mapping[str, float]) -> Ranking:
-    """Who has the least and the most; of nobody there is no ranking: `values` must not be empty."""
+    """The names with the least and with the most; `values` must not be empty."""
     least, most = min(values.values()), max(values.values())
     return Ranking(
         least=least, lowest=[name for name, value in values.items() if value == least],
@@ -95,22 +95,22 @@ def ranking(values: Mapping[str, float]) -> Ranking:
 
 
 def met_all(failures: Mapping[str, Failures]) -> dict[str, Failures]:
-    """Those that met as many requests as any: of a run that was cut short, what can be compared."""
-    most = max((one.requests for one in failures.values()), default=0)
-    return {name: one for name, one in failures.items() if one.requests == most}
+    """The configurations with the full number of requests: those can be compared when a run was cut short."""
+    most = max((counts.requests for counts in failures.values()), default=0)
+    return {name: counts for name, counts in failures.items() if counts.requests == most}
 
 
 def who_fails(
     failures: Mapping[str, Failures], capacities: Mapping[str, int] | None = None, *, title: bool = False
 ) -> str:
-    """With which configurations requests fail, by name: the clause that a sentence or a title goes on with.
+    """A clause that says with which configurations requests fail, and how many.
 
-    With `capacities` it says which of several that lose nothing is the smallest. A `title` has fewer words and names.
+    With `capacities` it also names the smallest pool of several with no failure. A `title` has fewer words and names.
     """
-    most = MOST_IN_TITLE if title else MOST_LISTED
-    if not any(one.requests for one in failures.values()):
+    most = MAX_IN_TITLE if title else MAX_LISTED
+    if not any(counts.requests for counts in failures.values()):
         return "no request has ended"
-    found = ranking({name: one.share for name, one in failures.items()})
+    found = ranking({name: counts.share for name, counts in failures.items()})
     if len(failures) == 1:
         ((name, only),) = failures.items()
         return f"no request fails with {name}" if not only.failed else f"{only} requests fail with {name}"
@@ -121,28 +121,30 @@ def who_fails(
     if found.all_alike:
         return f"as many requests fail with every configuration: {_each(failures, found.lowest)}"
 
-    def some(names: Sequence[str]) -> str:
+    def named(names: Sequence[str]) -> str:
         return listed(names) if len(names) <= most else f"{len(names)} of {len(failures)} configurations"
 
-    highest = f"with {some(found.highest)}: {_each(failures, found.highest)}"
+    highest = f"with {named(found.highest)}: {_each(failures, found.highest)}"
     if len(found.lowest) + len(found.highest) < len(failures) or found.least > 0:
         highest = f"most {highest}"
     if found.least == 0:
-        return f"no request fails with {some(found.lowest)}{_smallest(found.lowest, capacities or {}, most)}; {highest}"
-    fewest = f"fewest with {some(found.lowest)}: {_each(failures, found.lowest)}"
+        return (
+            f"no request fails with {named(found.lowest)}{_smallest(found.lowest, capacities or {}, most)}; {highest}"
+        )
+    fewest = f"fewest with {named(found.lowest)}: {_each(failures, found.lowest)}"
     if title:
-        return f"fewest requests fail with {some(found.lowest)}: {_each(failures, found.lowest)}; {highest}"
+        return f"fewest requests fail with {named(found.lowest)}: {_each(failures, found.lowest)}; {highest}"
     return f"requests fail with every configuration; {fewest}; {highest}"
 
 
 def _each(failures: Mapping[str, Failures], names: Sequence[str]) -> str:
-    """What each of them loses; they lose the same share, and mostly of as many requests."""
+    """The counts of these configurations, which all have the same share of failures."""
     counts = list(dict.fromkeys(str(failures[name]) for name in names))
     return listed(counts) + (" each" if len(names) > 1 and len(counts) == 1 else "")
 
 
 def _smallest(names: Sequence[str], capacities: Mapping[str, int], most: int) -> str:
-    """Which of these has the fewest connections, where that is a comparison of pools at all."""
+    """The names with the smallest capacity, in brackets; empty where not all capacities are known, or all are equal."""
     sizes = {name: capacities[name] for name in names if name in capacities}
     if len(sizes) < len(names) or len(set(sizes.values())) < 2:
         return ""
@@ -151,11 +153,11 @@ def _smallest(names: Sequence[str], capacities: Mapping[str, int], most: int) ->
 
 
 def by_count(counts: Mapping[str, int]) -> str:
-    """`5 with a; 20 each with b and c`: how often each, those with the same number together."""
+    """`5 with a; 20 each with b and c`: the count of each name, with equal counts together."""
     together: dict[int, list[str]] = {}
     for name, count in counts.items():
         together.setdefault(count, []).append(name)
     return "; ".join(
-        f"{count}{' each' if len(names) > 1 else ''} with {listed(names, most=MOST_LISTED)}"
+        f"{count}{' each' if len(names) > 1 else ''} with {listed(names, most=MAX_LISTED)}"
         for count, names in together.items()
     )

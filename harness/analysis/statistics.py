@@ -1,4 +1,4 @@
-"""Uncertainty: intervals for rates and quantiles, and a test for pairs. 95 % throughout.
+"""Uncertainty: 95 % intervals for rates and quantiles, and a test for pairs.
 
 Sources: E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927), for rates;
 B. Efron, "Bootstrap methods" (1979), percentile intervals, for everything else; the sign test for pairs, which is
@@ -16,26 +16,26 @@ CONFIDENCE = 0.95
 ENDS = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
 RESAMPLES = 1000
 CELLS = 4000
-"""A distribution is resampled at this many of its values: exactly, where there are no more."""
-FEWEST = 3
-"""Trials with seeds of their own that an interval over seeds needs at the least."""
+"""A distribution is resampled at this many of its values; with no more values than this the result is exact."""
+MIN_SEEDS = 3
+"""The smallest number of seeds (one trial each) for which an interval over seeds is computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number and the interval it lies in with 95 % confidence; without `low` and `high` nothing is known of that."""
+    """A value with its 95 % interval; `low` and `high` are None where there is no interval."""
 
     value: float
     low: float | None = None
     high: float | None = None
 
     def to_json(self) -> dict[str, float | None]:
-        """A value that there is none of, of no request, is null."""
+        """As JSON; a NaN (the value of no request at all) becomes null."""
         return {"value": None if math.isnan(self.value) else self.value, "low": self.low, "high": self.high}
 
 
 def rate(count: int, total: int) -> Measure:
-    """`count` of `total`, with Wilson's interval; 0 of nothing, with none."""
+    """The share `count` / `total` with Wilson's interval; for a `total` of 0 it is 0, without an interval."""
     if total == 0:
         return Measure(0.0)
     interval = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
@@ -47,15 +47,15 @@ def quantiles(samples: Sequence[np.ndarray], percents: Sequence[float]) -> list[
 
     The requests of one trial meet the same wake and the same queue: they are not independent, trials are.
     """
-    whole = np.sort(np.concatenate(samples)) if samples else np.empty(0)
-    if not whole.size:
+    pooled = np.sort(np.concatenate(samples)) if samples else np.empty(0)
+    if not pooled.size:
         return [Measure(float("nan")) for _ in percents]
-    values = [float(value) for value in np.percentile(whole, percents)]
-    if len(samples) < FEWEST:
+    values = [float(value) for value in np.percentile(pooled, percents)]
+    if len(samples) < MIN_SEEDS:
         return [Measure(value) for value in values]
-    # How many of each trial's values lie up to each of at most CELLS steps of the distribution.
-    steps = whole[np.unique(np.linspace(0, whole.size - 1, min(whole.size, CELLS)).astype(int))]
-    below = np.stack([np.searchsorted(np.sort(one), steps, side="right") for one in samples]).astype(float)
+    # For each trial, the number of its values at or below each of at most CELLS steps of the distribution.
+    steps = pooled[np.unique(np.linspace(0, pooled.size - 1, min(pooled.size, CELLS)).astype(int))]
+    below = np.stack([np.searchsorted(np.sort(trial), steps, side="right") for trial in samples]).astype(float)
     drawn = _weights(len(samples)) @ below
     found = []
     for value, percent in zip(values, percents, strict=True):
@@ -67,12 +67,12 @@ def quantiles(samples: Sequence[np.ndarray], percents: Sequence[float]) -> list[
 
 def mean(samples: Sequence[np.ndarray]) -> Measure:
     """The mean of all trials' values together, with an interval by resampling whole trials."""
-    counts = np.array([one.size for one in samples], dtype=float)
+    counts = np.array([values.size for values in samples], dtype=float)
     if not counts.sum():
         return Measure(float("nan"))
-    sums = np.array([one.sum() for one in samples])
+    sums = np.array([values.sum() for values in samples])
     value = float(sums.sum() / counts.sum())
-    if len(samples) < FEWEST:
+    if len(samples) < MIN_SEEDS:
         return Measure(value)
     weights = _weights(len(samples))
     low, high = np.percentile((weights @ sums) / (weights @ counts), ENDS)
@@ -80,10 +80,10 @@ def mean(samples: Sequence[np.ndarray]) -> Measure:
 
 
 def _weights(trials: int) -> np.ndarray:
-    """How often each resample draws each trial; the same every time."""
+    """How often each resample draws each trial. The random seed is fixed, so results are repeatable."""
     return np.random.default_rng(1).multinomial(trials, np.full(trials, 1 / trials), RESAMPLES).astype(float)
 
 
 def sign_test(fewer: int, more: int) -> float:
-    """How likely pairs that differ fall as unevenly as this by chance alone; 1 when none differs."""
+    """The p-value: how likely chance alone makes the differing pairs at least this uneven; 1 when no pair differs."""
     return float(stats.binomtest(fewer, fewer + more).pvalue) if fewer + more else 1.0

@@ -1,4 +1,4 @@
-"""What one trial came to, from its rows. A function of values: the same for every stack and for runs read back."""
+"""The summary of a trial, computed from its rows in the same way for every stack and for runs read from disk."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.analysis.columns import by_instance, numbers, there
+from harness.analysis.columns import by_instance, non_empty, numbers
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
 from harness.model.story import ALERT_SUSTAINED_S
@@ -40,28 +40,29 @@ def summarise(
     pools = by_instance(pool)
     failed = requests.filter(pc.not_equal(requests["outcome"], Outcome.OK.value))
     alerts = [
-        utilization_alert_s(one, trial.pool.pool_size, sustained_s=trial.story.alert_sustained_s) for one in pools
+        utilization_alert_s(sampled, trial.pool.pool_size, sustained_s=trial.story.alert_sustained_s)
+        for sampled in pools
     ]
     return TrialSummary(
         trial=trial,
         requests=requests.num_rows,
         outcomes={outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes},
         latency_s=_quantiles(latency_s, p50=50, p95=95, p99=99, max=100),
-        checkout_wait_s=_quantiles(there(requests, "checkout_s"), p50=50, p95=95, max=100),
+        checkout_wait_s=_quantiles(non_empty(requests, "checkout_s"), p50=50, p95=95, max=100),
         peak_checked_out=_peak(pool, "checked_out"),
         peak_waiting=_peak(pool, "waiting"),
         woke_after_s=woke_after_s,
-        recovered_after_s=_last([recovered_after_s(one, woke_after_s) for one in pools]),
+        recovered_after_s=_last([recovered_after_s(sampled, woke_after_s) for sampled in pools]),
         utilization_alert_s=min((at_s for at_s in alerts if at_s is not None), default=None),
         errors=_counts(failed["error"]),
         latencies_s=latency_s[np.argsort(numbers(requests, "number"), kind="stable")].tolist(),
-        attempts=int(np.nansum(np.where(np.isnan(asked := numbers(requests, "attempts")), 1, asked))),
+        attempts=int(np.nansum(np.where(np.isnan(attempts := numbers(requests, "attempts")), 1, attempts))),
         wakes=sum(1 for row in events if row["event"] == Event.WOKEN),
         awake_s=awake_s(np.concatenate([numbers(requests, "end_s"), numbers(pool, "at_s")]), events)
         if trial.wake is not None
         else None,
-        live_after=sum(int(numbers(one, "size")[-1]) for one in pools) if pools else None,
-        idle_p95_s=_quantiles(there(requests, "idle_s"), p95=95).get("p95"),
+        live_after=sum(int(numbers(sampled, "size")[-1]) for sampled in pools) if pools else None,
+        idle_p95_s=_quantiles(non_empty(requests, "idle_s"), p95=95).get("p95"),
         listener=[
             (row["event"], row["at_s"], row["value_s"]) for row in events if row["event"].startswith("listener_")
         ],
@@ -75,7 +76,7 @@ def summarise(
 
 
 def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
-    """summary.csv: a row a trial."""
+    """Write summary.csv: one row for each trial."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=[column.name for column in SUMMARY])
         writer.writeheader()
@@ -83,7 +84,7 @@ def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
 
 
 def recovered_after_s(pool: pa.Table, woke_after_s: float | None) -> float | None:
-    """The first sample after the wake in which nobody waits and no connection is being made."""
+    """When the first sample after the wake shows no waiting request and no connection being made; None: never."""
     if woke_after_s is None:
         return None
     at_s = numbers(pool, "at_s")
@@ -92,7 +93,7 @@ def recovered_after_s(pool: pa.Table, woke_after_s: float | None) -> float | Non
 
 
 def awake_s(measured_at_s: np.ndarray, events: Rows) -> float:
-    """Seconds between the first and the last moment in which the compute was neither suspended nor waking."""
+    """Seconds from the first to the last moment, without the time in which the compute was suspended or waking."""
     moments = np.concatenate([measured_at_s, [row["at_s"] for row in events]])
     if not moments.size:
         return 0.0
@@ -110,12 +111,12 @@ def awake_s(measured_at_s: np.ndarray, events: Rows) -> float:
 
 
 def utilization_alert_s(pool: pa.Table, pool_size: int, *, sustained_s: float = ALERT_SUSTAINED_S) -> float | None:
-    """When an alert on checked_out / pool_size would have fired: above the share for the sustained time."""
+    """When an alert would have fired: checked_out / pool_size above ALERT_SHARE for `sustained_s`; None: never."""
     at_s = numbers(pool, "at_s")
     above = numbers(pool, "checked_out") / pool_size > ALERT_SHARE
     edges = np.diff(above.astype(np.int8), prepend=0)
     began, ended = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    # What a sample says holds until the next one; a stretch that never ended is known until the last.
+    # A sample holds until the next one; a period that has not ended is known up to the last sample.
     until = np.append(ended, len(at_s) - 1)[: len(began)]
     long = at_s[until] - at_s[began] > sustained_s
     return float(at_s[began[long.argmax()]] + sustained_s) if long.any() else None
@@ -137,8 +138,8 @@ def _wake_late_s(events: Rows) -> dict[str, float]:
 
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    """How often each of its values occurs, in the order of their first."""
-    return {one["values"]: one["counts"] for one in pc.value_counts(column.combine_chunks()).to_pylist()}
+    """How often each value occurs, in the order of first occurrence."""
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column.combine_chunks()).to_pylist()}
 
 
 def _peak(pool: pa.Table, column: str) -> int:
@@ -146,8 +147,8 @@ def _peak(pool: pa.Table, column: str) -> int:
 
 
 def _last(moments: Sequence[float | None]) -> float | None:
-    """The last of them; None where one never came."""
-    came = [one for one in moments if one is not None]
+    """The last moment; None when one of them is None, or there are none."""
+    came = [moment for moment in moments if moment is not None]
     return max(came) if came and len(came) == len(moments) else None
 
 
@@ -156,7 +157,7 @@ def _first(events: Rows, name: str) -> float | None:
 
 
 def _quantiles(values: np.ndarray, **percents: float) -> dict[str, float]:
-    """By linear interpolation between the closest ranks; nothing of nothing."""
+    """The percentiles by name, by linear interpolation between the closest ranks; empty without values."""
     if not values.size:
         return {}
     found = np.percentile(values, list(percents.values()))

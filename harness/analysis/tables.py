@@ -1,4 +1,4 @@
-"""A comparison's columns, filled for people: the same for the terminal, Markdown and the report's page."""
+"""The columns of a comparison's tables, as text: the same for the terminal, Markdown and the HTML report."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -10,12 +10,12 @@ from harness.analysis.statistics import Measure
 from harness.model.outcomes import FAILURES, Outcome
 
 Columns: TypeAlias = list[tuple[str, Callable[[Line], str]]]
-"""A table's columns by name, each with how a line fills it; an interval stands below its value."""
+"""A table's columns: the name, and the function that gives a line's cell. An interval is on a second line."""
 NOTE = "95 % intervals: Wilson's for shares; for times whole trials resampled, from three seeds on."
 
 
 def shares(lines: Sequence[Line]) -> Columns:
-    """What fails, and what the pool costs; ways to fail that never occurred are left out."""
+    """The columns of shares that fail and of the pool's cost; outcomes that never occurred are left out."""
 
     def of(outcome: Outcome, line: Line) -> str:
         return _share(line.rates[outcome])
@@ -31,7 +31,7 @@ def shares(lines: Sequence[Line]) -> Columns:
 
 
 def times() -> Columns:
-    """How long requests take, and when it is over."""
+    """The columns of latencies and of the time until recovery."""
     return [
         ("p50", lambda line: seconds(line.latency_s["p50"].value)),
         ("p95", lambda line: _time(line.latency_s["p95"])),
@@ -44,19 +44,19 @@ def times() -> Columns:
 
 
 def groups(found: Comparison) -> Iterator[tuple[str, str, list[Line]]]:
-    """The lines of each wake of each run."""
+    """The lines of each wake of each run: run, wake, lines."""
     for run, wake in dict.fromkeys((line.run, line.wake) for line in found.lines):
         yield run, wake, [line for line in found.lines if (line.run, line.wake) == (run, wake)]
 
 
 def in_a_line(cell: str) -> str:
-    """A value with its interval, if it has one, in brackets."""
+    """A cell on one line: the value, and its interval, if any, in brackets."""
     value, line_end, interval = cell.partition("\n")
     return f"{value} ({interval})" if line_end else value
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table as Markdown has it."""
+    """A table in Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.analysis.charts.paper import ink, mark, outcome_colour, stacked_panels
-from harness.analysis.sentences import MOST_IN_TITLE, listed, plural
+from harness.analysis.sentences import MAX_IN_TITLE, listed, plural
 from harness.model.outcomes import Outcome
 from harness.postmortem.changes import Change, Changes
 from harness.postmortem.patience import Patience
@@ -58,6 +58,6 @@ def _title(found: Changes) -> str:
         return f"No setting alone helps: {plural(failed, 'request')} of {found.again.failures.requests} fail"
     best = [change for change in helping if change.failures.failed == helping[0].failures.failed]
     left = best[0].failures.failed
-    names = listed([change.what for change in best], most=MOST_IN_TITLE)
+    names = listed([change.what for change in best], most=MAX_IN_TITLE)
     remain = "no request fails" if not left else f"{left} fail"
     return f"{names}: {remain}, where {failed} of {found.again.failures.requests} did"

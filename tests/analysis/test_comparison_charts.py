@@ -13,7 +13,7 @@ from harness.analysis import Run, load
 from harness.analysis.charts import draw_comparison
 from harness.analysis.charts.draw import comparison_figures, figures
 from harness.analysis.charts.instances import together
-from harness.analysis.charts.paper import MOST_POOLS, line_style, run_names
+from harness.analysis.charts.paper import MAX_POOLS, line_style, run_names
 from harness.analysis.compare import compare
 from harness.cli.progress import watching
 from harness.model.outcomes import Outcome
@@ -93,7 +93,7 @@ def test_pools_that_lie_on_no_grid_have_no_heat_map(tmp_path: Path) -> None:
 
 
 def test_more_pools_than_can_be_told_apart_are_left_out_and_that_is_said(charts: dict[str, Figure]) -> None:
-    assert len(charts["requests-wake-12s"].axes) == MOST_POOLS < len(GRID.pool_configurations)
+    assert len(charts["requests-wake-12s"].axes) == MAX_POOLS < len(GRID.pool_configurations)
     said = charts["latency"].legends[0].get_title().get_text()
     assert said == "Shown: 8 of 9 configurations, from the fewest failures to the most."
     assert not charts["rates"].legends[0].get_title().get_text()

@@ -1,4 +1,4 @@
-"""The charts of a run and of a comparison, one file each, as a postmortem can use them: half a page wide, twice."""
+"""The charts of a run and of a comparison, half a page wide, as SVG and as PNG; one module for each chart."""
 
 from harness.analysis.charts.draw import draw_charts, draw_comparison
 

@@ -1,4 +1,4 @@
-"""Draws every chart that a run, or a comparison of runs, has data for."""
+"""Draws every chart for which a run, or a comparison of runs, has data."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from harness.analysis.load import Run
 # Without a date in it, the same run gives the same file.
 METADATA = {"svg": {"Date": None}, "png": {"Software": None}}
 OF_LINES = ("latency", "held", "requests", "pool")
-"""The charts with a line or a panel a configuration."""
+"""The charts with a line or a panel for each configuration, by the beginning of their names."""
 OF_A_SEED = ("held", "requests", "pool")
 """The charts that show the first seed only."""
 DARK = "dark"
@@ -28,33 +28,35 @@ DARK = "dark"
 
 
 def draw_charts(run: Run, folder: Path) -> list[Path]:
-    """Draw the run's charts into `folder`, and for dark pages beneath it; none for a run without requests."""
-    found = compare([run])
-    light = save(figures(run, found), folder)
-    return light + save(figures(run, found, style=DARK), folder / DARK)
+    """Draw the run's charts into `folder`, and those for dark pages into `folder/dark`; return the files written."""
+    comparison = compare([run])
+    light = save(figures(run, comparison), folder)
+    return light + save(figures(run, comparison, style=DARK), folder / DARK)
 
 
 def draw_comparison(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """Draw what can be seen of several runs side by side, in the same two ways."""
-    found = compare(runs)
-    light = save(comparison_figures(runs, found), folder)
-    return light + save(comparison_figures(runs, found, style=DARK), folder / DARK)
+    """Draw the charts that compare several runs, for light and for dark pages; return the files written."""
+    comparison = compare(runs)
+    light = save(comparison_figures(runs, comparison), folder)
+    return light + save(comparison_figures(runs, comparison, style=DARK), folder / DARK)
 
 
-def figures(run: Run, found: Comparison, *, style: str = "light") -> Iterator[tuple[str, Figure]]:
-    """Every chart of the run by its name, to be saved before the next is asked for; `found` is its comparison."""
-    return styled(_of_a_run(run, found), style, [run])
+def figures(run: Run, comparison: Comparison, *, style: str = "light") -> Iterator[tuple[str, Figure]]:
+    """Every chart of the run, with its name. Save each figure before you ask for the next one."""
+    return styled(_of_a_run(run, comparison), style, [run])
 
 
-def comparison_figures(runs: Sequence[Run], found: Comparison, *, style: str = "light") -> Iterator[tuple[str, Figure]]:
-    """The charts that several runs are put beside each other on."""
-    return styled(_of_a_comparison(runs, found), style, runs)
+def comparison_figures(
+    runs: Sequence[Run], comparison: Comparison, *, style: str = "light"
+) -> Iterator[tuple[str, Figure]]:
+    """The charts that compare several runs, with their names."""
+    return styled(_of_a_comparison(runs, comparison), style, runs)
 
 
 def styled(
     charts: Iterable[tuple[str, Figure]], style: str = "light", runs: Sequence[Run] = ()
 ) -> Iterator[tuple[str, Figure]]:
-    """Each chart in this project's style, as long as it is the one asked for, with what must be known of the runs."""
+    """Each chart with a note about the runs; this project's style holds until the next chart is asked for."""
     with matplotlib.style.context(STYLES[style]):
         for name, figure in charts:
             about = notes(runs, lines=name.startswith(OF_LINES), first_seed=name.startswith(OF_A_SEED)) if runs else ()
@@ -63,47 +65,49 @@ def styled(
             yield name, figure
 
 
-def _of_a_run(run: Run, found: Comparison) -> Iterator[tuple[str, Figure]]:
-    woken = [one for one in run.summaries if not one.trial.is_control]
+def _of_a_run(run: Run, comparison: Comparison) -> Iterator[tuple[str, Figure]]:
+    woken = [summary for summary in run.summaries if not summary.trial.is_control]
     if not woken:
         return
     yield "outcomes", outcomes_chart(run, woken)
-    yield from _of_a_comparison([run], found)
-    seed = min(one.trial.seed for one in woken)
-    some = shown(run)
-    first = [one for one in woken if one.trial.seed == seed and one.trial.configuration in some]
-    for wake in dict.fromkeys(one.trial.wake_label for one in first):
-        met = [one for one in first if one.trial.wake_label == wake]
-        yield f"requests-{in_a_name(wake)}", requests_chart(run, met)
-        yield f"pool-{in_a_name(wake)}", pool_chart(run, met)
+    yield from _of_a_comparison([run], comparison)
+    seed = min(summary.trial.seed for summary in woken)
+    configurations = shown(run)
+    first_seed = [
+        summary for summary in woken if summary.trial.seed == seed and summary.trial.configuration in configurations
+    ]
+    for wake in dict.fromkeys(summary.trial.wake_label for summary in first_seed):
+        summaries = [summary for summary in first_seed if summary.trial.wake_label == wake]
+        yield f"requests-{in_a_name(wake)}", requests_chart(run, summaries)
+        yield f"pool-{in_a_name(wake)}", pool_chart(run, summaries)
 
 
 def in_a_name(wake: str) -> str:
-    """A wake's label as a part of a file's name: `wake-12s`."""
+    """A wake's label as part of a file name: `wake-12s`."""
     return wake.replace(" s", "s").replace(", ", "-").replace(" ", "-")
 
 
-def _of_a_comparison(runs: Sequence[Run], found: Comparison) -> Iterator[tuple[str, Figure]]:
-    if all(line.is_control for line in found.lines):
+def _of_a_comparison(runs: Sequence[Run], comparison: Comparison) -> Iterator[tuple[str, Figure]]:
+    if all(line.is_control for line in comparison.lines):
         return
     names = run_names(runs)
-    if worth_rates(found.lines):
-        yield "rates", rates_chart(found.lines, names)
-    if worth_grid(found.lines, names):
-        yield "failures", grid_chart(found.lines, names)
+    if worth_rates(comparison.lines):
+        yield "rates", rates_chart(comparison.lines, names)
+    if worth_grid(comparison.lines, names):
+        yield "failures", grid_chart(comparison.lines, names)
     yield "latency", latency_chart(runs)
-    yield "held", held_chart(runs, found.lines)
+    yield "held", held_chart(runs, comparison.lines)
 
 
 def save(charts: Iterable[tuple[str, Figure]], folder: Path) -> list[Path]:
-    """Each chart in both forms; the files written."""
+    """Write each chart as SVG and as PNG; return the files written."""
     written = []
     for name, figure in charts:
         folder.mkdir(parents=True, exist_ok=True)
         for form, metadata in METADATA.items():
             path = folder / f"{name}.{form}"
             figure.savefig(path, format=form, metadata=metadata)
-            # Laid out once, it need not be for the next form.
+            # The layout is computed once and kept for the next form.
             figure.set_layout_engine("none")
             written.append(path)
     return written

@@ -1,4 +1,4 @@
-"""Failures over pool_size × max_overflow, a panel a wake: for runs whose pools lie on a grid."""
+"""Failures over pool_size × max_overflow, a panel for each wake: for runs whose pools form a grid."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,21 +15,21 @@ from harness.analysis.sentences import met_all, percent, who_fails
 from harness.model.outcomes import Outcome
 
 FILLED = 0.5
-"""A grid of which less than this share was run is not one."""
+"""At least this share of the grid's cells must have been run."""
 ROW_IN = 0.2
 DARK = 0.6
-"""Above this share of the scale a cell's number is white."""
+"""Above this share of the colour scale a cell's number is white."""
 
 
 def worth_grid(lines: Sequence[Line], runs: Mapping[str, str]) -> bool:
-    """Whether some pools lie on a grid of at least two sizes and two overflows."""
+    """Whether there is a grid of at least two values of pool_size and two of max_overflow."""
     return any(True for _ in _grids(lines, runs))
 
 
 def grid_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
-    """The share of the requests that fail, in every cell; what was not run stays empty."""
+    """The share of the requests that fail, in each cell; a cell that was not run stays empty."""
     grids = list(_grids(lines, runs))
-    rows = max(len(_sizes(some)[0]) for _, some in grids)
+    rows = max(len(_sizes(grid)[0]) for _, grid in grids)
     figure, panels = stacked_panels(
         len(grids),
         title=_title(grids, Names(line.configuration for line in lines)),
@@ -38,11 +38,11 @@ def grid_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
         share_y=False,
     )
     scale = LinearSegmentedColormap.from_list("failures", [paper(), outcome_colour(Outcome.POOL_TIMEOUT)])
-    most = max(line.failures.value for _, some in grids for line in some) or 1.0
-    for panel, (name, some) in zip(panels, grids, strict=True):
-        sizes, overflows = _sizes(some)
+    most = max(line.failures.value for _, grid in grids for line in grid) or 1.0
+    for panel, (name, grid) in zip(panels, grids, strict=True):
+        sizes, overflows = _sizes(grid)
         shares = np.full((len(sizes), len(overflows)), np.nan)
-        for line in some:
+        for line in grid:
             place = sizes.index(line.pool.pool_size), overflows.index(line.pool.max_overflow)
             shares[place] = line.failures.value
             colour = "white" if line.failures.value > DARK * most else ink()
@@ -59,14 +59,14 @@ def grid_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
 
 
 def _grids(lines: Sequence[Line], runs: Mapping[str, str]) -> Iterator[tuple[str, list[Line]]]:
-    for name, some in kinds([line for line in lines if not line.is_control], runs):
-        sizes, overflows = _sizes(some)
-        if min(len(sizes), len(overflows)) > 1 and len(some) >= FILLED * len(sizes) * len(overflows):
-            yield name, some
+    for name, grid in kinds([line for line in lines if not line.is_control], runs):
+        sizes, overflows = _sizes(grid)
+        if min(len(sizes), len(overflows)) > 1 and len(grid) >= FILLED * len(sizes) * len(overflows):
+            yield name, grid
 
 
-def _sizes(some: Sequence[Line]) -> tuple[list[int], list[int]]:
-    return sorted({line.pool.pool_size for line in some}), sorted({line.pool.max_overflow for line in some})
+def _sizes(lines: Sequence[Line]) -> tuple[list[int], list[int]]:
+    return sorted({line.pool.pool_size for line in lines}), sorted({line.pool.max_overflow for line in lines})
 
 
 def _percent(share: float) -> str:
@@ -74,5 +74,5 @@ def _percent(share: float) -> str:
 
 
 def _title(grids: Sequence[tuple[str, list[Line]]], names: Names) -> str:
-    lines = [line for _, some in grids for line in some]
+    lines = [line for _, grid in grids for line in grid]
     return capitalised(who_fails(met_all(failures_of(lines, names)), capacities_of(lines, names), title=True))

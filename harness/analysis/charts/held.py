@@ -1,4 +1,4 @@
-"""Connections held over time: what each pool costs while it is warm, a line a configuration, a panel a wake."""
+"""Connections held over time, which is the cost of a pool: a line for each configuration, a panel for each wake."""
 
 from collections.abc import Sequence
 from statistics import mean
@@ -19,29 +19,29 @@ from harness.analysis.charts.paper import (
 from harness.analysis.compare import Line
 from harness.analysis.labels import Names
 from harness.analysis.load import Run
-from harness.analysis.sentences import MOST_IN_TITLE, listed, ranking
+from harness.analysis.sentences import MAX_IN_TITLE, listed, ranking
 
 
 def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
-    """Of the first seed: what every instance's pool holds, together. `lines` are the runs' comparison."""
-    every = all_series(runs)
+    """The connections of all instances together, for the first seed. `lines` are those of the runs' comparison."""
+    all_lines = all_series(runs)
     first = {run.folder: min(trial.seed for trial in run.trials) for run in runs}
     met = [
         (run, trial) for run in runs for trial in run.trials if not trial.is_control and trial.seed == first[run.folder]
     ]
     wakes = list(dict.fromkeys(trial.wake_label for _, trial in met))
-    names, foot_in = in_lines(one.name for one in every)
+    names, foot_in = in_lines(series.name for series in all_lines)
     figure, panels = stacked_panels(len(wakes), title=_title(runs, lines), panel_in=1.1, foot_in=foot_in)
     for panel, wake in zip(panels, wakes, strict=True):
-        here = [(run, trial) for run, trial in met if trial.wake_label == wake]
-        mark_wake(panel, *here[0], label="bottom" if panel is panels[0] else None)
-        for one, name in zip(every, names, strict=True):
-            for run, trial in here:
-                if run is one.run and trial.configuration == one.configuration:
+        met_here = [(run, trial) for run, trial in met if trial.wake_label == wake]
+        mark_wake(panel, *met_here[0], label="bottom" if panel is panels[0] else None)
+        for series, name in zip(all_lines, names, strict=True):
+            for run, trial in met_here:
+                if run is series.run and trial.configuration == series.configuration:
                     held = together(run.of(trial, "pool"), ["size"])["size"]
                     panel.step(
                         held.index.to_numpy(dtype=float), held.to_numpy(dtype=float), where="post", label=name,
-                        color=one.colour, linestyle=one.dashes, rasterized=len(held) > MANY,
+                        color=series.colour, linestyle=series.dashes, rasterized=len(held) > MANY,
                     )  # fmt: skip
         panel.set_title(wake)
         panel.set_ylabel("connections")
@@ -53,11 +53,11 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
 
 
 def _title(runs: Sequence[Run], lines: Sequence[Line]) -> str:
-    names, said = Names(line.configuration for line in lines), run_names(runs)
+    names, names_of_runs = Names(line.configuration for line in lines), run_names(runs)
     held: dict[str, list[float]] = {}
     for line in lines:
         if not line.is_control:
-            name = ": ".join(filter(None, [said[line.run], names[line.configuration]]))
+            name = ": ".join(filter(None, [names_of_runs[line.run], names[line.configuration]]))
             held.setdefault(name, []).append(line.held_s)
     found = ranking({name: round(mean(values)) for name, values in held.items()})
     if found.most == 0:
@@ -66,7 +66,7 @@ def _title(runs: Sequence[Run], lines: Sequence[Line]) -> str:
         return f"{found.highest[0]} holds {found.most:.0f} connection-seconds a trial"
     if found.most < 1.05 * found.least:
         return f"All cost about the same: {found.most:.0f} connection-seconds a trial"
-    most, least = (listed(some, most=MOST_IN_TITLE) for some in (found.highest, found.lowest))
+    most, least = (listed(names_of_pools, most=MAX_IN_TITLE) for names_of_pools in (found.highest, found.lowest))
     return (
         f"Most is held with {most}: {found.most:.0f} connection-seconds a trial; least with {least}: {found.least:.0f}"
     )

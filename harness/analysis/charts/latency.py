@@ -1,4 +1,4 @@
-"""Latency distributions (ECDF): the share of all requests answered within a time, a panel a wake."""
+"""Latency distributions (ECDF): the share of all requests answered within a time, a panel for each wake."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,15 +15,15 @@ from harness.analysis.load import Run
 from harness.model.outcomes import Outcome
 from harness.model.trial import Trial
 
-LEAST_S = 0.001
+MIN_WIDTH_S = 0.001
 """A panel is at least this wide: in virtual time answers may take no time at all."""
 
 
 def latency_chart(runs: Sequence[Run]) -> Figure:
-    """Successful answers by their latency since the arrival; a line that ends below 100 % lost the rest."""
+    """Successful answers by their latency since the arrival; a line ends below 100 % where requests failed."""
     wakes = list(dict.fromkeys((wake_name(trial), trial.is_control) for run in runs for trial in run.trials))
-    every = all_series(runs)
-    names, foot_in = in_lines(one.name for one in every)
+    all_lines = all_series(runs)
+    names, foot_in = in_lines(series.name for series in all_lines)
     figure, panels = stacked_panels(len(wakes), title=_title(runs), panel_in=1.35, share_x=False, foot_in=foot_in)
     trials: dict[tuple[Path, str, str], list[Trial]] = {}
     for run in runs:
@@ -31,20 +31,20 @@ def latency_chart(runs: Sequence[Run]) -> Figure:
             trials.setdefault((run.folder, wake_name(trial), trial.configuration), []).append(trial)
     for panel, (wake, control) in zip(panels, wakes, strict=True):
         end = _end(runs, wake)
-        for one, name in zip(every, names, strict=True):
-            met = trials.get((one.run.folder, wake, one.configuration))
-            if met is None:
+        for series, name in zip(all_lines, names, strict=True):
+            met_trials = trials.get((series.run.folder, wake, series.configuration))
+            if met_trials is None:
                 continue
-            rows = pa.concat_tables([one.run.rows(trial, "requests") for trial in met])
-            asked = rows.num_rows
+            rows = pa.concat_tables([series.run.rows(trial, "requests") for trial in met_trials])
+            requests = rows.num_rows
             answered = np.sort(numbers(rows.filter(pc.equal(rows["outcome"], Outcome.OK.value)), "latency_s"))
-            share = np.arange(1, len(answered) + 1) / max(1, asked)
-            # So many steps that no eye sees between them.
-            kept = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), MANY)).astype(int))
+            share = np.arange(1, len(answered) + 1) / max(1, requests)
+            # More steps than these could not be seen.
+            steps = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), MANY)).astype(int))
             panel.step(
-                np.append(answered[kept] * (1000 if control else 1), end),
-                np.append(share[kept], share[-1:] if len(share) else 0.0),
-                where="post", label=name, color=one.colour, linestyle=one.dashes,
+                np.append(answered[steps] * (1000 if control else 1), end),
+                np.append(share[steps], share[-1:] if len(share) else 0.0),
+                where="post", label=name, color=series.colour, linestyle=series.dashes,
             )  # fmt: skip
         panel.set_xlim(0, end)
         panel.set_ylim(0, 1.03)
@@ -57,19 +57,23 @@ def latency_chart(runs: Sequence[Run]) -> Figure:
 
 
 def _end(runs: Sequence[Run], wake: str) -> float:
-    """Where a panel ends, in its own unit: a little after the slowest request; the control's is in ms."""
-    met = [one for run in runs for one in run.summaries if wake_name(one.trial) == wake and one.latency_s]
-    in_ms = any(one.trial.is_control for one in met)
-    return max([LEAST_S, *(one.latency_s["max"] for one in met)]) * 1.05 * (1000 if in_ms else 1)
+    """Where a panel's axis ends, a little after the slowest request: in seconds, for a control in ms."""
+    summaries = [
+        summary for run in runs for summary in run.summaries if wake_name(summary.trial) == wake and summary.latency_s
+    ]
+    in_ms = any(summary.trial.is_control for summary in summaries)
+    return max([MIN_WIDTH_S, *(summary.latency_s["max"] for summary in summaries)]) * 1.05 * (1000 if in_ms else 1)
 
 
 def _title(runs: Sequence[Run]) -> str:
-    summaries = [one for run in runs for one in run.summaries if one.latency_s]
-    woken = [one for one in summaries if not one.trial.is_control]
-    control = [one.latency_s["p95"] for one in summaries if one.trial.is_control]
-    worst = max((one.latency_s["p95"] for one in woken), default=0.0)
-    sleeps = any(one.trial.wake is not None and one.trial.wake.can_sleep for one in woken)
-    said = f"{'Waking, ' if sleeps else ''}95% of the requests end within {worst:.1f} s at worst"
+    summaries = [summary for run in runs for summary in run.summaries if summary.latency_s]
+    woken = [summary for summary in summaries if not summary.trial.is_control]
+    control = [summary.latency_s["p95"] for summary in summaries if summary.trial.is_control]
+    worst = max((summary.latency_s["p95"] for summary in woken), default=0.0)
+    sleeps = any(summary.trial.wake is not None and summary.trial.wake.can_sleep for summary in woken)
+    clause = f"{'Waking, ' if sleeps else ''}95% of the requests end within {worst:.1f} s at worst"
     if not control:
-        return said
-    return f"{said}; awake, within {f'{max(control) * 1000:.0f}' if max(control) >= LEAST_S else 'less than 1'} ms"
+        return clause
+    return (
+        f"{clause}; awake, within {f'{max(control) * 1000:.0f}' if max(control) >= MIN_WIDTH_S else 'less than 1'} ms"
+    )

@@ -1,4 +1,4 @@
-"""What became of the requests, a bar a pool configuration, a panel a wake latency."""
+"""The outcomes of the requests: a bar for each pool configuration, a panel for each wake."""
 
 from collections.abc import Sequence
 
@@ -19,26 +19,26 @@ from harness.model.outcomes import Outcome
 from harness.model.summary import TrialSummary
 
 TOO_NARROW = 0.04
-"""A share below which a bar's piece has no room for its number."""
+"""A part of a bar with a smaller share than this has no room for its number."""
 
 
 def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
-    """The outcomes of all trials with a wake; several seeds of one pool and wake are added up."""
-    met: dict[tuple[str, str], list[TrialSummary]] = {}
-    for one in woken:
-        met.setdefault((wake_name(one.trial), one.trial.configuration), []).append(one)
-    wakes = list(dict.fromkeys(wake for wake, _ in met))
-    pools = list(dict.fromkeys(one.trial.configuration for one in woken))
+    """The outcomes of all trials with a wake, added up over the seeds."""
+    by_wake_and_pool: dict[tuple[str, str], list[TrialSummary]] = {}
+    for summary in woken:
+        by_wake_and_pool.setdefault((wake_name(summary.trial), summary.trial.configuration), []).append(summary)
+    wakes = list(dict.fromkeys(wake for wake, _ in by_wake_and_pool))
+    pools = list(dict.fromkeys(summary.trial.configuration for summary in woken))
     names = [named(run, pool) for pool in pools]
     lines = sum(1 + 0.6 * name.count("\n") for name in names)
     figure, panels = stacked_panels(len(wakes), title=_title(run, woken), panel_in=0.35 + 0.19 * lines)
     for panel, wake in zip(panels, wakes, strict=True):
         for row, pool in enumerate(pools):
-            some = met.get((wake, pool), [])
-            requests = sum(one.requests for one in some) or 1
+            summaries = by_wake_and_pool.get((wake, pool), [])
+            requests = sum(summary.requests for summary in summaries) or 1
             left = 0.0
             for outcome in Outcome:
-                count = sum(one.count(outcome) for one in some)
+                count = sum(summary.count(outcome) for summary in summaries)
                 share = count / requests
                 panel.barh(row, share, left=left, height=0.72, color=outcome_colour(outcome))
                 if share > TOO_NARROW:
@@ -52,13 +52,13 @@ def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
         panel.grid(visible=False, axis="y")
         panel.set_title(wake)
     panels[-1].set_xlabel("share of the requests (numbers: requests)")
-    outcome_legend(figure, (outcome for one in woken for outcome in one.outcomes))
+    outcome_legend(figure, (outcome for summary in woken for outcome in summary.outcomes))
     return figure
 
 
 def _title(run: Run, woken: Sequence[TrialSummary]) -> str:
     failures: dict[str, Failures] = {}
-    for one in woken:
-        name = named(run, one.trial.configuration, width=200)
-        failures[name] = failures.get(name, Failures(0, 0)) + Failures(one.failed, one.requests)
+    for summary in woken:
+        name = named(run, summary.trial.configuration, width=200)
+        failures[name] = failures.get(name, Failures(0, 0)) + Failures(summary.failed, summary.requests)
     return capitalised(who_fails(met_all(failures), title=True))

@@ -1,4 +1,4 @@
-"""What the charts share: figures, colours, the marks of a suspend and a wake, legends, names."""
+"""What all charts use: figures, colours, the marks of a suspend and a wake, legends, names."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,18 +28,18 @@ LABEL_WIDTH = 24
 LEGEND_WIDTH = 30
 LEGEND_LINE_IN = 0.13
 PANEL_WIDTH = 52
-MOST_POOLS = 8
-"""More pools than these can't be told apart on one chart."""
+MAX_POOLS = 8
+"""More pools than this can't be distinguished on one chart."""
 MANY = 2_000
-"""More marks than these are a picture inside an SVG: each by itself would make a file that nothing opens."""
+"""More marks than this are rasterized in an SVG: as separate shapes they would make it too large to open."""
 
 STYLES = {
     "light": [Path(__file__).parent / "coldstart.mplstyle"],
     "dark": [Path(__file__).parent / "coldstart.mplstyle", Path(__file__).parent / "dark.mplstyle"],
 }
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers (https://jfly.uni-koeln.de/color/).
-# Their black is the ink of the page, so that it is seen on a dark one too.
+# Okabe and Ito's colours, which colour-blind readers can distinguish (https://jfly.uni-koeln.de/color/).
+# Their black is replaced by the text colour, so that it is visible on a dark page too.
 INK = "ink"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK, "#999999")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 2)), (0, (3, 1, 1, 1)))
@@ -64,7 +64,7 @@ def ink() -> str:
 
 
 def mark() -> str:
-    """The colour of what is said beside the data."""
+    """The colour of marks and remarks beside the data."""
     return str(rcParams["xtick.labelcolor"])
 
 
@@ -79,7 +79,7 @@ def shade() -> str:
 
 
 def outcome_colour(outcome: Outcome) -> str:
-    """Its colour on this page."""
+    """The outcome's colour on this page."""
     match outcome.role:
         case Role.SERVED:
             return "#56b4e9"
@@ -102,7 +102,7 @@ def outcome_colour(outcome: Outcome) -> str:
 
 
 def on_outcome_colour(outcome: Outcome) -> str:
-    """The colour of a number written on that colour."""
+    """The colour of a number written on the outcome's colour."""
     match outcome.role:
         case Role.OTHER:
             return paper()
@@ -119,45 +119,45 @@ def line_style(number: int) -> tuple[str, LineStyle]:
 
 
 def all_series(runs: Sequence[Run]) -> list[Series]:
-    """The configurations of the runs that a chart has room for; of several runs the name says which."""
+    """The configurations that a chart has room for; with several runs, the name begins with the run's."""
     names = Names.of(trial for run in runs for trial in run.trials)
-    said = run_names(runs)
-    found: list[Series] = []
+    names_of_runs = run_names(runs)
+    series: list[Series] = []
     for run in runs:
-        for configuration in shown(run, MOST_POOLS // len(runs) or 1):
-            name = ": ".join(filter(None, [said[run.folder.name], names[configuration]]))
-            found.append(Series(run, configuration, name, *line_style(len(found))))
-    return found
+        for configuration in shown(run, MAX_POOLS // len(runs) or 1):
+            name = ": ".join(filter(None, [names_of_runs[run.folder.name], names[configuration]]))
+            series.append(Series(run, configuration, name, *line_style(len(series))))
+    return series
 
 
-def shown(run: Run, most: int = MOST_POOLS) -> list[str]:
-    """The configurations that a chart has room for, in the run's order: from the fewest failures to the most."""
-    every = list(dict.fromkeys(trial.configuration for trial in run.trials))
-    if len(every) <= most:
-        return every
-    failed = dict.fromkeys(every, 0)
-    for one in run.summaries:
-        failed[one.trial.configuration] += one.failed
-    ranked = sorted(every, key=lambda name: failed[name])
-    kept = {ranked[round(place * (len(every) - 1) / max(1, most - 1))] for place in range(most)}
-    return [name for name in every if name in kept]
+def shown(run: Run, most: int = MAX_POOLS) -> list[str]:
+    """At most `most` configurations, in the run's order, chosen evenly from the fewest failures to the most."""
+    configurations = list(dict.fromkeys(trial.configuration for trial in run.trials))
+    if len(configurations) <= most:
+        return configurations
+    failed = dict.fromkeys(configurations, 0)
+    for summary in run.summaries:
+        failed[summary.trial.configuration] += summary.failed
+    ranked = sorted(configurations, key=lambda name: failed[name])
+    chosen = {ranked[round(position * (len(configurations) - 1) / max(1, most - 1))] for position in range(most)}
+    return [name for name in configurations if name in chosen]
 
 
 def run_names(runs: Sequence[Run]) -> dict[str, str]:
-    """What tells each run from the others, by its id: stack, scenario, or the end of its id; of one run nothing."""
+    """A short name for each run, by its id: the stack, the scenario or the end of the id; empty for a single run."""
     ids = [run.folder.name for run in runs]
     if len(runs) == 1:
         return {ids[0]: ""}
-    for told in ([run.manifest.stack for run in runs], [run.scenario.name for run in runs]):
-        if len(set(told)) == len(runs):
-            return dict(zip(ids, told, strict=True))
+    for distinguishing in ([run.manifest.stack for run in runs], [run.scenario.name for run in runs]):
+        if len(set(distinguishing)) == len(runs):
+            return dict(zip(ids, distinguishing, strict=True))
     return {id_: id_.rpartition("-")[2] for id_ in ids}
 
 
 def stacked_panels(
     count: int, *, title: str, panel_in: float, share_x: bool = True, share_y: bool = True, foot_in: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels one below the other, on one vertical scale; `foot_in` is more room at its foot."""
+    """A figure with `count` panels below each other; `foot_in` is extra height for the legend, in inches."""
     figure = Figure(figsize=(WIDTH_IN, 0.75 + panel_in * count + foot_in))
     axes = figure.subplots(count, 1, sharex=share_x, sharey=share_y, squeeze=False)[:, 0]
     set_title(figure, title)
@@ -170,7 +170,7 @@ def set_title(figure: Figure, title: str) -> None:
 
 
 def set_note(figure: Figure, note: str) -> None:
-    """What a reader must know of the whole chart, in small print over the legend: there the layout keeps it room."""
+    """Set a note about the whole chart in small print, as the legend's title: there the layout leaves room for it."""
     legend: Legend = figure.legends[0]
     text = textwrap.fill(note, NOTE_WIDTH)
     legend.set_title(text, prop=FontProperties(size=rcParams["legend.fontsize"] - 0.5))
@@ -181,14 +181,14 @@ def set_note(figure: Figure, note: str) -> None:
 
 
 def named(run: Run, configuration: str, *, width: int = LABEL_WIDTH) -> str:
-    """A configuration's name on a chart, in lines."""
+    """A configuration's name on a chart, wrapped to `width`."""
     return textwrap.fill(Names.of(run.trials)[configuration], width)
 
 
 def notes(runs: Sequence[Run], *, lines: bool, first_seed: bool) -> Iterator[str]:
-    """What holds for whole runs and is said once.
+    """Sentences about whole runs, for the note of a chart.
 
-    `lines`: on a chart that has a line or a panel a configuration; `first_seed`: on one that shows a single seed.
+    `lines`: the chart has a line or a panel for each configuration; `first_seed`: it shows the first seed only.
     """
     if common := Names.of(trial for run in runs for trial in run.trials).note():
         yield common
@@ -196,7 +196,7 @@ def notes(runs: Sequence[Run], *, lines: bool, first_seed: bool) -> Iterator[str
         if shortened:
             yield f"Shortened for real time: {shortened}."
     every = sum(len({trial.configuration for trial in run.trials}) for run in runs)
-    if lines and every > MOST_POOLS:
+    if lines and every > MAX_POOLS:
         yield f"Shown: {len(all_series(runs))} of {every} configurations, from the fewest failures to the most."
     seeds = max(len({trial.seed for trial in run.trials}) for run in runs)
     if first_seed and seeds > 1:
@@ -204,14 +204,14 @@ def notes(runs: Sequence[Run], *, lines: bool, first_seed: bool) -> Iterator[str
 
 
 def capitalised(words: str) -> str:
-    """With a capital at its beginning, and the rest as it is."""
+    """With a capital first letter; the others stay as they are."""
     return words[:1].upper() + words[1:]
 
 
 def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
     """Shade the wake from the first attempt to the answer, and mark where the compute had suspended.
 
-    `label` says both in words, at the top or the bottom of the panel; None: not.
+    `label` is where both are named in words, `top` or `bottom` of the panel; None: nowhere.
     """
     events = run.of(trial, "events")
     at_s = {name: events.loc[events["event"] == name, "at_s"].tolist() for name in events["event"].unique()}
@@ -232,22 +232,22 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
 
 
 def outcome_legend(figure: Figure, outcomes: Iterable[Outcome]) -> None:
-    """The outcomes that occur, below the figure."""
+    """Add a legend of the outcomes that occur, below the figure."""
     present = set(outcomes)
     patches = [Patch(color=outcome_colour(outcome), label=outcome.value) for outcome in Outcome if outcome in present]
     figure.legend(handles=patches, loc="outside lower left", ncols=min(4, len(patches)))
 
 
 def in_lines(names: Iterable[str]) -> tuple[list[str], float]:
-    """Names for a legend of two columns, in lines, and the height in inches that it needs beyond two of them."""
+    """The names, wrapped for a legend of two columns, and the extra height in inches that it needs beyond two lines."""
     wrapped = [textwrap.fill(name, LEGEND_WIDTH) for name in names]
     return wrapped, LEGEND_LINE_IN * max(0.0, sum(1 + name.count("\n") for name in wrapped) / 2 - 2)
 
 
 def line_legend(figure: Figure, panels: Sequence[Axes], *, ncols: int = 2) -> None:
-    """The lines of that panel which has the most of them, below the figure."""
+    """Add a legend below the figure, with the lines of the panel that has the most."""
     handles, labels = max((panel.get_legend_handles_labels() for panel in panels), key=lambda found: len(found[0]))
-    # Dashes need room to be told apart; where there are four columns, they are areas.
+    # Dashes need length to be distinguished; a legend of four columns shows areas.
     length = 2.5 if ncols == 2 else None
     figure.legend(handles, labels, loc="outside lower left", ncols=ncols, labelcolor=mark(), handlelength=length)
 

@@ -18,22 +18,24 @@ from harness.analysis.charts.paper import (
     stacked_panels,
 )
 from harness.analysis.load import Run
-from harness.analysis.sentences import MOST_IN_TITLE, listed, ranking
+from harness.analysis.sentences import MAX_IN_TITLE, listed, ranking
 from harness.model.summary import TrialSummary
 
 LAYERS = {"in use": "#0072b2", "connecting": "#e69f00", "waiting in the queue": "#d9c3e8"}
 HEADROOM = 1.25
 
 
-def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
-    """The pools of the trials that met one wake: what is above the capacity waits."""
-    timelines = [together(run.of(one.trial, "pool"), ["checked_out", "connecting", "waiting"]) for one in met]
-    figure, panels = stacked_panels(len(met), title=_title(run, met, timelines), panel_in=0.95)
+def pool_chart(run: Run, summaries: Sequence[TrialSummary]) -> Figure:
+    """The pools of the trials that met one wake; requests above the capacity line wait."""
+    timelines = [
+        together(run.of(summary.trial, "pool"), ["checked_out", "connecting", "waiting"]) for summary in summaries
+    ]
+    figure, panels = stacked_panels(len(summaries), title=_title(run, summaries, timelines), panel_in=0.95)
     highest = 0
-    for panel, one, rows in zip(panels, met, timelines, strict=True):
+    for panel, summary, rows in zip(panels, summaries, timelines, strict=True):
         in_use = (rows["checked_out"] - rows["connecting"]).clip(lower=0)
         layers = (in_use, rows["connecting"], rows["waiting"])
-        mark_wake(panel, run, one.trial, label="top" if panel is panels[0] else None)
+        mark_wake(panel, run, summary.trial, label="top" if panel is panels[0] else None)
         panel.stackplot(
             rows.index.to_numpy(dtype=float),
             *(layer.to_numpy(dtype=float) for layer in layers),
@@ -43,11 +45,11 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
             linewidth=0,
             rasterized=len(rows) > MANY,
         )
-        instances, waiting = one.trial.story.instances, _most_waiting(one, rows)
-        capacity = one.trial.pool.capacity * instances
+        instances, waiting = summary.trial.story.instances, _most_waiting(summary, rows)
+        capacity = summary.trial.pool.capacity * instances
         highest = max(highest, waiting + capacity)
         panel.axhline(capacity, color=ink(), linewidth=0.7, linestyle="--", label="capacity")
-        name = named(run, one.trial.configuration, width=200)
+        name = named(run, summary.trial.configuration, width=200)
         whose = f" on {instances} instances" if instances > 1 else ""
         panel.set_title(textwrap.fill(f"{name}{whose}: capacity {capacity}, up to {waiting} wait", PANEL_WIDTH))
         panel.set_ylabel("requests")
@@ -57,20 +59,20 @@ def pool_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
     return figure
 
 
-def _most_waiting(one: TrialSummary, rows: pd.DataFrame) -> int:
-    """In the queues of all instances at a time."""
-    return one.peak_waiting if one.trial.story.instances == 1 else int(rows["waiting"].max())
+def _most_waiting(summary: TrialSummary, rows: pd.DataFrame) -> int:
+    """The most requests that wait at one time, in the queues of all instances."""
+    return summary.peak_waiting if summary.trial.story.instances == 1 else int(rows["waiting"].max())
 
 
-def _title(run: Run, met: Sequence[TrialSummary], timelines: Sequence[pd.DataFrame]) -> str:
-    wake = capitalised(met[0].trial.wake_words)
+def _title(run: Run, summaries: Sequence[TrialSummary], timelines: Sequence[pd.DataFrame]) -> str:
+    wake = capitalised(summaries[0].trial.wake_words)
     longest = ranking({
-        named(run, one.trial.configuration, width=200): _most_waiting(one, rows)
-        for one, rows in zip(met, timelines, strict=True)
+        named(run, summary.trial.configuration, width=200): _most_waiting(summary, rows)
+        for summary, rows in zip(summaries, timelines, strict=True)
     })  # fmt: skip
     if longest.most == 0:
         return f"{wake}: no request waits in a queue"
     if longest.all_alike:
-        return f"{wake}: up to {longest.most:.0f} requests wait in the queue{' of each' if len(met) > 1 else ''}"
-    whose = listed(longest.highest, most=MOST_IN_TITLE)
+        return f"{wake}: up to {longest.most:.0f} requests wait in the queue{' of each' if len(summaries) > 1 else ''}"
+    whose = listed(longest.highest, most=MAX_IN_TITLE)
     return f"{wake}: the queue is longest with {whose}, {longest.most:.0f} requests"

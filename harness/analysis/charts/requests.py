@@ -1,4 +1,4 @@
-"""Every request as a line from its arrival to its end, coloured by its outcome; a panel a pool."""
+"""Every request as a line from its arrival to its end, coloured by its outcome; a panel for each pool."""
 
 import textwrap
 from collections.abc import Sequence
@@ -22,35 +22,38 @@ from harness.model.outcomes import Outcome
 from harness.model.summary import TrialSummary
 
 
-def requests_chart(run: Run, met: Sequence[TrialSummary]) -> Figure:
+def requests_chart(run: Run, summaries: Sequence[TrialSummary]) -> Figure:
     """The requests of the trials that met one wake."""
-    figure, panels = stacked_panels(len(met), title=_title(run, met), panel_in=1.05)
-    for panel, one in zip(panels, met, strict=True):
-        rows = run.of(one.trial, "requests")
-        mark_wake(panel, run, one.trial, label="bottom" if panel is panels[0] else None)
-        # Failures are drawn last: where lines are close, one is not hidden by a hundred that went well.
+    figure, panels = stacked_panels(len(summaries), title=_title(run, summaries), panel_in=1.05)
+    for panel, summary in zip(panels, summaries, strict=True):
+        rows = run.of(summary.trial, "requests")
+        mark_wake(panel, run, summary.trial, label="bottom" if panel is panels[0] else None)
+        # Failures are drawn last, so that a hundred successful requests do not hide one that failed.
         for outcome in Outcome:
-            some = rows[rows["outcome"] == outcome.value]
-            number = some["number"].to_numpy(dtype=float)
-            begin, end = some["arrival_s"].to_numpy(dtype=float), some["end_s"].to_numpy(dtype=float)
+            with_outcome = rows[rows["outcome"] == outcome.value]
+            number = with_outcome["number"].to_numpy(dtype=float)
+            begin, end = with_outcome["arrival_s"].to_numpy(dtype=float), with_outcome["end_s"].to_numpy(dtype=float)
             colour, many = outcome_colour(outcome), len(rows) > MANY
-            # One path with gaps: a hundred thousand lines of their own take a hundred times as long.
-            gap = np.full(len(some), np.nan)
+            # One path with gaps: drawing each of a hundred thousand lines by itself takes a hundred times as long.
+            gap = np.full(len(with_outcome), np.nan)
             panel.plot(
                 np.stack([begin, end, gap], axis=1).ravel(), np.stack([number, number, gap], axis=1).ravel(),
                 color=colour, linewidth=0.7, solid_capstyle="butt", rasterized=many,
             )  # fmt: skip
-            # Where it ended: an answer that came at once would not be seen otherwise.
+            # Mark the end: an immediate answer would be invisible otherwise.
             panel.plot(end, number, linestyle="", marker=".", markersize=1.6, color=colour, rasterized=many)
-        name = named(run, one.trial.configuration, width=200)
-        panel.set_title(textwrap.fill(f"{name}: {one.failed} of {one.requests} fail", PANEL_WIDTH))
+        name = named(run, summary.trial.configuration, width=200)
+        panel.set_title(textwrap.fill(f"{name}: {summary.failed} of {summary.requests} fail", PANEL_WIDTH))
         panel.set_ylim(len(rows), -1)
         panel.set_ylabel("request")
     panels[-1].set_xlabel("time since the burst began [s]")
-    outcome_legend(figure, (outcome for one in met for outcome in one.outcomes))
+    outcome_legend(figure, (outcome for summary in summaries for outcome in summary.outcomes))
     return figure
 
 
-def _title(run: Run, met: Sequence[TrialSummary]) -> str:
-    failures = {named(run, one.trial.configuration, width=200): Failures(one.failed, one.requests) for one in met}
-    return f"{capitalised(met[0].trial.wake_words)}: {who_fails(failures, title=True)}"
+def _title(run: Run, summaries: Sequence[TrialSummary]) -> str:
+    failures = {
+        named(run, summary.trial.configuration, width=200): Failures(summary.failed, summary.requests)
+        for summary in summaries
+    }
+    return f"{capitalised(summaries[0].trial.wake_words)}: {who_fails(failures, title=True)}"
