@@ -1,4 +1,4 @@
-"""A draft of a postmortem from a run: what happened when, to whom, why, and what each setting would have changed."""
+"""A draft of a postmortem from a run: what happened and why, and what each setting would have changed."""
 
 from harness.postmortem.draft import NAME
 from harness.postmortem.write import write

@@ -1,8 +1,8 @@
-"""What each setting would have changed: paired trials in virtual time, over the same arrivals and wakes.
+"""The effect of each setting: paired trials in virtual time, with the same arrivals and wakes.
 
-The seeds that the run measured come first, up to `SEEDS` of them: on those the numbers are like with like. A run of
-fewer seeds is filled up with others, which bring other arrivals and wakes: in how many of them a change helps says how
-far it can be relied on. No test is asked about the requests of one seed: they are exact, and they are no sample.
+The first `SEEDS` seeds that the run measured are played again: their numbers can be compared with the run's. For a run
+of fewer seeds, others are added, with other arrivals and wakes: the number of seeds in which a change helps shows how
+reliable it is. The requests of one seed get no significance test: they are exact, not a sample.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ from harness.simulation.rows import Simulated
 from harness.simulation.simulators import Simulators
 
 SEEDS = 5
-"""More of them cost time and tell a draft little."""
+"""More seeds take more time and add little to a draft."""
 MARGIN = 1.25
-"""A timeout that is to outlive the wake is this much longer, rounded up to five seconds."""
-SAME = 0.02
+"""A timeout that has to outlast the wake is the wake times this factor, rounded up to five seconds."""
+TOLERANCE = 0.02
 """Virtual time agrees with the run when the failures differ by no more than this share of the requests."""
 AWAKE = "the database awake"
 
@@ -44,7 +44,7 @@ Say: TypeAlias = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One trial in virtual time: which requests were answered in time, and how long each took, by their numbers."""
+    """One trial in virtual time: whether each request was answered in time, and its latency, ordered by number."""
 
     answered: np.ndarray
     latency_s: np.ndarray
@@ -52,21 +52,21 @@ class Played:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One setting changed, the rest as it was; or the database awake."""
+    """The effect of one changed setting (or of the database awake), everything else being as it was."""
 
     what: str
     failures: Failures
-    """Over the seeds that the run measured, as `p95_s` and `max_s`."""
+    """Over the seeds that the run measured; `p95_s` and `max_s` too."""
     measured: Effect
-    """Over the same seeds."""
+    """The effect over the same seeds."""
     replayed: Effect
-    """Over all seeds that were played in virtual time."""
+    """The effect over all seeds that were played in virtual time."""
     p95_s: float
     max_s: float
 
     @property
     def verdict(self) -> Verdict:
-        """Over all seeds that were played."""
+        """The verdict over all seeds that were played."""
         return self.replayed.verdict
 
     @property
@@ -75,7 +75,7 @@ class Change:
 
     @property
     def helps(self) -> bool:
-        """Whether it saves more than it loses of what the run measured, and in more of all seeds than it harms in."""
+        """Whether it saves more than it loses in the measured seeds, and is better in more of all seeds than worse."""
         return self.measured.saved > self.measured.lost and self.replayed.better_in > self.replayed.worse_in
 
     @property
@@ -85,51 +85,51 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What every change came to, beside the incident played again."""
+    """The effects of all changes, and the incident played again without a change."""
 
     measured_seeds: tuple[int, ...]
-    """Those of the run's seeds that were played again."""
+    """The seeds of the run that were played again."""
     other_seeds: tuple[int, ...]
-    """Those that the run did not measure."""
+    """The added seeds, which the run did not measure."""
     measured: Failures
-    """What the run lost of the requests of `measured_seeds`."""
+    """The failures that the run measured with `measured_seeds`."""
     again: Change
     """The incident's own settings in virtual time."""
     tried: list[Change]
 
     @property
     def agrees(self) -> bool:
-        """Whether virtual time loses what the run lost: what it says of other settings rests on that."""
-        return abs(self.again.failures.share - self.measured.share) <= SAME
+        """Whether virtual time has the failures of the run; otherwise its results for other settings are doubtful."""
+        return abs(self.again.failures.share - self.measured.share) <= TOLERANCE
 
     @property
     def seeds(self) -> int:
         return len(self.measured_seeds) + len(self.other_seeds)
 
     def helping(self) -> list[Change]:
-        """The settings that help, the one that leaves the fewest failures first."""
+        """The settings that help, the one with the fewest failures first."""
         settings = [change for change in self.tried if change.helps and change.what != AWAKE]
         return sorted(settings, key=lambda change: change.failures.failed)
 
 
-def changes(found: Incident, plan: PlannedRun, say: Say) -> Changes:
+def changes(incident: Incident, plan: PlannedRun, say: Say) -> Changes:
     """Play the incident as it was, with the database awake, and with each setting changed alone.
 
     Raises `TrialDiedError` when the process of a replayed trial dies twice.
     """
-    # Not in the run's folder, which may be a committed sample. It stays when a process died and said why.
+    # Not in the run's folder, which may be a committed sample. It stays when a process died and left a log there.
     logs = Path(tempfile.mkdtemp(prefix="coldstart-postmortem-"))
     try:
-        return asyncio.run(_changes(found, plan, say, logs))
+        return asyncio.run(_changes(incident, plan, say, logs))
     finally:
         with suppress(OSError):
             logs.rmdir()
 
 
-async def _changes(found: Incident, plan: PlannedRun, say: Say, logs: Path) -> Changes:
-    measured = found.summaries[:SEEDS]
-    trials = [*(summary.trial for summary in measured), *_other_seeds(found)]
-    # With another calibration than the run's the story is another too: measured times replace its own.
+async def _changes(incident: Incident, plan: PlannedRun, say: Say, logs: Path) -> Changes:
+    measured = incident.summaries[:SEEDS]
+    trials = [*(summary.trial for summary in measured), *_other_seeds(incident)]
+    # With another calibration the story differs from the run's: measured times replace its own.
     trials = [replace(trial, story=plan.stories[trial.variant]) for trial in trials]
     seeds = tuple(summary.trial.seed for summary in measured)
     times = plan.times(trials[0].story)
@@ -137,29 +137,34 @@ async def _changes(found: Incident, plan: PlannedRun, say: Say, logs: Path) -> C
     async with Simulators.running(at_a_time, logs=logs) as simulators:
 
         async def played(change: Callable[[Trial], Trial]) -> dict[int, Played]:
-            rows = await asyncio.gather(*(simulators.play(change(one), times, say, sampled=False) for one in trials))
-            return {one.seed: _played(one, its, found.patience) for one, its in zip(trials, rows, strict=True)}
+            rows = await asyncio.gather(
+                *(simulators.play(change(trial), times, say, sampled=False) for trial in trials)
+            )
+            return {
+                trial.seed: _played(trial, simulated, incident.patience)
+                for trial, simulated in zip(trials, rows, strict=True)
+            }
 
         say("playing the incident again in virtual time")
         before = await played(lambda trial: trial)
         tried = []
-        candidates = list(_candidates(found))
+        candidates = list(_candidates(incident))
         for number, (what, change) in enumerate(candidates, 1):
             say(f"{number}/{len(candidates)}  {what}")
             tried.append(_compared(what, before, await played(change), measured=seeds))
     return Changes(
         measured_seeds=seeds,
         other_seeds=tuple(trial.seed for trial in trials[len(seeds) :]),
-        measured=found.failures(measured),
+        measured=incident.failures(measured),
         again=_compared("as it was", before, before, measured=seeds),
         tried=tried,
     )
 
 
-def _other_seeds(found: Incident) -> Iterator[Trial]:
-    """The same trial with seeds that the run has not; none where every seed brings the same arrivals and wakes."""
-    own = found.first.trial
-    for seed in range(max(found.seeds) + 1, max(found.seeds) + 1 + SEEDS - len(found.summaries)):
+def _other_seeds(incident: Incident) -> Iterator[Trial]:
+    """The trial with seeds that the run has not; empty where every seed gives the same arrivals and wakes."""
+    own = incident.first.trial
+    for seed in range(max(incident.seeds) + 1, max(incident.seeds) + 1 + SEEDS - len(incident.summaries)):
         other = replace(own, seed=seed)
         if _arrivals(other) != _arrivals(own) or other.wake_latencies_s() != own.wake_latencies_s():
             yield other
@@ -173,19 +178,19 @@ def _arrivals(trial: Trial) -> list[float]:
     ]
 
 
-def _candidates(found: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]]]:
-    if found.sleeps:
+def _candidates(incident: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]]]:
+    if incident.sleeps:
         yield AWAKE, lambda trial: replace(trial, wake=None)
-    pool = found.first.trial.pool
-    outlives = _outlives(found.wake_latency_s)
+    pool = incident.first.trial.pool
+    outlives = _outlives(incident.wake_latency_s)
     apart = pool.pool_timeout_s is not None
-    if found.sleeps and apart and 0 < pool.connection_timeout_s < outlives > pool.queue_timeout_s:
-        # One of the two that a request meets on its way to a connection may not do alone.
+    if incident.sleeps and apart and 0 < pool.connection_timeout_s < outlives > pool.queue_timeout_s:
+        # A request meets both timeouts on its way to a connection; raising only one may not help.
         both = pool.with_settings({"pool_timeout": f"{outlives:g}", "connection_timeout": f"{outlives:g}"})
         yield f"both pool_timeout and connection_timeout: {outlives:g}", _with(both)
-    timeline = found.first.trial.story.timeline
+    timeline = incident.first.trial.story.timeline
     warmed = max((phase.connections or 0 for phase in timeline if isinstance(phase, Warm)), default=0)
-    for name, value in settings(pool, found.wake_latency_s):
+    for name, value in settings(pool, incident.wake_latency_s):
         changed = pool.with_settings({name: value})
         moved = " (pool_timeout follows)" if name == "connection_timeout" and not apart else ""
         if changed.capacity >= warmed:
@@ -193,7 +198,7 @@ def _candidates(found: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]
 
 
 def settings(pool: PoolConfiguration, wake_latency_s: float) -> Iterator[tuple[str, str]]:
-    """Every setting with the values worth trying instead of the pool's own, as `--set` has them."""
+    """Every setting with the values to try instead of the pool's own, written as for `--set`."""
     outlives = _outlives(wake_latency_s)
     yield "pool_size", str(pool.pool_size * 2)
     if pool.pool_size > 1:

@@ -1,4 +1,4 @@
-"""Which of a run's configurations is the one that was in production, and the trials that tell of it."""
+"""The incident that a postmortem is about: one of a run's configurations at one wake, and its trials."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Incident:
 
     @property
     def first(self) -> TrialSummary:
-        """The trial whose timeline is told."""
+        """The trial whose timeline the draft shows."""
         return self.summaries[0]
 
     @property
@@ -37,7 +37,7 @@ class Incident:
 
     @property
     def seeds(self) -> list[int]:
-        """What was measured."""
+        """The seeds that were measured."""
         return [summary.trial.seed for summary in self.summaries]
 
     @property
@@ -58,15 +58,13 @@ class Incident:
         return sum(self.patience.late(self.run.rows(summary.trial, "requests")) for summary in summaries)
 
     def measured_beside(self) -> list[str]:
-        """What the run's other configurations made of the same wake, where this one is what they are compared with."""
-        wake = wake_name(self.first.trial)
-        found = compare([self.run]).differences
-        return list(
-            differences_in_words([one for one in found if (one.wake, one.baseline) == (wake, self.configuration)])
-        )
+        """Sentences that compare other configurations of the run with this one; empty where it is no baseline."""
+        key = wake_name(self.first.trial), self.configuration
+        differences = compare([self.run]).differences
+        return list(differences_in_words([other for other in differences if (other.wake, other.baseline) == key]))
 
     def began_at(self) -> datetime | None:
-        """When the told trial's burst began, in UTC; None in virtual time."""
+        """When the burst of the trial `first` began, in UTC; None in virtual time."""
         events = self.run.of(self.first.trial, "events")
         details = events.loc[events["event"] == Event.BURST_STARTED, "detail"].dropna()
         moments = [json.loads(detail).get("utc") for detail in details]
@@ -74,7 +72,7 @@ class Incident:
 
 
 def incident(run: Run, *, configuration: str | None = None, patience_s: float | None = None) -> Incident:
-    """The run's first configuration, or the one asked for, at the wake that cost it the most requests.
+    """The run's first configuration, or the given one, at the wake with the most failed requests.
 
     Raises `UserError` for a configuration that the run has not, and for a run that measured nothing.
     """
@@ -85,14 +83,14 @@ def incident(run: Run, *, configuration: str | None = None, patience_s: float | 
     name = configuration or names[0]
     if name not in names:
         raise UserError("the run has no such configuration", where=name, allowed=", ".join(names))
-    mine = [summary for summary in woken if summary.trial.configuration == name]
-    patience = Patience.chosen(patience_s, client_timeout_s=mine[0].trial.story.client_timeout_s)
-    # A profile draws a latency a seed: what all seeds of one wake have in common is its place in the scenario.
+    summaries = [summary for summary in woken if summary.trial.configuration == name]
+    patience = Patience.chosen(patience_s, client_timeout_s=summaries[0].trial.story.client_timeout_s)
+    # Each seed may draw another latency, so a wake is identified by its position in the scenario.
     by_wake: dict[int, list[TrialSummary]] = {}
-    for summary in mine:
+    for summary in summaries:
         assert summary.trial.wake is not None
         by_wake.setdefault(run.plan.wakes.index(summary.trial.wake), []).append(summary)
-    # Of several that cost as much the longest: it is the last in most stories.
+    # Of several with as many failures take the last, which is the longest in most stories.
     worst = max(by_wake, key=lambda place: (_failures(run, by_wake[place], patience).failed, place))
     return Incident(
         run=run,

@@ -1,4 +1,4 @@
-"""What counts as an answer in a postmortem: one that came while its client still had a use for it."""
+"""What counts as an answer in a postmortem: one that came before its client lost patience."""
 
 import math
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
 
 PERSON_WAITS_S = 30.0
-"""Nobody waits for a page for longer. Heroku's router, which stands between many services and their visitors, gives up
-after as long (https://devcenter.heroku.com/articles/request-timeout)."""
+"""Nobody waits longer for a page. Heroku's router gives up after the same time
+(https://devcenter.heroku.com/articles/request-timeout)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,14 @@ class Patience:
 
     seconds: float
     reason: str
-    """Where the number comes from, for people."""
+    """Where the number comes from, as printed in the draft."""
 
     @classmethod
     def chosen(cls, given_s: float | None, *, client_timeout_s: float) -> "Patience":
-        """The one that was asked for; otherwise the client's timeout, but no longer than a person waits."""
+        """The given patience; None: the client's timeout, but at most PERSON_WAITS_S.
+
+        Raises `UserError` for a patience that is not positive.
+        """
         if given_s is None:
             seconds = min(client_timeout_s, PERSON_WAITS_S)
             return cls(
@@ -39,15 +42,15 @@ class Patience:
         return cls(given_s, "as given with `--patience`")
 
     def answered(self, requests: pa.Table) -> np.ndarray:
-        """Which of these rows' requests ended ok in time."""
+        """For each of these requests, whether it ended ok in time."""
         ok: np.ndarray = pc.equal(requests["outcome"], Outcome.OK.value).to_numpy()
         return ok & (numbers(requests, "latency_s") <= self.seconds)
 
     def late(self, requests: pa.Table) -> int:
-        """How many ended ok, but too late."""
+        """How many of these requests ended ok, but too late."""
         ok: np.ndarray = pc.equal(requests["outcome"], Outcome.OK.value).to_numpy()
         return int(np.count_nonzero(ok & (numbers(requests, "latency_s") > self.seconds)))
 
     def rule(self) -> str:
-        """What "fails" means in the draft."""
+        """The sentence that defines "fails" in the draft."""
         return f"A request fails when it does not end ok within {self.seconds:g} s of its arrival ({self.reason})."

@@ -1,4 +1,4 @@
-"""The sentences and rows of the draft, every number in them from the run or from its changes in virtual time."""
+"""The sentences and table rows of the draft, with numbers from the run and from its changes in virtual time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -23,112 +23,114 @@ from harness.postmortem.changes import AWAKE, SEEDS, Change, Changes
 from harness.postmortem.incident import Incident
 
 SLOW_S = 1.0
-"""Slower than this, and a person notices."""
-FEWEST_SEEDS = 3
-MOST_BURSTS = 3
-MOST_ACTIONS = 3
+"""A person notices an answer that is slower than this."""
+MIN_SEEDS = 3
+MAX_BURSTS = 3
+MAX_ACTIONS = 3
 
 
-def summary(found: Incident) -> str:
-    """What happened, in a paragraph."""
-    first, trial = found.first, found.first.trial
-    said = f"{_bursts(found)} met {found.configuration}"
-    if found.run.manifest.status is not RunStatus.COMPLETE:
-        said = f"**The run is {found.run.manifest.status}: this is what it measured until then.** {said}"
-    if found.sleeps:
+def summary(incident: Incident) -> str:
+    """A paragraph that says what happened."""
+    first, trial = incident.first, incident.first.trial
+    text = f"{_bursts(incident)} met {incident.configuration}"
+    if incident.run.manifest.status is not RunStatus.COMPLETE:
+        text = f"**The run is {incident.run.manifest.status}: this is what it measured until then.** {text}"
+    if incident.sleeps:
         times = f", and the database slept {first.wakes} times" if first.wakes > 1 else ""
-        woke = span([summary.trial.wake_latency_s or 0.0 for summary in found.summaries], show=_wake)
-        said += f" while the database was asleep; waking took {woke}{times}"
-    failures = found.failures(found.summaries)
+        woke = span([summary.trial.wake_latency_s or 0.0 for summary in incident.summaries], show=_wake)
+        text += f" while the database was asleep; waking took {woke}{times}"
+    failures = incident.failures(incident.summaries)
     if not failures.failed:
-        slowest = max(summary.latency_s["max"] for summary in found.summaries)
-        return f"{said}. No request failed; the slowest answer took {seconds(slowest)}."
-    told = f"{failures.failed} of {failures.requests} requests failed ({percent(failures.share)})"
-    said = f"{said}. **{told}**: {_outcomes(found)}."
+        slowest = max(summary.latency_s["max"] for summary in incident.summaries)
+        return f"{text}. No request failed; the slowest answer took {seconds(slowest)}."
+    failed = f"{failures.failed} of {failures.requests} requests failed ({percent(failures.share)})"
+    text = f"{text}. **{failed}**: {_outcomes(incident)}."
     if first.recovered_after_s is not None and first.recovered_after_s > 0:
-        said += f" {seconds(first.recovered_after_s)} after the burst began nobody waited any more."
-    seeds = f" (The numbers are those of {len(found.summaries)} seeds together.)" if len(found.summaries) > 1 else ""
+        text += f" {seconds(first.recovered_after_s)} after the burst began nobody waited any more."
+    seeds = (
+        f" (The numbers are those of {len(incident.summaries)} seeds together.)" if len(incident.summaries) > 1 else ""
+    )
     variant = f" The story: {trial.variant}." if trial.variant else ""
-    return said + seeds + variant
+    return text + seeds + variant
 
 
-def impact(found: Incident) -> Iterator[tuple[str, ...]]:
-    """The rows of the impact's table: what, with the wake, and awake where that was run."""
-    groups = [found.summaries, *([found.controls] if found.controls else [])]
+def impact(incident: Incident) -> Iterator[tuple[str, ...]]:
+    """The rows of the impact table: name, value with the wake, and value awake where there are controls."""
+    groups = [incident.summaries, *([incident.controls] if incident.controls else [])]
 
     def row(name: str, value: Callable[[Sequence[TrialSummary]], str]) -> tuple[str, ...]:
-        return name, *(value(some) for some in groups)
+        return name, *(value(group) for group in groups)
 
-    def count(outcome: Outcome, some: Sequence[TrialSummary]) -> str:
-        return str(sum(one.count(outcome) for one in some))
+    def count(outcome: Outcome, group: Sequence[TrialSummary]) -> str:
+        return str(sum(summary.count(outcome) for summary in group))
 
-    def longest(name: str, some: Sequence[TrialSummary]) -> str:
-        return seconds(max(one.latency_s.get(name, 0.0) for one in some))
+    def longest(name: str, group: Sequence[TrialSummary]) -> str:
+        return seconds(max(summary.latency_s.get(name, 0.0) for summary in group))
 
-    yield row("requests", lambda some: str(sum(summary.requests for summary in some)))
-    yield row("failed", lambda some: _share_failed(found.failures(some)))
+    yield row("requests", lambda group: str(sum(summary.requests for summary in group)))
+    yield row("failed", lambda group: _share_failed(incident.failures(group)))
     for outcome in FAILURES:
-        if any(summary.count(outcome) for some in groups for summary in some):
+        if any(summary.count(outcome) for group in groups for summary in group):
             answer = "no answer" if outcome.http_status is None else f"HTTP {outcome.http_status}"
             yield row(f"{outcome} ({answer})", partial(count, outcome))
-    if any(found.late(some) for some in groups):
-        yield row(f"ok, but after more than {found.patience.seconds:g} s", lambda some: str(found.late(some)))
-    yield row(f"slower than {SLOW_S:g} s", lambda some: str(sum(one.longer_than(SLOW_S) for one in some)))
-    seed = ", worst seed" if len(found.summaries) > 1 else ""
+    if any(incident.late(group) for group in groups):
+        yield row(f"ok, but after more than {incident.patience.seconds:g} s", lambda group: str(incident.late(group)))
+    yield row(f"slower than {SLOW_S:g} s", lambda group: str(sum(summary.longer_than(SLOW_S) for summary in group)))
+    seed = ", worst seed" if len(incident.summaries) > 1 else ""
     for name in ("p50", "p95", "p99"):
         yield row(f"latency {name}{seed}", partial(longest, name))
     yield row("slowest", partial(longest, "max"))
-    yield row("longest queue", lambda some: str(max(one.peak_waiting for one in some)))
-    yield row("most connections in use", lambda some: str(max(one.peak_checked_out for one in some)))
+    yield row("longest queue", lambda group: str(max(summary.peak_waiting for summary in group)))
+    yield row("most connections in use", lambda group: str(max(summary.peak_checked_out for summary in group)))
 
 
-def impact_in_words(found: Incident) -> Iterator[str]:
-    """What the table does not say."""
-    failures = found.run.rows(found.first.trial, "requests")
+def impact_in_words(incident: Incident) -> Iterator[str]:
+    """Sentences about the impact that complete its table."""
+    failures = incident.run.rows(incident.first.trial, "requests")
     failures = failures.filter(pc.not_equal(failures["outcome"], Outcome.OK.value))
     if failures.num_rows:
         end_s = numbers(failures, "end_s")
         yield (f"Errors were answered {span([float(end_s.min()), float(end_s.max())])} after the burst began.")
-    if found.first.attempts > found.first.requests:
-        yield f"Clients asked {found.first.attempts} times for their {found.first.requests} requests."
+    if incident.first.attempts > incident.first.requests:
+        yield f"Clients asked {incident.first.attempts} times for their {incident.first.requests} requests."
 
 
-def clock(found: Incident, utc: datetime | None, *, asked: bool) -> str:
-    """What the timeline's zero is."""
+def clock(incident: Incident, utc: datetime | None, *, given: bool) -> str:
+    """The sentence that says what moment is zero in the timeline; `given`: `utc` comes from `--at`."""
     if utc is None:
         return (
-            f"The run was made on the {found.run.manifest.stack} stack, in virtual time: there is no clock to give. "
+            f"The run was made on the {incident.run.manifest.stack} stack, in virtual time: there is no clock to give. "
             "`--at` says when the real burst began."
         )
     date = f"{utc.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return f"Zero is {date}, as given with `--at`." if asked else f"Zero is the start of the burst, {date}."
+    return f"Zero is {date}, as given with `--at`." if given else f"Zero is the start of the burst, {date}."
 
 
-def causes(found: Incident) -> Iterator[str]:
-    """Why requests failed, as far as rows can say."""
-    first, trial = found.first, found.first.trial
-    failed = found.failures(found.summaries).failed
-    if found.sleeps:
-        rows = found.run.rows(trial, "requests")
-        met = _met_a_wake(found)
-        lost = ~found.patience.answered(rows)
-        others = first.requests - int(np.count_nonzero(met))
-        told = f"{np.count_nonzero(met)} of {first.requests} requests met the database while it was waking"
-        rest = f", and of the {others} others {np.count_nonzero(lost & ~met)}" if others else ""
-        seed = f" (seed {trial.seed})" if len(found.summaries) > 1 else ""
-        yield f"{told}; {np.count_nonzero(lost & met)} of them failed{rest}{seed}."
+def causes(incident: Incident) -> Iterator[str]:
+    """Sentences that say why requests failed, as far as the data shows it."""
+    first, trial = incident.first, incident.first.trial
+    failed = incident.failures(incident.summaries).failed
+    if incident.sleeps:
+        rows = incident.run.rows(trial, "requests")
+        met_a_wake = _met_a_wake(incident)
+        lost = ~incident.patience.answered(rows)
+        others = first.requests - int(np.count_nonzero(met_a_wake))
+        clause = f"{np.count_nonzero(met_a_wake)} of {first.requests} requests met the database while it was waking"
+        of_the_others = f", and of the {others} others {np.count_nonzero(lost & ~met_a_wake)}" if others else ""
+        seed = f" (seed {trial.seed})" if len(incident.summaries) > 1 else ""
+        yield f"{clause}; {np.count_nonzero(lost & met_a_wake)} of them failed{of_the_others}{seed}."
     if not failed:
         yield "Nothing failed: there is no cause to name."
-    yield from why(found.summaries, Names([found.configuration]))
-    if late := found.late(found.summaries):
-        yield f"{plural(late, 'request')} ended ok, but only after more than {found.patience.seconds:g} s."
-    if found.controls:
-        awake = found.failures(found.controls).failed
+    yield from why(incident.summaries, Names([incident.configuration]))
+    if late := incident.late(incident.summaries):
+        yield f"{plural(late, 'request')} ended ok, but only after more than {incident.patience.seconds:g} s."
+    if incident.controls:
+        awake = incident.failures(incident.controls).failed
         if failed and not awake:
             yield "With the database awake none of the same arrivals fails: all of it is the cold start's."
         elif failed:
             yield f"With the database awake {awake} of the same arrivals fail: not all of it is the cold start's."
-    elif found.sleeps:
+    elif incident.sleeps:
         yield "The run has no control; below the same arrivals meet a database that is awake, in virtual time."
     if first.utilization_alert_s is None and first.first_failure_s is not None:
         yield "An alert on 80% of the pool in use would not have come."
@@ -136,28 +138,30 @@ def causes(found: Incident) -> Iterator[str]:
         yield f"An alert on 80% of the pool in use {alert_sentence([first.alert_lead_s], comes='would have come')}."
 
 
-def basis(found: Incident, changes: Changes) -> str:
-    """What the table of changes rests on: what was played, and whether it is like what was measured."""
+def basis(incident: Incident, changes: Changes) -> str:
+    """How the table of changes was made, and whether virtual time agrees with the run."""
     measured = _seeds(changes.measured_seeds)
-    said = (
+    text = (
         "The same arrivals and wakes, played in virtual time on the same SQLAlchemy pool and asyncpg, with one setting "
         f"changed at a time. The numbers are those of {measured}, which the run measured"
     )
-    if len(found.summaries) > len(changes.measured_seeds):
-        whole = found.failures(found.summaries)
-        said += f" (the first {SEEDS} of its {len(found.summaries)}; over all of them {whole} requests fail)"
-    said += f": as it was, {changes.again.failures.failed} of {changes.again.failures.requests} requests fail in "
-    said += f"virtual time, and {changes.measured} did in the run. "
+    if len(incident.summaries) > len(changes.measured_seeds):
+        over_all_seeds = incident.failures(incident.summaries)
+        text += (
+            f" (the first {SEEDS} of its {len(incident.summaries)}; over all of them {over_all_seeds} requests fail)"
+        )
+    text += f": as it was, {changes.again.failures.failed} of {changes.again.failures.requests} requests fail in "
+    text += f"virtual time, and {changes.measured} did in the run. "
     if changes.other_seeds:
-        said += (
+        text += (
             f"*Better in* and *worse in* count {plural(changes.seeds, 'seed')}: also {_seeds(changes.other_seeds)}, "
             "which the run did not measure and which bring other arrivals and wakes. "
         )
     elif len(changes.measured_seeds) == 1:
-        said += "Every seed brings the same arrivals and wake to this story, so one is all there is. "
+        text += "Every seed brings the same arrivals and wake to this story, so one is all there is. "
     if changes.agrees:
-        return f"{said}They agree: what follows can be relied on as far as that goes."
-    return f"{said}**They differ by more than 2% of the requests: what follows is a direction, not numbers.**"
+        return f"{text}They agree: what follows can be relied on as far as that goes."
+    return f"{text}**They differ by more than 2% of the requests: what follows is a direction, not numbers.**"
 
 
 def columns(changes: Changes) -> list[str]:
@@ -167,7 +171,7 @@ def columns(changes: Changes) -> list[str]:
 
 
 def row_of(change: Change, changes: Changes) -> tuple[str, ...]:
-    """A change as a row of its table; nothing is compared with itself."""
+    """A change as a row of its table. The incident as it was has empty cells where others are compared with it."""
     compared = (
         (str(change.replayed.better_in), str(change.replayed.worse_in)) if change is not changes.again else ("", "")
     )
@@ -176,24 +180,25 @@ def row_of(change: Change, changes: Changes) -> tuple[str, ...]:
 
 
 def table_in_words(changes: Changes) -> Iterator[str]:
-    """The changes that change nothing, those that make it worse, and those that depend on the arrivals."""
+    """Sentences about the changes without effect, those that make it worse, and those that depend on the arrivals."""
     tried = [change for change in changes.tried if change.what != AWAKE]
     nothing = [change for change in tried if change.changes_nothing]
     harming = [change for change in tried if change.harms]
     unclear = [change for change in tried if not (change.changes_nothing or change.harms or change.helps)]
     if nothing:
-        yield f"Not in the table, because exactly the same requests fail: {listed([one.what for one in nothing])}."
+        same = listed([change.what for change in nothing])
+        yield f"Not in the table, because exactly the same requests fail: {same}."
     if harming:
-        more = [f"{one.what} ({one.measured.lost - one.measured.saved} more fail)" for one in harming]
+        more = [f"{change.what} ({change.measured.lost - change.measured.saved} more fail)" for change in harming]
         yield f"Worse: {listed(more)}."
     if unclear:
-        told = [f"{one.what} ({one.replayed.in_seeds()})" for one in unclear]
-        yield f"Neither better nor worse, or that depends on the arrivals: {listed(told)}."
+        with_seeds = [f"{change.what} ({change.replayed.in_seeds()})" for change in unclear]
+        yield f"Neither better nor worse, or that depends on the arrivals: {listed(with_seeds)}."
 
 
-def actions(found: Incident, changes: Changes) -> Iterator[str]:
-    """What a team has to decide, from what would have helped."""
-    helping = changes.helping()[:MOST_ACTIONS]
+def actions(incident: Incident, changes: Changes) -> Iterator[str]:
+    """What a team has to decide, from the changes that would have helped."""
+    helping = changes.helping()[:MAX_ACTIONS]
     was = changes.again
     for change in helping:
         lost = f"loses {change.measured.lost} others" if change.measured.lost else "loses none"
@@ -206,39 +211,42 @@ def actions(found: Incident, changes: Changes) -> Iterator[str]:
         yield "How long may an answer take? What outlives the wake saves requests and lets them wait."
     if not helping and was.failures.failed:
         yield "No setting alone helps: look at two together (`coldstart run`), at warming the pool, or at not sleeping."
-    if found.sleeps:
+    if incident.sleeps:
         yield "Is what sleeping saves worth this? `coldstart run keepalive --stack simulated` has the other side."
-    if found.first.first_failure_s is not None and (found.first.alert_lead_s is None or found.first.alert_lead_s < 0):
+    if incident.first.first_failure_s is not None and (
+        incident.first.alert_lead_s is None or incident.first.alert_lead_s < 0
+    ):
         yield "An alert that comes before the first failure: on the pool's queue rather than on the connections in use."
     yield "Who owns each of these, and by when."
 
 
-def unknown(found: Incident, changes: Changes) -> Iterator[str]:
-    """What no number of the draft says."""
-    run, trial = found.run, found.first.trial
+def unknown(incident: Incident, changes: Changes) -> Iterator[str]:
+    """What the draft's numbers do not show."""
+    run, trial = incident.run, incident.first.trial
     yield "Who was affected and what it cost them: it counts requests, not people."
-    yield f"Whether the requests came like this: {_bursts(found)[:1].lower() + _bursts(found)[1:]} are the scenario's."
-    if trial.wake is not None and found.sleeps:
+    bursts = _bursts(incident)
+    yield f"Whether the requests came like this: {bursts[:1].lower() + bursts[1:]} are the scenario's."
+    if trial.wake is not None and incident.sleeps:
         how = "injected" if run.manifest.stack != "simulated" else "simulated"
         yield (
             f"Why the database took as long to wake: the wake was {how} (profile {trial.wake.name}, "
             f"{trial.wake.latency}; open connections: {trial.wake.on_suspend}; new ones: {trial.wake.while_waking})."
         )
-        # Where the story says how long the wake takes, the profile's own distribution plays no part.
-        told = isinstance(trial.wake.latency, Constant)
-        guessed = [name for name in trial.wake.unsourced if not (told and name.startswith("latency"))]
+        # Where the story sets the wake's latency, the profile's own distribution is not used.
+        latency_is_given = isinstance(trial.wake.latency, Constant)
+        guessed = [name for name in trial.wake.unsourced if not (latency_is_given and name.startswith("latency"))]
         if guessed:
             yield f"Guessed in that profile, for want of a source: {', '.join(guessed)}."
     if run.plan.shortened:
         yield f"What would have been different at full length: {run.plan.shortened}."
     if run.plan.changes:
         yield f"Whether the story's expectations hold: it was changed ({', '.join(run.plan.changes)})."
-    if len(found.summaries) < FEWEST_SEEDS:
+    if len(incident.summaries) < MIN_SEEDS:
         yield (
-            f"How much of this is due to just these arrivals: the run measured {plural(len(found.summaries), 'seed')}; "
-            "`--repeat 10` measures more."
+            "How much of this is due to just these arrivals: the run measured "
+            f"{plural(len(incident.summaries), 'seed')}; `--repeat 10` measures more."
         )
-    if late := [one for one in found.summaries if not one.kept_schedule]:
+    if late := [summary for summary in incident.summaries if not summary.kept_schedule]:
         yield f"The exact numbers: in {len(late)} trials the load generator was late; that is not a measurement."
     if run.manifest.status is not RunStatus.COMPLETE:
         yield f"The rest: the run is {run.manifest.status}, and this is what it measured until then."
@@ -249,20 +257,20 @@ def unknown(found: Incident, changes: Changes) -> Iterator[str]:
     yield "Other settings changed together, and values between those in the table."
 
 
-def measured(found: Incident) -> str:
+def measured(incident: Incident) -> str:
     """How the run was made."""
-    manifest = found.run.manifest
+    manifest = incident.run.manifest
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    seeds = _seeds(found.seeds)
+    seeds = _seeds(incident.seeds)
     return (
         f"Stack {manifest.stack}, {manifest.status}, started {manifest.started_at}, commit "
         f"{manifest.git_commit or 'unknown'}, {seeds}. {versions}."
     )
 
 
-def _met_a_wake(found: Incident) -> np.ndarray:
-    """Which of the told trial's requests were under way between a first attempt and its answer."""
-    rows, events = found.run.rows(found.first.trial, "requests"), found.run.of(found.first.trial, "events")
+def _met_a_wake(incident: Incident) -> np.ndarray:
+    """For each request of the trial `first`, whether it was under way while the database was waking."""
+    rows, events = incident.run.rows(incident.first.trial, "requests"), incident.run.of(incident.first.trial, "events")
     arrival_s, end_s = numbers(rows, "arrival_s"), numbers(rows, "end_s")
     began, woke = (events.loc[events["event"] == name, "at_s"] for name in (Event.FIRST_ATTEMPT, Event.WOKEN))
     met = np.zeros(len(arrival_s), dtype=bool)
@@ -271,19 +279,19 @@ def _met_a_wake(found: Incident) -> np.ndarray:
     return met
 
 
-def _bursts(found: Incident) -> str:
-    bursts = [phase for phase in found.first.trial.story.timeline if isinstance(phase, Burst)]
-    told = [f"{burst.requests} requests over {burst.over_s:g} s" for burst in bursts]
+def _bursts(incident: Incident) -> str:
+    bursts = [phase for phase in incident.first.trial.story.timeline if isinstance(phase, Burst)]
+    texts = [f"{burst.requests} requests over {burst.over_s:g} s" for burst in bursts]
     return (
-        listed(told)
-        if len(told) <= 3
-        else f"{len(told)} bursts, {sum(burst.requests for burst in bursts)} requests in all,"
+        listed(texts)
+        if len(texts) <= MAX_BURSTS
+        else f"{len(texts)} bursts, {sum(burst.requests for burst in bursts)} requests in all,"
     )
 
 
-def _outcomes(found: Incident) -> str:
-    counted = {outcome.value: sum(summary.count(outcome) for summary in found.summaries) for outcome in FAILURES}
-    counted["ok, but too late"] = found.late(found.summaries)
+def _outcomes(incident: Incident) -> str:
+    counted = {outcome.value: sum(summary.count(outcome) for summary in incident.summaries) for outcome in FAILURES}
+    counted["ok, but too late"] = incident.late(incident.summaries)
     return listed([f"{count} {outcome}" for outcome, count in counted.items() if count])
 
 

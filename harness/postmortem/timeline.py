@@ -1,4 +1,4 @@
-"""What happened when, from a trial's events, requests and pool samples."""
+"""The timeline of a trial, from its events, requests and pool samples."""
 
 import json
 from collections.abc import Iterator
@@ -15,8 +15,9 @@ from harness.model.events import Event
 from harness.model.outcomes import FAILURES
 from harness.postmortem.incident import Incident
 
-WAKES_TOLD = 3
-LISTENER_MOST = 6
+MAX_REPEATED = 3
+"""How often the timeline shows the same event of the database."""
+MAX_LISTENER_EVENTS = 6
 LISTENER_WORDS: dict[str, str] = {
     Event.LISTENER_CONNECTED: "The queue listener listens again",
     Event.LISTENER_HEARTBEAT_FAILED: "The queue listener's heartbeat fails",
@@ -33,7 +34,7 @@ class Moment:
     what: str
 
     def relative(self) -> str:
-        """`+8.1 s`, or with minutes where there are many of them."""
+        """`+8.1 s`; from ten minutes on `+12 min 5 s`."""
         seconds = abs(self.at_s)
         sign = "−" if self.at_s < -0.0005 else "+"
         if seconds >= 600:
@@ -41,18 +42,18 @@ class Moment:
         return f"{sign}{seconds:.3f} s" if seconds < 1 else f"{sign}{seconds:.1f} s"
 
     def utc(self, began_at: datetime) -> str:
-        """The same on the clock, to a tenth of a second."""
+        """The time of day, to a tenth of a second."""
         moment = began_at + timedelta(seconds=self.at_s)
         return f"{moment:%H:%M:%S}.{moment.microsecond // 100_000}"
 
 
-def timeline(found: Incident) -> list[Moment]:
-    """The moments of the told trial, in order."""
-    trial = found.first.trial
-    requests, pool = found.run.rows(trial, "requests"), found.run.rows(trial, "pool")
-    events = found.run.rows(trial, "events").to_pylist()
-    told = [*_database(events), *_listener(events), *_requests(requests), *_pool(found, pool)]
-    return sorted(told, key=lambda moment: moment.at_s)
+def timeline(incident: Incident) -> list[Moment]:
+    """The moments of the trial `first`, in order of time."""
+    trial = incident.first.trial
+    requests, pool = incident.run.rows(trial, "requests"), incident.run.rows(trial, "pool")
+    events = incident.run.rows(trial, "events").to_pylist()
+    moments = [*_database(events), *_listener(events), *_requests(requests), *_pool(incident, pool)]
+    return sorted(moments, key=lambda moment: moment.at_s)
 
 
 def _database(events: list[dict[str, object]]) -> Iterator[Moment]:
@@ -63,24 +64,30 @@ def _database(events: list[dict[str, object]]) -> Iterator[Moment]:
         Event.FIRST_ATTEMPT: "The first connection attempt: the database begins to wake",
         Event.WOKEN: "The database answers again",
     }
-    told: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for event in events:
         name = str(event["event"])
         if name in words:
-            told[name] = told.get(name, 0) + 1
-            if told[name] <= WAKES_TOLD:
+            counts[name] = counts.get(name, 0) + 1
+            if counts[name] <= MAX_REPEATED:
                 yield Moment(float(str(event["at_s"])), words[name])
-            elif told[name] == WAKES_TOLD + 1:
-                more = sum(1 for one in events if one["event"] == name) - WAKES_TOLD
+            elif counts[name] == MAX_REPEATED + 1:
+                more = sum(1 for other in events if other["event"] == name) - MAX_REPEATED
                 yield Moment(float(str(event["at_s"])), f"{words[name]}, for the first of {more} more times")
 
 
 def _listener(events: list[dict[str, object]]) -> Iterator[Moment]:
-    said = [event for event in events if event["event"] in LISTENER_WORDS]
-    # It had connected before anything happened; of what follows the first and the last tell the story.
-    said = said[1:] if said and said[0]["event"] == Event.LISTENER_CONNECTED else said
-    kept = said if len(said) <= LISTENER_MOST else [*said[: LISTENER_MOST - 2], *said[-2:]]
-    for event in kept:
+    of_listener = [event for event in events if event["event"] in LISTENER_WORDS]
+    # The listener had connected before the trial; of many events only the first ones and the last two are shown.
+    of_listener = (
+        of_listener[1:] if of_listener and of_listener[0]["event"] == Event.LISTENER_CONNECTED else of_listener
+    )
+    shown = (
+        of_listener
+        if len(of_listener) <= MAX_LISTENER_EVENTS
+        else [*of_listener[: MAX_LISTENER_EVENTS - 2], *of_listener[-2:]]
+    )
+    for event in shown:
         detail = json.loads(str(event["detail"])) if event["detail"] else {}
         error = f" ({detail['error']})" if "error" in detail else ""
         took = event["value_s"]
@@ -105,12 +112,12 @@ def _requests(requests: pa.Table) -> Iterator[Moment]:
                 yield Moment(float(ended_s.max()), f"The last of {failed.num_rows} {outcome}")
 
 
-def _pool(found: Incident, pool: pa.Table) -> Iterator[Moment]:
-    one, configuration = found.first, found.first.trial.pool
-    # Before the burst it was filled: that is no queue.
+def _pool(incident: Incident, pool: pa.Table) -> Iterator[Moment]:
+    summary, configuration = incident.first, incident.first.trial.pool
+    # Samples before the burst are left out: while the pool is being filled, nobody waits in its queue.
     for samples in by_instance(pool.filter(pc.greater_equal(pool["at_s"], 0.0))):
         at_s, in_use, waiting = (numbers(samples, name) for name in ("at_s", "checked_out", "waiting"))
-        whose = "A pool" if one.trial.story.instances > 1 else "The pool"
+        whose = "A pool" if summary.trial.story.instances > 1 else "The pool"
         for mask, what in (
             (in_use >= configuration.capacity, f"{whose} is full: all {configuration.capacity} slots in use"),
             (waiting > 0, "The first request waits in the pool's queue"),
@@ -120,7 +127,7 @@ def _pool(found: Incident, pool: pa.Table) -> Iterator[Moment]:
         if waiting.size and waiting.max() > 0:
             yield Moment(float(at_s[np.argmax(waiting)]), f"The queue is at its longest: {waiting.max():.0f} requests")
         break
-    if one.utilization_alert_s is not None:
-        yield Moment(one.utilization_alert_s, f"An alert on {ALERT_SHARE:.0%} of the pool in use would have come")
-    if one.recovered_after_s is not None:
-        yield Moment(one.recovered_after_s, "Recovered: nobody waits, no connection is being made")
+    if summary.utilization_alert_s is not None:
+        yield Moment(summary.utilization_alert_s, f"An alert on {ALERT_SHARE:.0%} of the pool in use would have come")
+    if summary.recovered_after_s is not None:
+        yield Moment(summary.recovered_after_s, "Recovered: nobody waits, no connection is being made")

@@ -26,7 +26,7 @@ def write(
     patience_s: float | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """Write `postmortem.md`; its path. Raises `UserError` for a configuration that the run has not."""
+    """Write `postmortem.md` and return its path. Raises `UserError` for a configuration that the run does not have."""
     found = incident(run, configuration=configuration, patience_s=patience_s)
     plan = run.plan
     if calibration is not None:
@@ -42,13 +42,13 @@ def write(
         titles[name] = " ".join(figure.get_suptitle().split())
         save([(name, figure)], folder)
     wake = in_a_name(found.first.trial.wake_label)
-    told = [name for name in (f"requests-{wake}", f"pool-{wake}") if name in titles]
+    names = [name for name in (f"requests-{wake}", f"pool-{wake}") if name in titles]
     path = run.folder / NAME
     path.write_text(
         draft(
             found,
             tried,
-            charts=[Chart(titles[name], f"{CHARTS}/{name}.png") for name in told],
+            charts=[Chart(titles[name], f"{CHARTS}/{name}.png") for name in names],
             settings=Chart(titles["settings"], f"{CHARTS}/settings.png"),
             began_at=began_at,
         ),
