@@ -1,4 +1,4 @@
-"""A run: a set of trials with one manifest, on one stack, recorded as it goes and judged at the end."""
+"""A run: a set of trials with one manifest, on one stack, recorded while it runs and judged at the end."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ from harness.stacks.honoured import unlike_the_scenario
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
-    """A run that has ended, with what it came to."""
+    """A run that has ended, with its results."""
 
     id: str
     folder: Path
@@ -37,9 +37,9 @@ class FinishedRun:
     summaries: list[TrialSummary]
     judgements: list[Judgement]
     notes: list[str] = field(default_factory=list)
-    """What of the scenario this stack can't be like, and what happened to the stack meanwhile, a line each."""
+    """A line for each property of the scenario that this stack can't imitate, and for each incident of the stack."""
     unwritten: str = ""
-    """What could not be written once the run itself was whole: its verdicts, its charts; empty: nothing."""
+    """The error when verdicts or charts could not be written after the run was complete; empty: none."""
 
     @property
     def exit_status(self) -> int:
@@ -47,7 +47,7 @@ class FinishedRun:
             return 130
         if self.unwritten:
             return 3
-        return 1 if any(one.verdict is Verdict.NOT_REPRODUCED for one in self.judgements) else 0
+        return 1 if any(judgement.verdict is Verdict.NOT_REPRODUCED for judgement in self.judgements) else 0
 
     def to_json(self) -> dict[str, Any]:
         """The document of `--json`."""
@@ -57,9 +57,9 @@ class FinishedRun:
             "scenario": self.plan.scenario.name,
             "status": self.status,
             "folder": str(self.folder),
-            "trials": [one.to_json() for one in self.summaries if not one.trial.is_control],
-            "controls": [one.to_json() for one in self.summaries if one.trial.is_control],
-            "expectations": [one.to_json() for one in self.judgements],
+            "trials": [summary.to_json() for summary in self.summaries if not summary.trial.is_control],
+            "controls": [summary.to_json() for summary in self.summaries if summary.trial.is_control],
+            "expectations": [judgement.to_json() for judgement in self.judgements],
         }
 
 
@@ -73,11 +73,11 @@ def execute(
     charts: bool = True,
     argv: Sequence[str] = (),
 ) -> FinishedRun:
-    """Play a plan's trials on a stack and record them under `out`; Ctrl-C keeps what was measured, as `aborted`.
+    """Play a plan's trials on a stack and record them under `out`. After Ctrl-C the run is kept, as `aborted`.
 
-    `stack` is a name, or what `choose` answered for one. Raises `UserError` before anything starts when the stack
-    can't do what is asked, and `StackError` when a part of it dies; what was measured until then is kept in the run's
-    folder, with the status `failed`.
+    `stack` is a name, or the result of `choose`. Raises `UserError` before anything starts when the stack can't play
+    this plan, and `StackError` when a part of it dies; what was measured until then is kept in the run's folder, with
+    the status `failed`.
     """
     chosen, why = choose(stack) if isinstance(stack, str) else stack
     chosen.check(plan, options)
@@ -111,7 +111,7 @@ def execute(
         if charts:
             _draw(run, progress)
     except (StackError, UserError) as error:
-        # The run is whole: its table is shown all the same.
+        # The run itself is complete, so its table is still shown.
         unwritten = str(error)
     return FinishedRun(
         id=writer.id,
@@ -127,7 +127,7 @@ def execute(
 
 
 def _close(writer: RunWriter, status: RunStatus) -> Run:
-    """Write the run's last files and read it back; Ctrl-C waits until what was measured is safe."""
+    """Write the run's last files and read the run back; Ctrl-C is ignored meanwhile."""
     ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         writer.close(status)
@@ -140,7 +140,7 @@ def _close(writer: RunWriter, status: RunStatus) -> Run:
 
 
 def _draw(run: Run, progress: Progress) -> None:
-    # Drawing takes longer to import than a trial in virtual time takes to run.
+    # Imported here: that takes longer than a trial in virtual time.
     from harness.analysis.charts import draw_charts
 
     progress.say("drawing the charts")
@@ -149,13 +149,13 @@ def _draw(run: Run, progress: Progress) -> None:
 
 
 def _record(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWriter, progress: Progress) -> RunStatus:
-    """Run every trial; the status the run ended with."""
+    """Run every trial and return the status of the run: COMPLETE or ABORTED."""
     try:
         asyncio.run(_run_all(stack, plan, options, writer, progress))
     except KeyboardInterrupt:
         return RunStatus.ABORTED
     except BaseExceptionGroup as group:
-        # One trial's death ends the others; its own error is what a person needs to read.
+        # One error cancels the other trials; it is the one that the user needs to read.
         speaking = group.subgroup((StackError, UserError))
         if speaking is None:
             raise
@@ -166,7 +166,7 @@ def _record(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWrit
 async def _run_all(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWriter, progress: Progress) -> None:
     main = asyncio.current_task()
     assert main is not None
-    # asyncio.run turns Ctrl-C into a cancellation of this task; being asked to terminate ends a run the same way.
+    # asyncio.run turns Ctrl-C into a cancellation of this task; SIGTERM ends a run in the same way.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     places = asyncio.Semaphore(options.parallel or 1)
     deaths: list[TrialDiedError] = []
@@ -193,7 +193,7 @@ async def _run_one(
         try:
             await running.run_trial(trial, recorder, progress)
         except TrialDiedError as death:
-            # The others go on: what they measure is not lost for it.
+            # The other trials go on, so that their measurements are kept.
             deaths.append(death)
             return
         recorder.trial_ended(trial.number, wall_s=monotonic() - started_at_s)

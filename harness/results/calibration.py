@@ -1,4 +1,4 @@
-"""A calibration's file: what `coldstart calibrate` writes and `--calibration` reads."""
+"""The calibration file, which `coldstart calibrate` writes and `--calibration` reads."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ ALLOWED = "a file that coldstart calibrate wrote"
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
-    """Write it. Raises `UserError` when that can't be done."""
+    """Write a calibration. Raises `UserError` when the file can't be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(to_json(calibration), indent=1) + "\n")
@@ -20,7 +20,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
 
 
 def read_calibration(path: Path) -> Calibration:
-    """Read one. Raises `UserError` for a file that is none."""
+    """Read a calibration. Raises `UserError` for a file that is none."""
     try:
         document = json.loads(path.read_text())
     except OSError as error:

@@ -1,11 +1,11 @@
-"""The one converter: every model that goes into a JSON document, and back.
+"""Converts every model that goes into a JSON document, and back.
 
-cattrs does the work from the models' own types, so that a new field is written and read without a line here. What is
-told here is only what the types don't say: how the members of a union are told apart, which names a pool's settings
-have outside of the code, and that expectations, which are code, stay behind.
+cattrs works from the models' types, so a new field needs no change here. This module adds only what the types don't
+state: how to distinguish the members of a union, the names of a pool's settings outside of the code, and that
+expectations, which are code, are left out.
 
-Not msgspec, which the processes' messages are read with: it refuses a union of dataclasses ("Type unions may not
-contain more than one dataclass"), and a timeline is one; with structs of its own the model would depend on it.
+msgspec, which reads the processes' messages, does not work here: it refuses a union of dataclasses ("Type unions may
+not contain more than one dataclass"), and a timeline is one; with msgspec's structs the model would depend on it.
 """
 
 import re
@@ -29,13 +29,13 @@ Model = TypeVar("Model")
 KIND = "kind"
 """The key that says which member of a union a document is."""
 FOLLOWS = "pool_timeout_follows"
-"""Beside a pool's settings, where `pool_timeout` is always a number: whether it only follows `connection_timeout`."""
+"""The key that says whether `pool_timeout`, always a number in JSON, only follows `connection_timeout`."""
 CODE = frozenset({"expect"})
-"""The fields of a scenario that are code; a manifest keeps the verdicts on them."""
+"""The fields of a scenario that are code and not written; a manifest has their verdicts."""
 
 
 def to_json(model: object) -> Any:  # noqa: ANN401 - a document of JSON
-    """The model as `json.dumps` takes it."""
+    """The model as values that `json.dumps` accepts."""
     return _converter.unstructure(model)
 
 
@@ -51,7 +51,7 @@ def from_json(document: object, kind: type[Model], *, where: str) -> Model:
 
 def _made() -> Converter:
     converter = Converter(forbid_extra_keys=True)
-    # Only what JSON has as this: int("7"), str(7) and bool("no") would be values too.
+    # Accept only the matching JSON type: int("7"), str(7) and bool("no") would also give values.
     for kind, words, accepted in (
         (int, "a whole number", (int,)),
         (float, "a number", (int, float)),
@@ -61,7 +61,7 @@ def _made() -> Converter:
         converter.register_structure_hook(kind, _exactly(words, accepted))
     _tell_apart(converter, TimelinePhase)
     _tell_apart(converter, WakeLatency)
-    # The times of a simulated database are any distribution; in a document they are one of those.
+    # The times of a simulated database may be any Distribution; in a document they are always a WakeLatency.
     known: Any = WakeLatency
     converter.register_structure_hook(Distribution, lambda value, _: converter.structure(value, known))
     converter.register_unstructure_hook(Distribution, lambda value: converter.unstructure(value, known))
@@ -74,7 +74,7 @@ def _exactly(words: str, accepted: tuple[type, ...]) -> Callable[[object, type],
     def read(value: object, wanted: type) -> Any:  # noqa: ANN401 - of the kind
         if type(value) not in accepted:
             raise ValueError(f"must be {words}, got {value!r}")
-        # cattrs hands in subclasses as well, such as the enums that are text.
+        # cattrs uses this hook for subclasses as well, such as text enums.
         if issubclass(wanted, Enum) and value not in set(wanted):
             raise ValueError(f"must be one of {', '.join(map(str, wanted))}, got {value!r}")
         return wanted(value)
@@ -83,7 +83,7 @@ def _exactly(words: str, accepted: tuple[type, ...]) -> Callable[[object, type],
 
 
 def _tell_apart(converter: Converter, union: Any) -> None:  # noqa: ANN401 - a union is no type
-    """Tell a union's members apart by their names, written as keys are: `log_normal`."""
+    """Write a union's member with its class name as KIND, in snake case: `log_normal`."""
 
     def name(kind: type) -> str:
         return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
@@ -98,7 +98,7 @@ def _tell_apart(converter: Converter, union: Any) -> None:  # noqa: ANN401 - a u
         return read_known(document, union)
 
     converter.register_structure_hook(union, read)
-    # "One of them or None" is one flat union to Python, another than the one above.
+    # The union with None is a different type for Python, so it needs hooks of its own.
     converter.register_structure_hook(union | None, lambda value, _: None if value is None else read(value, union))
     converter.register_unstructure_hook(union | None, lambda value: None if value is None else write(value))
 
@@ -124,7 +124,7 @@ def _add_scenarios(converter: Converter) -> None:
     _add_choice(converter, WakeProfile | wakes, lambda value: wakes if isinstance(value, list | tuple) else WakeProfile)
     _add_changes(converter, Variant, "name", of=Story)
     _add_changes(converter, RealTime, "description", of=Scenario)
-    # When both classes below can be written: they have fields of the types above.
+    # Last, because Scenario has fields of the types above.
     expectations = override(omit=True)
     converter.register_unstructure_hook(Scenario, make_dict_unstructure_fn(Scenario, converter, expect=expectations))
     converter.register_structure_hook(
@@ -134,13 +134,13 @@ def _add_scenarios(converter: Converter) -> None:
 
 
 def _add_choice(converter: Converter, union: Any, chosen: Callable[[Any], Any]) -> None:  # noqa: ANN401 - no type
-    """A union whose members JSON itself tells apart: text or an object, a list or an object."""
+    """A union whose members have different JSON types, such as text and object; `chosen` gives the member's type."""
     converter.register_structure_hook(union, lambda value, _: converter.structure(value, chosen(value)))
     converter.register_unstructure_hook(union, lambda value: converter.unstructure(value, unstructure_as=chosen(value)))
 
 
 def _add_changes(converter: Converter, kind: type[Variant] | type[RealTime], title: str, *, of: type) -> None:
-    """A model of a name or description and changed fields of another one, each written as that field's own type."""
+    """A model with a title and changed fields of the model `of`; each change is written with that field's type."""
     types = {name: hint for name, hint in get_type_hints(of).items() if name not in CODE}
 
     def write(model: Variant | RealTime) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _check_keys(document: object, known: set[str]) -> None:
 
 
 def _first_of(error: BaseException) -> str:
-    """The first thing that is wrong, with its place in the document: `plan.scenario.timeline[0]: …`."""
+    """The first error, with its place in the document: `plan.scenario.timeline[0]: …`."""
     place = ""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -177,7 +177,7 @@ def _first_of(error: BaseException) -> str:
                 place += f"[{note.index}]"
     match error:
         case KeyError():
-            # Its place is the missing one's own.
+            # The place ends with the missing key, which the message has already.
             place = place.removesuffix(f".{error.args[0]}")
             what = f"{error.args[0]!r} is missing"
         case ForbiddenExtraKeysError():

@@ -1,4 +1,4 @@
-"""Writing results where it may fail: a full disk, a folder that is read-only, a path that can't be one."""
+"""Turns failures to write results (a full disk, a read-only folder, an impossible path) into clear errors."""
 
 import errno
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from pathlib import Path
 from harness.model.errors import StackError, UserError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""No space, over a quota, over a limit for one file, or a disk that fails: nothing that another path would mend."""
+"""No space, a quota or file size limit, or a failing disk: errors that the user can't correct with another path."""
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write to `path` into the error that speaks to people.
+    """Turn an `OSError` while writing to `path` into an error with a message for the user.
 
     Raises `StackError` when the disk is full or fails, and `UserError` for any other place that can't be written.
     """
@@ -25,7 +25,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def unwritable(path: Path, error: OSError) -> StackError | UserError:
     """The error to raise for this failure to write to `path`."""
-    # Arrow and matplotlib raise OSError with a text of their own.
+    # Arrow and matplotlib raise OSError with their own text and no strerror.
     what = f"can't be written: {error.strerror or error}"
     if error.errno in FULL:
         return StackError(str(path), what)

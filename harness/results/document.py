@@ -1,4 +1,4 @@
-"""`python -m harness.results.document`: results/README.md, from the one definition of the columns."""
+"""`python -m harness.results.document` writes results/README.md from the definitions of the columns."""
 
 from collections.abc import Sequence
 
@@ -51,7 +51,7 @@ A column marked ∅ can be empty.
 
 
 def page() -> str:
-    """The whole page. This file is written by `python -m harness.results.document`; a test holds the two together."""
+    """The text of results/README.md. A test checks that the file is up to date."""
     tables = {"requests.parquet": REQUESTS, "pool.parquet": POOL, "events.parquet": EVENTS}
     parts = [TOP, *(f"## {name}\n\n{_columns(columns)}" for name, columns in tables.items())]
     events = "\n".join(f"| `{event}` | {event.meaning} |" for event in Event)
@@ -64,7 +64,9 @@ def page() -> str:
 
 
 def _columns(columns: Sequence[Column]) -> str:
-    rows = (f"| `{one.name}` | {one.type}{' ∅' if one.nullable else ''} | {one.meaning} |" for one in columns)
+    rows = (
+        f"| `{column.name}` | {column.type}{' ∅' if column.nullable else ''} | {column.meaning} |" for column in columns
+    )
     return "| column | type | meaning |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Where runs are kept, and which one somebody means."""
+"""The folders of runs, and finding one by its name."""
 
 from pathlib import Path
 
@@ -32,16 +32,16 @@ def find_run(name: str | Path = NEWEST, *, runs: Path = DEFAULT_RUNS) -> Path:
         raise UserError(f"no runs yet{missing}", where=str(runs), allowed="coldstart run SCENARIO makes one")
     if str(name) == NEWEST:
         return folders[-1]
-    found = [folder for folder in folders if folder.name.startswith(str(name))]
-    if len(found) == 1 or (found and found[0].name == str(name)):
-        return found[0]
-    problem = "is no run" if not found else f"is the beginning of {len(found)} runs"
-    allowed = f"{NEWEST}, a path, or an id such as {(found or folders)[-1].name}"
+    matching = [folder for folder in folders if folder.name.startswith(str(name))]
+    if len(matching) == 1 or (matching and matching[0].name == str(name)):
+        return matching[0]
+    problem = "is no run" if not matching else f"is the beginning of {len(matching)} runs"
+    allowed = f"{NEWEST}, a path, or an id such as {(matching or folders)[-1].name}"
     raise UserError(problem, where=str(name), allowed=allowed)
 
 
 def _no_run_there(path: Path) -> UserError:
-    """What is wrong with a path that holds no run."""
+    """The error for a path that holds no run."""
     if path.is_file():
         what = "is a file"
     elif path.is_dir():

@@ -1,5 +1,8 @@
-"""Manifests of format 2, read as if they were of this one. They kept the scenario as it was played, not as its file
-says it, and of what a user changed only words and the simulated database's times."""
+"""Converts manifests of format 2 to the current format.
+
+Format 2 has the scenario as it was played, not as in its file; a user's changes are there only as words, apart from
+the simulated database's times.
+"""
 
 from typing import Any
 
@@ -11,8 +14,10 @@ SECONDS = {"over": "over_s"}
 
 
 def upgraded(document: dict[str, Any]) -> dict[str, Any]:
-    """The same run as a document of format 3. Raises `KeyError` and the like for what is no manifest."""
-    kept = {name: value for name, value in document.items() if name not in ("scenario", "asked", "format", "trials")}
+    """The document in format 3. Raises `KeyError`, `TypeError` and similar for a document that is no manifest."""
+    unchanged = {
+        name: value for name, value in document.items() if name not in ("scenario", "asked", "format", "trials")
+    }
     scenario = document["scenario"]
     overrides = {**_changed(scenario["changed"]), **document.get("asked", {})}
     plan = {
@@ -20,7 +25,7 @@ def upgraded(document: dict[str, Any]) -> dict[str, Any]:
         "overrides": {**overrides, "control": any(trial["wake"] is None for trial in document["trials"])},
         "real_time": document["stack"] != "simulated",
     }
-    return {**kept, "plan": plan, "trials": [_trial(trial) for trial in document["trials"]], "format": 3}
+    return {**unchanged, "plan": plan, "trials": [_trial(trial) for trial in document["trials"]], "format": 3}
 
 
 def _scenario(old: dict[str, Any]) -> dict[str, Any]:
@@ -45,14 +50,14 @@ def _trial(old: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pool(old: dict[str, Any]) -> dict[str, Any]:
-    """Whether a pool timeout only followed was not kept; one that equals the connection timeout was taken to."""
+    """Format 2 does not say whether pool_timeout follows connection_timeout; equal ones are taken as following."""
     return {**old, "pool_timeout_follows": old["pool_timeout"] == old["connection_timeout"]}
 
 
 def _changed(words: list[str]) -> dict[str, Any]:
-    """`requests=7`, `over=3.0`, `on_suspend=close`: applied once more they change nothing."""
-    found: dict[str, Any] = {}
+    """Read `requests=7`, `over=3.0`, `on_suspend=close`. Applying them again is harmless."""
+    changes: dict[str, Any] = {}
     for word in words:
         name, _, value = word.partition("=")
-        found[SECONDS.get(name, name)] = int(value) if name in WHOLE else float(value) if name in SECONDS else value
-    return found
+        changes[SECONDS.get(name, name)] = int(value) if name in WHOLE else float(value) if name in SECONDS else value
+    return changes

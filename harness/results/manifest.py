@@ -1,4 +1,4 @@
-"""A run's manifest: what ran, on what, from when to when, and how it ended."""
+"""A run's manifest: what ran, on which machine, when, and how it ended."""
 
 import json
 import os
@@ -29,10 +29,10 @@ class RecordedTrial:
     variant: str
     pool: PoolConfiguration
     wake: WakeProfile | None
-    """null: a control."""
+    """None (null): a control."""
     seed: int
     wall_s: float | None = None
-    """How long it took; null: it did not end."""
+    """How long the trial took; None (null): it did not end."""
 
     @classmethod
     def of(cls, trial: Trial) -> Self:
@@ -56,21 +56,21 @@ class Manifest:
     git_commit: str | None
     started_at: str
     workers: int | None = None
-    """Locust workers of each trial; null: one process drove the whole schedule."""
+    """Locust workers of each trial; None (null): one process drove the whole schedule."""
     ended_at: str | None = None
     pid: int = field(default_factory=os.getpid)
     expectations: list[dict[str, str]] = field(default_factory=list)
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
-        """Replace the folder's manifest, whole or not at all."""
+        """Replace the folder's manifest atomically."""
         new = folder / f".{MANIFEST}.new"
         new.write_text(json.dumps(to_json(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
         new.replace(folder / MANIFEST)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The folder's manifest; a run that says `running` and has no process any more was killed.
+        """The folder's manifest. One that says `running` while its process is gone gets the status `killed`.
 
         Raises `UserError` for a file that is no manifest of this format or the one before.
         """
@@ -84,7 +84,7 @@ class Manifest:
         return manifest
 
     def trial_ended(self, number: int, *, wall_s: float) -> None:
-        """Keep how long a trial took."""
+        """Record that a trial ended, and how long it took."""
         at = next(index for index, trial in enumerate(self.trials) if trial.number == number)
         self.trials[at] = replace(self.trials[at], wall_s=round(wall_s, 6))
 
@@ -99,7 +99,7 @@ class Manifest:
 
 
 def this_machine() -> dict[str, Any]:
-    """What a figure of this run depends on, without anything that names the machine."""
+    """The properties of this machine that results depend on, without anything that identifies it."""
     return {
         "system": platform.system(),
         "release": platform.release(),
@@ -110,9 +110,9 @@ def this_machine() -> dict[str, Any]:
 
 
 def git_commit(checkout: Path | None) -> str | None:
-    """The commit of the checkout, `+changes` when files differ from it; None outside a checkout."""
+    """The commit of the checkout, with `+changes` when files differ from it; None outside a checkout."""
     if checkout is None:
-        # Installed from a wheel, perhaps within another project's repository: its commit says nothing of ours.
+        # Installed from a wheel, perhaps inside another project's repository, whose commit is not ours.
         return None
 
     def git(*arguments: str) -> str | None:

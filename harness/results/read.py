@@ -1,4 +1,4 @@
-"""A run's tables as Arrow, from its Parquet files or, where it never got that far, from what it wrote as it went."""
+"""Reads a run's tables as Arrow, from Parquet files or, for a run that did not finish, from its JSON lines."""
 
 import io
 from pathlib import Path
@@ -14,7 +14,7 @@ from harness.results.manifest import Manifest
 
 TABLES: dict[str, tuple[Column, ...]] = {"requests": REQUESTS, "pool": POOL, "events": EVENTS}
 ORDER = {"requests": ["trial", "arrival_s", "number"], "pool": ["trial", "at_s"], "events": ["trial", "at_s"]}
-"""How each table's rows are sorted in the file, whatever order they came in."""
+"""The columns by which each table's rows are sorted in the file."""
 ARROW_TYPES = {"int": pa.int64(), "float": pa.float64(), "text": pa.string()}
 
 
@@ -34,11 +34,11 @@ def read_manifest(folder: Path) -> Manifest:
 def read_table(folder: Path, name: str) -> pa.Table:
     """One of `TABLES` of the run in `folder`. Raises `UserError` when it is missing or damaged."""
     finished = folder / f"{name}.parquet"
-    # A run that was killed while it closed, or that met a full disk then, has its lines still.
+    # A run that was killed while it closed, or had a full disk then, still has its JSON lines.
     if (spool := folder / f"{name}.jsonl").is_file():
         return read_spool(spool, name)
     try:
-        # Not read_table: that is the way through datasets, which imports pandas.
+        # Not pyarrow's read_table: it uses datasets, which import pandas.
         with pyarrow.parquet.ParquetFile(finished) as file:
             table = file.read()
     except FileNotFoundError:
@@ -49,7 +49,7 @@ def read_table(folder: Path, name: str) -> pa.Table:
 
 
 def _with_columns(table: pa.Table, name: str, file: Path) -> pa.Table:
-    """The table, once it is sure to have the columns of `name`; one that may be empty may also be missing."""
+    """The table with all columns of `name`; a missing nullable one is added, empty. Raises `UserError` otherwise."""
     for field in schema(TABLES[name]):
         if field.name in table.column_names:
             type_ = table.schema.field(field.name).type
@@ -63,14 +63,14 @@ def _with_columns(table: pa.Table, name: str, file: Path) -> pa.Table:
 
 
 def read_spool(spool: Path, name: str) -> pa.Table:
-    """What was written as the run went; a last line that a kill cut off is left out."""
+    """The rows of a file of JSON lines; an incomplete last line, left by a kill, is skipped."""
     wanted = schema(TABLES[name])
     content = spool.read_bytes() if spool.is_file() else b""
     lines = content[: content.rfind(b"\n") + 1]
     if not lines:
         return wanted.empty_table()
     options = pyarrow.json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="error")
-    # One block, so that no line is split between two.
+    # A single block, so that no line is split.
     reading = pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
     try:
         table = pyarrow.json.read_json(io.BytesIO(lines), read_options=reading, parse_options=options)

@@ -1,4 +1,4 @@
-"""The one place that writes a run. Every row is on its way to the disk when its call returns: a kill loses nothing."""
+"""Writes a run. A row has been given to the operating system when its call returns, so a kill loses no row."""
 
 import json
 import secrets
@@ -24,13 +24,13 @@ from harness.results.read import TABLES, read_spool
 from harness.shipped import checkout
 
 RESERVE = ".reserve"
-LEAST_RESERVED = 64 * 1024
-"""Bytes kept free on the disk for the manifest that says how the run ended, even when the rows have filled it."""
+MIN_RESERVED = 64 * 1024
+"""Bytes reserved on the disk, so that the final manifest can be written even when rows have filled it."""
 ALWAYS_VERSIONED = ("pandas", "pyarrow", "matplotlib")
 
 
 class RunWriter:
-    """A run being recorded: a folder with its manifest, its logs, and one file of lines a table until it closes."""
+    """A run being recorded: a folder with a manifest, logs and, until it closes, a file of JSON lines per table."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ class RunWriter:
         self._spools: dict[str, IO[bytes]] = {}
         self._failed: StackError | UserError | None = None
         self.noted: list[str] = []
-        """What was noted while the run was played."""
+        """The notes added while the run was played."""
 
     @classmethod
     def create(  # noqa: PLR0913 - what the manifest says of a run
@@ -81,7 +81,7 @@ class RunWriter:
             writer.logs.mkdir(parents=True)
             manifest.write(writer.folder)
             writer._reserve()
-            # Without a buffer: what a full disk has not taken can be cut off again.
+            # Unbuffered, so that a line that did not fit on a full disk can be truncated again.
             spools = {name: writer.folder / f"{name}.jsonl" for name in TABLES}
             writer._spools = {name: path.open("ab", buffering=0) for name, path in spools.items()}
         except OSError as error:
@@ -94,7 +94,7 @@ class RunWriter:
         return self.manifest.id
 
     def add_versions(self, versions: Mapping[str, str]) -> None:
-        """Versions only known once the stack runs."""
+        """Add versions that are known only once the stack runs."""
         self.manifest.versions.update(versions)
         self._write_manifest()
 
@@ -108,20 +108,20 @@ class RunWriter:
         self._add("events", trial, rows)
 
     def note(self, line: str) -> None:
-        """Something that a reader of the run must know of how it was played."""
+        """Add a note about how the run was played, for its readers."""
         self.manifest.notes.append(line)
         self.noted.append(line)
         self._write_manifest()
 
     def trial_ended(self, trial: int, *, wall_s: float) -> None:
-        """The trial is whole, and took this long."""
+        """Record that the trial is complete, and took this long."""
         self.manifest.trial_ended(trial, wall_s=wall_s)
 
     def close(self, status: RunStatus) -> None:
-        """Turn the lines into Parquet files and say in the manifest how the run ended.
+        """Turn the JSON lines into Parquet files and write the manifest with the run's final status.
 
-        Where the disk is full a table stays as its lines, which are read as well, and the run is `failed`. Raises
-        the error that speaks to people then, once the manifest is written.
+        On a full disk a table stays in JSON lines, which can be read too, and the status is `failed`; `StackError` or
+        `UserError` is raised once the manifest is written.
         """
         (self.folder / RESERVE).unlink(missing_ok=True)
         for name, spool in self._spools.items():
@@ -147,7 +147,7 @@ class RunWriter:
         lines.unlink()
 
     def judged(self, judgements: Sequence[Judgement]) -> None:
-        """Keep what became of the scenario's expectations."""
+        """Write the verdicts on the scenario's expectations into the manifest."""
         self.manifest.expectations = [judgement.to_json() for judgement in judgements]
         self._write_manifest()
 
@@ -155,14 +155,14 @@ class RunWriter:
         names = [column.name for column in TABLES[table]]
         lines = []
         for row in rows:
-            whole = {"trial": trial, **row}
-            if unknown := whole.keys() - names:
+            cells = {"trial": trial, **row}
+            if unknown := cells.keys() - names:
                 raise KeyError(f"{table} has no column {min(unknown)}")
-            lines.append(json.dumps({name: whole[name] for name in names if name in whole}) + "\n")
+            lines.append(json.dumps({name: cells[name] for name in names if name in cells}) + "\n")
         self._append(table, "".join(lines).encode())
 
     def _append(self, table: str, lines: bytes) -> None:
-        """Write these lines, or none of them: half a line would make those after it unreadable."""
+        """Write all of these lines or none: an incomplete line would make the following ones unreadable."""
         if self._failed:
             raise self._failed
         spool = self._spools[table]
@@ -176,9 +176,9 @@ class RunWriter:
             raise self._failed from error
 
     def _reserve(self) -> None:
-        """Take the room on the disk that the last manifest will need."""
-        size = 2 * (self.folder / MANIFEST).stat().st_size + LEAST_RESERVED
-        # Not zeros: a file system that compresses would keep nothing for them.
+        """Reserve the space on the disk that the final manifest will need."""
+        size = 2 * (self.folder / MANIFEST).stat().st_size + MIN_RESERVED
+        # Random bytes: a file system that compresses would reserve almost nothing for zeros.
         (self.folder / RESERVE).write_bytes(secrets.token_bytes(size))
 
     def _write_manifest(self) -> None:
@@ -193,10 +193,10 @@ def _iso(moment: datetime) -> str:
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in packages:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
