@@ -1,4 +1,4 @@
-"""`coldstart`: one file a command; this one turns the two errors that speak to people into exit statuses."""
+"""`coldstart`: a module for each command. This one turns `UserError` and `StackError` into exit statuses."""
 
 import importlib
 import signal
@@ -31,7 +31,7 @@ EXIT_INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
-    """Commands are imported when they are called: `coldstart --help` needs no pandas."""
+    """Imports a command only when it is called, so that `coldstart --help` does not import pandas."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
         status = EXIT_INTERRUPTED
     except OSError as error:
         status = _explain(f"standard output: {error.strerror}", EXIT_STACK)
-    # From here on the interpreter only puts things away: interrupting that would print its own traceback.
+    # From here on the interpreter only shuts down: Ctrl-C now would print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(status)
 
@@ -90,7 +90,7 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _explain(message: str, status: int) -> int:
-    """Say what is wrong in one line, whatever a user's input brought into it, and pass the status on."""
+    """Print the message as one printable line on standard error, and return `status`."""
     line = " ".join(message.split())
     echo("coldstart: " + "".join(sign if sign.isprintable() else "?" for sign in line), err=True)
     return status

@@ -1,4 +1,4 @@
-"""`coldstart compare`: pool configurations beside each other, with what is and what is not a difference."""
+"""`coldstart compare`: pool configurations compared, with the differences in words."""
 
 import csv
 import json
@@ -30,9 +30,9 @@ def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
     from harness.analysis.compare import compare as compared
     from harness.results.disk import writing
 
-    # One run may be named twice, by its id and as the newest.
+    # The same run may be given twice, by its id and as `newest`.
     loaded = list({run.folder.resolve(): run for run in map(load, runs)}.values())
-    found = compared(loaded)
+    comparison = compared(loaded)
     if charts is not None:
         from harness.analysis.charts import draw_comparison
 
@@ -41,45 +41,45 @@ def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
         for path in drawn:
             echo(path, err=True)
     if form == "json":
-        echo(json.dumps(found.to_json(), allow_nan=False))
+        echo(json.dumps(comparison.to_json(), allow_nan=False))
     elif form == "csv":
-        rows = [line.to_row() for line in found.lines]
+        rows = [line.to_row() for line in comparison.lines]
         writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
     elif form == "markdown":
-        echo(markdown(found))
+        echo(markdown(comparison))
     else:
-        _print(found)
+        _print(comparison)
 
 
-def markdown(found: Comparison) -> str:
-    """Tables and sentences, as a page can hold them."""
+def markdown(comparison: Comparison) -> str:
+    """The comparison's tables and sentences in Markdown."""
     parts = []
-    for run, wake, met in groups(found):
-        columns = [*shares(met), *times()]
+    for run, wake, lines in groups(comparison):
+        columns = [*shares(lines), *times()]
         names = ["pool", *(name.replace("\n", " ") for name, _ in columns)]
-        rows = [[line.configuration, *(in_a_line(value(line)) for _, value in columns)] for line in met]
+        rows = [[line.configuration, *(in_a_line(value(line)) for _, value in columns)] for line in lines]
         parts.append(f"**{wake}** ({run})\n\n{markdown_table(names, rows)}")
-    parts.append("\n".join(f"- {sentence}" for sentence in [*found.sentences(), *found.doubts]))
+    parts.append("\n".join(f"- {sentence}" for sentence in [*comparison.sentences(), *comparison.doubts]))
     return "\n\n".join([*parts, f"In brackets: {NOTE}"])
 
 
-def _print(found: Comparison) -> None:
+def _print(comparison: Comparison) -> None:
     console = output_console()
     shown = ""
-    for run, wake, met in groups(found):
+    for run, wake, lines in groups(comparison):
         if run != shown:
             console.print(f"\n{run}", style="bold", soft_wrap=True)
             shown = run
-        seeds = f"{met[0].trials} seeds" if met[0].trials > 1 else "one seed"
-        console.print(f"\n{wake}: {met[0].requests} requests each, {seeds}", style="bold")
-        for columns in (shares(met), times()):
-            rows = [Row(line.configuration, [value(line) for _, value in columns]) for line in met]
+        seeds = f"{lines[0].trials} seeds" if lines[0].trials > 1 else "one seed"
+        console.print(f"\n{wake}: {lines[0].requests} requests each, {seeds}", style="bold")
+        for columns in (shares(lines), times()):
+            rows = [Row(line.configuration, [value(line) for _, value in columns]) for line in lines]
             console.print(Sheet("pool", [Column(name) for name, _ in columns], rows))
     console.print()
-    for sentence in found.sentences():
+    for sentence in comparison.sentences():
         console.print(Text("• ") + Text(sentence))
-    for doubt in found.doubts:
+    for doubt in comparison.doubts:
         console.print(Text(f"• {doubt}", "yellow"))
     console.print(Text(f"In the second line: {NOTE}", "dim"))

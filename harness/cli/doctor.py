@@ -19,7 +19,7 @@ REALTIME = ("fastapi", "uvicorn", "httpx", "locust", "toxiproxy-python")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked for."""
+    """The result of looking for one program or package."""
 
     what: str
     ok: bool
@@ -70,8 +70,8 @@ def _postgres() -> Check:
     from harness.postgres.binaries import binaries
 
     try:
-        found = binaries()
-        return Check("PostgreSQL", True, f"{found.version()}, from {found.found}", "embedded")
+        postgres = binaries()
+        return Check("PostgreSQL", True, f"{postgres.version()}, from {postgres.found}", "embedded")
     except UserError as error:
         return Check("PostgreSQL", False, str(error), "embedded")
 
@@ -89,9 +89,9 @@ def _containers() -> Iterator[Check]:
         yield Check("Docker Compose v2", True, engine.compose_binary(), "compose")
         missing_images = set(engine.missing_images())
         for image in engine.images():
-            there = image not in missing_images
-            pulled = not there and engine.can_pull(image)
-            found = "there" if there else "can be pulled" if pulled else "not there, and can't be pulled"
-            yield Check(image, there or pulled, found, "compose")
+            is_present = image not in missing_images
+            pulled = not is_present and engine.can_pull(image)
+            words = "there" if is_present else "can be pulled" if pulled else "not there, and can't be pulled"
+            yield Check(image, is_present or pulled, words, "compose")
     except StackError as error:
         yield Check("Docker", False, str(error), "compose")

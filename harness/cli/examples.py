@@ -1,4 +1,4 @@
-"""`coldstart examples`: the scenarios, the sample runs and the notebooks, as files of one's own."""
+"""`coldstart examples`: copies of the scenarios, the sample runs and the notebooks."""
 
 import shutil
 from pathlib import Path

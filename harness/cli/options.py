@@ -1,4 +1,4 @@
-"""The options that say how a scenario is asked differently: the same for every command that plays one."""
+"""The options that change a scenario, for every command that plays one."""
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -9,19 +9,19 @@ import click
 
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
-from harness.model.limits import LARGEST_SEED, MOST_PROCESSES, MOST_TRIALS
+from harness.model.limits import LARGEST_SEED, MAX_PROCESSES, MAX_TRIALS
 
 CALIBRATION = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 def _values(choices: Iterable[StrEnum]) -> list[str]:
-    # Click would offer an enum's members under the names they have in the code.
+    # Given the enum itself, click would offer its members' names instead of their values.
     return [choice.value for choice in choices]
 
 
 PATTERNS = _values(pattern for pattern in Pattern if pattern is not Pattern.GIVEN)
-"""Those that need nothing else: the moments of a `given` burst stand in its scenario."""
+"""All patterns but `given`, whose moments only a scenario can state."""
 STORY = (
     click.option("--requests", type=int, help="Requests of the burst."),
     click.option("--over", "over_s", type=float, metavar="SECONDS", help="How long the burst is."),
@@ -36,7 +36,7 @@ STORY = (
     ),
 )
 SEEDS = (
-    click.option("--repeat", type=click.IntRange(1, MOST_TRIALS), default=1, show_default=True, help="Seeds to run."),
+    click.option("--repeat", type=click.IntRange(1, MAX_TRIALS), default=1, show_default=True, help="Seeds to run."),
     click.option(
         "--seed",
         type=click.IntRange(0, LARGEST_SEED),
@@ -45,7 +45,7 @@ SEEDS = (
         help="What the arrivals and the wakes are drawn from.",
     ),
     click.option(
-        "--parallel", type=click.IntRange(1, MOST_PROCESSES), help="Trials at a time; left out, the stack decides."
+        "--parallel", type=click.IntRange(1, MAX_PROCESSES), help="Trials at a time; left out, the stack decides."
     ),
 )
 SIMULATED = (
@@ -68,7 +68,7 @@ Command = Callable[..., Any]
 
 
 def with_options(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
-    """Give a command these groups of options, in this order."""
+    """A decorator that adds these groups of options to a command, in this order."""
 
     def decorate(command: Command) -> Command:
         for option in reversed([option for group in groups for option in group]):

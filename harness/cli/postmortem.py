@@ -53,7 +53,7 @@ def _moment(text: str) -> datetime:
         moment = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UserError("is no moment", where=f"--at {text}", allowed=MOMENT_ALLOWED) from None
-    # The timeline counts on from here by the length of a story, which no calendar's end may cut off.
+    # The timeline adds up to the length of a story to this moment; the sum must stay a valid date.
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         allowed = f"{MOMENT_ALLOWED}, from {FIRST_YEAR} to {LAST_YEAR}"
         raise UserError("is out of range", where=f"--at {text}", allowed=allowed)

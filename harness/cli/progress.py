@@ -1,4 +1,4 @@
-"""Watching a run: a line a trial, with its phase and its counts; on a pipe, a line when a trial ends."""
+"""The progress of a run: on a terminal a table with a row for each trial; else a line when a trial ends."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from harness.model.trial import Trial
 from harness.stacks.base import Progress
 
 LINES_SHOWN = 24
-"""Above so many trials only those under way are shown."""
+"""With more trials than this, only those under way are shown."""
 
 
 @contextmanager

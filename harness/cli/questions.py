@@ -1,4 +1,4 @@
-"""The command line's options as `Overrides`: all that a user changed, as values."""
+"""Turns the command line's options into `Overrides`: everything that a user changed."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from harness.model.wake import read_wake
 
 
 def overrides_of(given: Mapping[str, Any]) -> Overrides:
-    """The options (`pools`, `wakes`, `over_s`, …) that were given; one left out is the scenario's. `UserError`."""
+    """The given options (`pools`, `wakes`, `over_s`, …) as overrides. Raises `UserError` for a wrong value."""
     from harness.results.calibration import read_calibration
 
     return Overrides(
@@ -37,14 +37,14 @@ def overrides_of(given: Mapping[str, Any]) -> Overrides:
 
 
 def read_pool(text: str) -> PoolConfiguration:
-    """`10+5`, or `10+5,pool_timeout=30,use_lifo=false`; `env` for the short form: the DATABASE_ variables."""
+    """Read `10+5`, `10+5,pool_timeout=30,use_lifo=false`, or `env` for the pool of the DATABASE_ variables."""
     short, *settings = text.split(",")
     pool = PoolConfiguration.from_environment(os.environ) if short == "env" else PoolConfiguration.from_short(short)
     return pool.with_settings(read_settings(settings, where="--pool"), where="--pool")
 
 
 def read_settings(pairs: Sequence[str], *, where: str = "--set") -> dict[str, str]:
-    """`NAME=VALUE` pairs; the names are checked where they are applied."""
+    """Read `NAME=VALUE` pairs. The names are checked later, when the settings are applied."""
     settings = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

@@ -1,18 +1,18 @@
-"""Ranges on the command line: `5:30:5`, both ends included, or `5,10,20`, or `5`."""
+"""Ranges on the command line: `5:30:5` (first, last and step; both ends included), `5,10,20`, or `5`."""
 
 import math
 
 from harness.model.errors import UserError
 
 ALLOWED = "FIRST:LAST, FIRST:LAST:STEP, or values with commas"
-MOST = 1000
-"""Values of one range: a grid of more is larger than a sweep may be, or a slip in the step."""
-FARTHEST = 1e9
-"""From zero: far beyond every setting's own limit, and steps between such numbers are still exact."""
+MAX_VALUES = 1000
+"""The most values of one range: more would exceed a sweep's limit, or the step is a mistake."""
+MAX_NUMBER = 1e9
+"""The largest absolute value: far above every setting's limit, and steps up to it are still exact."""
 
 
 def whole_range(text: str, *, where: str) -> list[int]:
-    """Whole numbers, each once, ascending. Raises `UserError`."""
+    """The whole numbers of a range, each once, ascending. Raises `UserError` for anything else."""
     values = number_range(text, where=where)
     if any(value != int(value) or value < 0 for value in values):
         raise UserError(f"{text!r} has values that are no whole numbers, 0 or more", where=where, allowed=ALLOWED)
@@ -20,28 +20,28 @@ def whole_range(text: str, *, where: str) -> list[int]:
 
 
 def number_range(text: str, *, where: str) -> list[float]:
-    """Numbers, each once, ascending. Raises `UserError`."""
+    """The numbers of a range, each once, ascending. Raises `UserError` for a text that is no range."""
     if not is_range(text):
         raise UserError(f"{_cut(text)} is no range", where=where, allowed=ALLOWED)
     numbers = [float(part) for part in text.split(":" if ":" in text else ",")]
-    if any(abs(number) > FARTHEST for number in numbers):
-        raise UserError(f"{_cut(text)} has too large a number", where=where, allowed=f"up to {FARTHEST:.0f}")
+    if any(abs(number) > MAX_NUMBER for number in numbers):
+        raise UserError(f"{_cut(text)} has too large a number", where=where, allowed=f"up to {MAX_NUMBER:.0f}")
     if ":" not in text:
         return sorted(set(numbers))
-    first, last, *rest = numbers
-    step = rest[0] if rest else 1.0
+    first, last, *given_step = numbers
+    step = given_step[0] if given_step else 1.0
     if step <= 0 or last < first:
         raise UserError(f"{_cut(text)} has nothing in it", where=where, allowed=ALLOWED)
-    # A little beyond the last, so that 0.1 + 0.2 is not too far. A step near zero makes the quotient infinite.
+    # The small addition absorbs rounding such as 0.1 + 0.2. A step near zero makes the quotient infinite.
     steps = (last - first) / step + 1e-9
-    if steps >= MOST:
-        count = f"{math.floor(steps) + 1}" if steps < FARTHEST else "endless"
-        raise UserError(f"{_cut(text)} has {count} values", where=where, allowed=f"up to {MOST}")
+    if steps >= MAX_VALUES:
+        count = f"{math.floor(steps) + 1}" if steps < MAX_NUMBER else "endless"
+        raise UserError(f"{_cut(text)} has {count} values", where=where, allowed=f"up to {MAX_VALUES}")
     return [round(first + number * step, 9) for number in range(math.floor(steps) + 1)]
 
 
 def is_range(text: str) -> bool:
-    """Whether this is one at all: a wake can also be a profile's name, or a file."""
+    """Whether the text is a range; where one is allowed, a wake profile or a file may be too."""
     parts = text.split(":") if ":" in text else text.split(",")
     try:
         return len(text.split(":")) <= 3 and all(math.isfinite(float(part)) for part in parts)

@@ -10,7 +10,7 @@ from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of
 from harness.cli.terminal import echo
 from harness.library import load_scenario
-from harness.model.limits import MOST_PROCESSES
+from harness.model.limits import MAX_PROCESSES
 from harness.model.plan import PlannedRun
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import STACKS, choose, plays_in_real_time
@@ -31,7 +31,7 @@ from harness.stacks.choose import STACKS, choose, plays_in_real_time
 @with_options(SEEDS)
 @click.option(
     "--workers",
-    type=click.IntRange(1, MOST_PROCESSES),
+    type=click.IntRange(1, MAX_PROCESSES),
     help="Locust workers a trial; left out, one process drives all.",
 )
 @with_options(SIMULATED, KEEPING)

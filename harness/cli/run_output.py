@@ -1,4 +1,4 @@
-"""What a finished run says on the terminal: the comparison, what it means, the verdicts, where everything is."""
+"""The terminal output of a finished run: comparison, findings, verdicts, and the paths of its files."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -24,11 +24,11 @@ OptionalColumn: TypeAlias = tuple[Named, OnTerminal]
 OPTIONAL: list[OptionalColumn] = [
     (named, terminal) for named in STATISTICS if (terminal := named.statistic.terminal) is not None
 ]
-"""Columns that are shown only where some trial has something to say in them."""
+"""Columns that are shown only when their condition holds for some trial."""
 
 
 def print_run(done: FinishedRun) -> None:
-    """Print a run for people, on standard output."""
+    """Print a run's results on standard output."""
     console = output_console()
     console.print()
     console.print(_headline(done), style="bold")
@@ -50,11 +50,11 @@ def print_run(done: FinishedRun) -> None:
 
 
 def comparison(summaries: Sequence[TrialSummary]) -> Sheet:
-    """A line a trial, grouped by wake; the control, the same arrivals with the compute awake, comes last."""
+    """A row for each trial, grouped by wake; the controls, which are always awake, come last."""
     names = Names.of(summary.trial for summary in summaries)
     failures = [outcome for outcome in FAILURES if any(outcome in summary.outcomes for summary in summaries)]
     optional = [(named, terminal) for named, terminal in OPTIONAL if any(map(terminal.where, summaries))]
-    # A column for each way to fail that occurred; its name is two words, one above the other.
+    # A column for each failure outcome that occurred; its name is two words, one above the other.
     headers = [
         "ok", *(outcome.value.replace("_", "\n") for outcome in failures), "p50", "p95", "max", "most\nwaiting",
         *(terminal.heading for _, terminal in optional), "recovered\nafter",
@@ -73,7 +73,7 @@ def comparison(summaries: Sequence[TrialSummary]) -> Sheet:
 
 
 def verdicts(judgements: Sequence[Judgement]) -> Sheet:
-    """What the scenario expected, and what became of it; why, where it did not come true."""
+    """The scenario's expectations with their verdicts, and the reason where one was not reproduced."""
     rows = [Row(judgement.pool, [judgement.statement, _verdict(judgement)]) for judgement in judgements]
     return Sheet("", [Column("", wraps=True), Column("", wraps=True)], rows)
 
@@ -124,12 +124,12 @@ def _burst(burst: Burst) -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    """Seconds, or hours where there are many of them."""
+    """Seconds, or hours for a long duration."""
     return f"{seconds / 3600:.1f} h" if seconds is not None and seconds >= 3600 else _seconds(seconds)
 
 
 def _seconds(value: float | None) -> str:
-    """Seconds to two figures that matter: below a tenth in ms."""
+    """`8.0 s`, or `80 ms` below a tenth of a second."""
     if value is None:
         return "–"
     return f"{value * 1000:.0f} ms" if value < 0.0995 else f"{value:.2f} s" if value < 0.995 else f"{value:.1f} s"

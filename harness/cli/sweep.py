@@ -23,15 +23,15 @@ from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.library import load_scenario
 from harness.model.errors import StackError, UserError
-from harness.model.limits import MOST_TRIALS
+from harness.model.limits import MAX_TRIALS
 from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
 from harness.run import FinishedRun
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
 
-MOST_ROWS = 40
-"""Of a larger table only the best rows are shown."""
+MAX_ROWS = 40
+"""The most rows of the table; of more only the best are shown."""
 
 
 @click.command()
@@ -74,13 +74,13 @@ def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
 
 
 def _pools(given: dict[str, Any]) -> Iterator[str]:
-    """Every pool of the grid as `--pool` has it."""
+    """Every pool of the grid, written as for `--pool`."""
     sizes = whole_range(given["sizes"], where="--pool-size")
     overflows = whole_range(given["overflows"], where="--max-overflow")
     axes = [[f"{name}={value}" for value in values.split(",")] for name, values in map(_setting, given["settings"])]
     pools = len(sizes) * len(overflows) * math.prod(len(values) for values in axes)
-    if pools > MOST_TRIALS:
-        raise UserError(f"this grid has {pools} pools", where="sweep", allowed=f"up to {MOST_TRIALS}: larger steps")
+    if pools > MAX_TRIALS:
+        raise UserError(f"this grid has {pools} pools", where="sweep", allowed=f"up to {MAX_TRIALS}: larger steps")
     for size, overflow in product(sizes, overflows):
         for settings in product(*axes):
             yield ",".join([f"{size}+{overflow}", *settings])
@@ -102,7 +102,7 @@ def _wakes(texts: Sequence[str]) -> Iterator[str]:
 
 
 def _drawn(done: FinishedRun) -> FinishedRun:
-    """Draw the grid; where that can't be written the run says so after its table."""
+    """Draw the charts into the run's folder; where that fails, return the run with the error in `unwritten`."""
     from harness.analysis import load
     from harness.analysis.charts import draw_comparison
     from harness.results.disk import writing
@@ -131,9 +131,9 @@ def _print(done: FinishedRun) -> None:
         if common := Names(by_pool).note():
             console.print(common)
         console.print(_table(by_pool))
-        if len(by_pool) > MOST_ROWS:
+        if len(by_pool) > MAX_ROWS:
             console.print(
-                Text(f"The {MOST_ROWS} of {len(by_pool)} configurations with which the fewest requests fail.", "dim")
+                Text(f"The {MAX_ROWS} of {len(by_pool)} configurations with which the fewest requests fail.", "dim")
             )
         for sentence in sentences(lines):
             console.print(Text("• ") + Text(sentence))
@@ -143,40 +143,40 @@ def _print(done: FinishedRun) -> None:
 
 
 def sentences(lines: Sequence[Line]) -> Iterator[str]:
-    """For each wake, and for all of them, with which pools requests fail, and which is the smallest that loses none."""
+    """For each wake, then over all: with which pools requests fail, and which is the smallest without a failure."""
     names = Names(line.configuration for line in lines)
     capacities = capacities_of(lines, names)
     wakes = list(dict.fromkeys(line.wake for line in lines))
     for wake in wakes:
-        met = [line for line in lines if line.wake == wake]
-        yield f"{wake}: {who_fails(failures_of(met, names), capacities)}."
+        of_wake = [line for line in lines if line.wake == wake]
+        yield f"{wake}: {who_fails(failures_of(of_wake, names), capacities)}."
     if len(wakes) > 1:
         yield f"Over all wakes {who_fails(met_all(failures_of(lines, names)), capacities)}."
 
 
 def _by_pool(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    found: dict[str, list[Line]] = {}
+    by_pool: dict[str, list[Line]] = {}
     for line in lines:
-        found.setdefault(line.configuration, []).append(line)
-    return found
+        by_pool.setdefault(line.configuration, []).append(line)
+    return by_pool
 
 
-def _lost(some: Sequence[Line]) -> float:
-    """The share of all requests of these lines that fail."""
-    return sum(line.failed for line in some) / max(1, sum(line.requests for line in some))
+def _lost(lines: Sequence[Line]) -> float:
+    """The share of these lines' requests that fail."""
+    return sum(line.failed for line in lines) / max(1, sum(line.requests for line in lines))
 
 
-def _cost(some: Sequence[Line]) -> tuple[int, float]:
-    """Smaller is cheaper: the capacity, then what is held."""
-    return some[0].pool.capacity, sum(line.held_s for line in some)
+def _cost(lines: Sequence[Line]) -> tuple[int, float]:
+    """A sort key for the cost of a pool: the capacity, then the connection-seconds held."""
+    return lines[0].pool.capacity, sum(line.held_s for line in lines)
 
 
 def _table(by_pool: dict[str, list[Line]]) -> Sheet:
-    """A row a pool, a column a wake: the share of the requests that fail."""
+    """The share of the requests that fail: a row for each pool, a column for each wake."""
     names = Names(line.configuration for lines in by_pool.values() for line in lines)
     wakes = list(dict.fromkeys(line.wake for lines in by_pool.values() for line in lines))
     columns = [Column(wake.replace(", ", ",\n")) for wake in wakes]
-    shown = set(sorted(by_pool, key=lambda name: (_lost(by_pool[name]), *_cost(by_pool[name])))[:MOST_ROWS])
+    shown = set(sorted(by_pool, key=lambda name: (_lost(by_pool[name]), *_cost(by_pool[name])))[:MAX_ROWS])
     rows = []
     for name, lines in by_pool.items():
         if name not in shown:

@@ -1,6 +1,6 @@
-"""A table on a terminal of any width: columns where they fit, else each row by itself with its values in words.
+"""A table for a terminal of any width: in columns if they fit, else each row as a list of named values.
 
-Nothing is ever cut off. A row's name, which may be long, wraps; its numbers stand in columns that do not.
+Nothing is cut off: names of rows wrap, columns of numbers do not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 NAME_WIDTH = 13
-"""A name's column is never narrower than this, or than its longest word, unless all names are shorter."""
+"""The column of names is never narrower than this, or than its longest word, unless all names are shorter."""
 TEXT_WIDTH = 12
-"""The same for a column of words that may wrap."""
+"""The least width of a column of words that may wrap, in the same way."""
 INDENT = 2
 
 
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of numbers, or with `wraps` one of words; its name may have several lines."""
+    """A column of numbers; with `wraps`, a column of words. Its name may have several lines."""
 
     name: str
     wraps: bool = False
@@ -46,7 +46,7 @@ Part: TypeAlias = Heading | Row
 
 
 class Sheet:
-    """Rows under headings, printed as wide as the terminal is."""
+    """Rows under headings, printed to fit the terminal's width."""
 
     def __init__(self, name: str, columns: Sequence[Column], parts: Iterable[Part]) -> None:
         self._name = name
@@ -89,7 +89,7 @@ class Sheet:
         return table
 
     def _records(self, width: int) -> Table:
-        """One column: a name, and under it what the row says, wrapped between the values."""
+        """The table in one column: each row's name, and below it the row's values, wrapped between them."""
         table = Table(box=None, pad_edge=False, show_header=False, padding=0)
         table.add_column(overflow="fold")
         for part in self._parts:
@@ -102,7 +102,7 @@ class Sheet:
         return table
 
     def _in_words(self, cells: Sequence[str | Text], width: int) -> Text:
-        """Each column's name with its value; a line ends between two of them where there is room."""
+        """The names of the columns with their values; lines are broken only between two values."""
         lines = [Text()]
         for column, cell in zip(self._columns, cells, strict=True):
             text = cell if isinstance(cell, Text) else Text(cell)

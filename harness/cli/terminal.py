@@ -1,4 +1,4 @@
-"""Standard output and standard error as they are: in any encoding, closed, full, or a terminal of any width."""
+"""Standard output and standard error, whatever their encoding, and also when they are closed or full."""
 
 import codecs
 import errno
@@ -14,22 +14,22 @@ SIGNS = {
     "–": "-", "…": "...", "•": "*", "×": "x", "≥": ">=", "≤": "<=", "−": "-", "→": "->", "∅": "-",
     "’": "'", "‘": "'", "“": '"', "”": '"', "µ": "u", "μ": "u", "±": "+-", "·": "*", "°": " degrees",
 }  # fmt: skip
-"""What is written in place of the few signs of ours that an encoding may not have; of any other sign, `?`."""
+"""Replacements for the characters of our output that an encoding may lack; any other becomes `?`."""
 FALLBACK = "coldstart"
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where tables and sentences are printed: text is taken as it is, brackets and colons in it mean nothing."""
+    """A console that prints text unchanged: brackets and colons are no markup."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def echo(text: object, *, err: bool = False) -> None:
-    """Print a line. Given no file, click would write UTF-8 to a stream whose encoding is ASCII."""
+    """Print a line. The stream is passed on because click by itself would write UTF-8 to an ASCII stream."""
     click.echo(text, file=sys.stderr if err else sys.stdout)
 
 
 def prepare_streams() -> None:
-    """Make standard output and standard error lose nothing, however the program was started.
+    """Make printing safe on standard output and standard error, however the program was started.
 
     A result may have taken minutes to measure, so printing it never fails because of a sign that the stream's
     encoding lacks (`LC_ALL=C`), or because nobody reads on (`coldstart list | head -1`). A full disk is still an
@@ -41,13 +41,13 @@ def prepare_streams() -> None:
 
 
 class _Output(io.FileIO):
-    """A stream that nobody reads any more, or that is full, is written to nowhere from then on."""
+    """A file whose output is discarded once its reader has gone (without an error) or it is full (`OSError`, once)."""
 
     def write(self, content: bytes | memoryview, /) -> int:  # type: ignore[override]  # what a BufferedWriter passes on
         try:
             return super().write(content) or 0
         except OSError as error:
-            # What is still buffered is written again when the interpreter ends: it must not fail a second time.
+            # The interpreter writes the rest of the buffer when it ends: that must not fail again.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
@@ -58,7 +58,7 @@ class _Output(io.FileIO):
 
 def _prepared(stream: TextIO | None, number: int) -> TextIO:
     if stream is None:
-        # The program was started with this stream closed: the next file to be opened must not take its place.
+        # The program was started with this stream closed: no file opened later may get its number.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         if nowhere != number:
             os.dup2(nowhere, number)

@@ -1,1 +1,1 @@
-"""The nouns of the design: pure values and functions that load nothing but the standard library."""
+"""The model: pure values and functions on the standard library only."""

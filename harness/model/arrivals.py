@@ -15,13 +15,13 @@ from harness.model.limits import check_number, check_weights
 
 
 class Pattern(StrEnum):
-    """How the arrivals of a burst lie in time."""
+    """How the arrivals of a burst are distributed in time."""
 
     POISSON = "poisson"
     EVEN = "even"
     AT_ONCE = "at_once"
     GIVEN = "given"
-    """At moments that the story names."""
+    """At the moments that the story lists."""
 
 
 class RequestName(StrEnum):
@@ -49,11 +49,11 @@ class RequestName(StrEnum):
 
     @property
     def path(self) -> str:
-        """The target without its query, for a router."""
+        """The target without its query, as a route."""
         return self.target.partition("?")[0]
 
     def query_parameter(self, field: str) -> str | None:
-        """The name under which the target's query carries `key` or `hold_s`; None: it doesn't."""
+        """The name of the query parameter that carries `key` or `hold_s`; None: the target has none."""
         pairs = (pair.partition("=") for pair in self.target.partition("?")[2].split("&"))
         return next((name for name, _, value in pairs if value.startswith(f"{{{field}")), None)
 

@@ -1,4 +1,4 @@
-"""What one load generator drives: a burst, its seed, and which share of its arrivals is its own."""
+"""The load of one load generator: a burst, its seed, and the generator's share of the arrivals."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -9,7 +9,7 @@ from harness.model.timeline import Burst
 
 LEAD_S = 0.1
 LEAD_A_REQUEST_S = 20e-6
-"""Drawing a schedule takes about 5 µs a request, and every worker draws the whole one at the same time."""
+"""Added for each request: drawing a schedule takes about 5 µs a request, and every worker draws the full one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +21,10 @@ class BurstShare:
     index: int = 0
     count: int = 1
     retry: Retry | None = None
-    """What clients do about a failure."""
+    """What clients do after a failure; None: nothing."""
 
     def waits_s(self, number: int) -> list[float]:
-        """The waits before each retry of a request; empty: it is tried once."""
+        """The waits before each retry of a request; empty: no retries."""
         return [] if self.retry is None else self.retry.waits_s(self.seed, number)
 
     def arrivals(self) -> tuple[Arrival, ...]:
@@ -37,5 +37,5 @@ class BurstShare:
 
 
 def lead_s(burst: Burst) -> float:
-    """How long before its start a burst is announced, so that every worker has drawn its schedule in time."""
+    """How long before its start a burst is announced, in seconds: enough for every worker to draw its schedule."""
     return LEAD_S + LEAD_A_REQUEST_S * burst.requests

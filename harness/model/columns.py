@@ -1,4 +1,4 @@
-"""The columns of a run's three tables, named once: everything that writes or reads a run uses these.
+"""The columns of a run's three tables, for everything that writes or reads a run.
 
 Times are seconds from the start of the trial's burst unless the name says otherwise; before it they are negative.
 """
@@ -75,4 +75,4 @@ TRIALS: tuple[Column, ...] = (
     ),
     Column("wake_while_waking", "text", "What a new connection met: hold, drop, refuse or error", nullable=True),
 )
-"""What a trial was, at the beginning of its row of summary.csv; harness/model/summary.py has the whole row."""
+"""The first columns of summary.csv, which describe the trial; harness/model/summary.py has all of them."""

@@ -6,8 +6,8 @@
      │ one draw of the wake latency later                            ▼ (or client bytes on a kept connection)
      └──────────────────────────────────────────────────────────  WAKING
 
-A stack tells it what happens (a connection attempt, bytes, the time) and carries out the effects it answers with.
-Times are seconds on any monotonic clock; the same one for every call. Connections are named by the stack.
+A stack calls it for every input (a connection attempt, bytes, the time) and carries out the effects that it returns.
+Times are seconds on any monotonic clock, the same for every call. The stack chooses the names of connections.
 """
 
 import math
@@ -29,15 +29,15 @@ class OnSuspend(StrEnum):
     """What happens to open connections when the compute suspends."""
 
     CLOSE = "close"
-    """FIN, without a word."""
+    """FIN, without a message."""
     TERMINATE = "terminate"
     """An ErrorResponse with SQLSTATE 57P01, then FIN."""
     RESET = "reset"
     """RST."""
     FREEZE = "freeze"
-    """Half-open: nothing moves any more and nobody is told."""
+    """Half-open: no more bytes in either direction, and neither side is notified."""
     KEEP = "keep"
-    """They stay; what a client sends on one starts the wake, and is answered after it."""
+    """They stay open; what a client sends on one starts the wake, and is answered after it."""
 
 
 class WhileWaking(StrEnum):
@@ -69,9 +69,9 @@ class ErrorResponse:
 
 
 ADMIN_SHUTDOWN = ErrorResponse("FATAL", "57P01", "terminating connection due to administrator command")
-"""What PostgreSQL says on every connection that `OnSuspend.TERMINATE` ends."""
+"""PostgreSQL's message on every connection that `OnSuspend.TERMINATE` ends."""
 COULD_NOT_CONNECT = ErrorResponse("ERROR", "XX000", "Couldn't connect to compute node")
-"""What Neon's proxy says when the compute does not come up (neondatabase/neon, proxy)."""
+"""The message of Neon's proxy when the compute does not start (neondatabase/neon, proxy)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Behaviour:
     """Suspend after this long without activity; None: only on command."""
     open_connections_prevent_suspend: bool = False
     error: ErrorResponse = COULD_NOT_CONNECT
-    """What `WhileWaking.ERROR` answers."""
+    """The answer of `WhileWaking.ERROR`."""
 
     def __post_init__(self) -> None:
         if self.suspend_after_s is not None and not self.suspend_after_s > 0:
@@ -103,14 +103,14 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Accept this connection and say nothing until `Release`. It is not dialled onward."""
+    """Accept this connection, but send nothing and open no connection to the database until `Release`."""
 
     connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The wake: let this held connection through now; for a paused one, let its bytes move again."""
+    """The compute woke: let this held connection through, or let the bytes of this paused one move again."""
 
     connection: Connection
 
@@ -148,14 +148,14 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Move no byte of this open connection any more, in either direction, and tell nobody."""
+    """Stop the bytes of this open connection in both directions, without closing it."""
 
     connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Keep this open connection, and keep back what its client sends until `Release`."""
+    """Keep this connection open, and hold back what its client sends until `Release`."""
 
     connection: Connection
 
@@ -177,7 +177,7 @@ class Waking:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """The compute answers again; `planned_at_s` is when it was meant to, `at_s` when the tick came."""
+    """The compute answers again: planned for `planned_at_s`, noticed by the tick at `at_s`."""
 
     at_s: float
     planned_at_s: float
@@ -187,10 +187,10 @@ Effect: TypeAlias = Admit | Hold | Release | Drop | Refuse | Fail | Close | Free
 
 
 class Compute:
-    """One compute. Call the inputs in order of time; do what the returned effects say, in their order.
+    """One compute. Call its inputs in order of time, and carry out the returned effects in their order.
 
-    `draw_wake_latency_s` is called once a wake. After every input the stack asks `next_tick_s` for when it must
-    call `tick` at the latest; None means not before the next input.
+    `draw_wake_latency_s` is called once for each wake. After every input the stack reads `next_tick_s`: the time by
+    which it must call `tick`; None: not before the next input.
     """
 
     def __init__(self, behaviour: Behaviour, draw_wake_latency_s: Callable[[], float], *, now_s: float) -> None:
@@ -220,7 +220,7 @@ class Compute:
         return bool(self._busy or (self._open and self.behaviour.open_connections_prevent_suspend))
 
     def connection_attempt(self, now_s: float, connection: Connection) -> list[Effect]:
-        """A client asks for a connection (on a dropping stack: every retransmission too)."""
+        """A client asks for a connection. While requests are dropped, every retransmission is an attempt too."""
         effects = self.tick(now_s)
         if self.state is State.SUSPENDED:
             effects.append(self._start_waking(now_s))
@@ -240,7 +240,7 @@ class Compute:
                 return [*effects, Fail(connection, self.behaviour.error)]
 
     def connection_closed(self, now_s: float, connection: Connection) -> list[Effect]:
-        """A connection is gone, whoever ended it. A held one is forgotten: nothing is released for it."""
+        """A connection has ended, from either side. A held one will not be released."""
         effects = self.tick(now_s)
         for connections in (self._open, self._held, self._paused):
             connections.pop(connection, None)
@@ -269,12 +269,12 @@ class Compute:
         return effects
 
     def suspend(self, now_s: float) -> list[Effect]:
-        """Suspend on command, whatever is going on. Nothing happens when it is suspended or waking."""
+        """Suspend on command, in spite of any activity. No effect while it is suspended or waking."""
         effects = self.tick(now_s)
         return effects if self.state is not State.ACTIVE else [*effects, *self._suspend(now_s)]
 
     def tick(self, now_s: float) -> list[Effect]:
-        """Time has passed: wake, or suspend for want of activity, if it is time for it."""
+        """Time has passed: wake, or suspend after the idle time, if that is due."""
         due = self.next_tick_s
         if due is None or now_s < due:
             return []

@@ -1,10 +1,10 @@
-"""The two errors that speak to people. Any other exception is a bug and may show its traceback."""
+"""The errors whose messages are for users. Any other exception is a bug and may show its traceback."""
 
 from pathlib import Path
 
 
 class UserError(Exception):
-    """Something a user can mend: what is wrong, where, and what is allowed. Exit status 2."""
+    """An error that the user can correct: what is wrong, where, and what is allowed. Exit status 2."""
 
     def __init__(self, what: str, *, where: str | None = None, allowed: str | None = None) -> None:
         self.what = what
@@ -32,4 +32,4 @@ class StackError(Exception):
 
 
 class TrialDiedError(StackError):
-    """A trial whose process died, and died again when it was played once more. The other trials are not touched."""
+    """A trial whose process died, and died again in a second try. The other trials are not affected."""

@@ -1,11 +1,11 @@
-"""What happens at a moment of a trial's timeline, by name: the `event` column of a run's events."""
+"""The events of a trial's timeline: the values of the `event` column of a run's events."""
 
 from enum import StrEnum
 from typing import Self
 
 
 class Event(StrEnum):
-    """An event's name as the files have it, and what it means."""
+    """An event's name, as in a run's files, and its meaning."""
 
     meaning: str
 

@@ -1,4 +1,4 @@
-"""What a scenario expects of a trial, and whether a run reproduced them: reproduced, not reproduced, or unknown."""
+"""What a scenario expects of a trial, and the verdicts: reproduced, not reproduced, or unknown."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class Expectation:
     text: str
     holds: Callable[[TrialSummary], bool]
     shows: Callable[[TrialSummary], str] | None = None
-    """The numbers it was checked by, for people; None: the outcomes."""
+    """The numbers that were checked, as text; None: the counts of the outcomes are shown."""
     wake_latency_s: float | None = None
     """Only about trials with this wake latency; None: about every wake, but not about controls."""
     variant: str | None = None
@@ -41,11 +41,11 @@ class Expectation:
         return replace(self, variant=variant)
 
     def on_suspend(self, suspend: str) -> Self:
-        """The same expectation, about one fate of open connections only."""
+        """The same expectation, about one behaviour of open connections at the suspend only."""
         return replace(self, suspend=suspend)
 
     def is_about(self, trial: Trial) -> bool:
-        """Whether a trial of its pool is to meet it."""
+        """Whether this expectation applies to a trial of its pool; never to a control."""
         if trial.wake is None:
             return False
         return (
@@ -91,12 +91,12 @@ def latency_at_most(limit_s: float) -> Expectation:
 
 
 def latency_p95_at_most(limit_s: float) -> Expectation:
-    """Nineteen requests in twenty take no longer than this."""
+    """The 95th percentile of the latency is at most this."""
     return Expectation(f"p95 at most {limit_s:g} s", lambda summary: summary.latency_s["p95"] <= limit_s)
 
 
 def hang(count: int, *, longer_than_s: float) -> Expectation:
-    """At least this many requests take longer than this, whatever becomes of them."""
+    """At least this many requests take longer than this, whatever their outcome."""
     return Expectation(
         f"at least {count} requests take longer than {longer_than_s:g} s",
         lambda summary: summary.longer_than(longer_than_s) >= count,
@@ -111,20 +111,20 @@ def error(name: str, *, count: int = 1) -> Expectation:
 def that(
     text: str, holds: Callable[[TrialSummary], bool], *, shows: Callable[[TrialSummary], str] | None = None
 ) -> Expectation:
-    """Anything else that can be said of a trial's numbers: in words, as a check, and what people are shown of it."""
+    """Any other expectation: in words, as a check of a trial's summary, and optionally the numbers to show."""
     return Expectation(text, holds, shows)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One expectation of one pool configuration, and what became of it in a run."""
+    """The verdict of a run on one expectation of one pool configuration."""
 
     pool: str
     statement: str
     verdict: Verdict
     why: str = ""
     shown: bool = False
-    """Whether `why` is worth reading when it came true."""
+    """Whether to show `why` also when the expectation was reproduced."""
 
     def to_json(self) -> dict[str, str]:
         return {"pool": self.pool, "statement": self.statement, "verdict": self.verdict.value, "why": self.why}

@@ -1,6 +1,6 @@
-"""The largest numbers that are accepted, each with its reason, and the checks that refuse the rest in one line.
+"""The largest accepted numbers, each with its reason, and the checks that refuse others with a `UserError`.
 
-Without them a slip such as `--pool 99999999999+5` or `--over inf` is played until the machine has no memory left.
+Without them a mistake such as `--pool 99999999999+5` or `--over inf` would use up the machine's memory.
 """
 
 import math
@@ -10,25 +10,25 @@ from collections.abc import Mapping, Sequence
 from harness.model.errors import UserError
 
 LONGEST_S = 2_147_483.0
-"""Almost 25 days: PostgreSQL keeps its own timeouts in milliseconds in 32 bits, so none can be longer."""
-MOST_CONNECTIONS = 10_000
-"""Of all the pools of a service: as many clients as Neon's pooler takes; 10,000 simulated ones hold 300 MB."""
-MOST_INSTANCES = 1_000
-"""Instances of a service: each is a pool of its own, and in real time a process."""
-MOST_REQUESTS = 100_000
-"""In one burst: these were played in virtual time in three minutes, with 350 MB."""
-MOST_TRIALS = 10_000
-"""In one run: its manifest names each one, and its summary and its table have a row for each."""
-MOST_REQUESTS_OF_A_RUN = 10_000_000
-"""In all trials of a run together: what reads a run holds all of its rows in memory, 130 bytes for each or more."""
-MOST_PROCESSES = 256
-"""Trials or Locust workers at a time: each is a process that holds 60 MB or more."""
-MOST_RETRIES = 100
-"""Of one request: more than that is a loop. The waits between them stay finite numbers for every factor allowed."""
+"""Almost 25 days: PostgreSQL stores timeouts as milliseconds in 32 bits, so none can be longer."""
+MAX_CONNECTIONS = 10_000
+"""Of all pools of a service together: the client limit of Neon's pooler; 10,000 simulated ones take 300 MB."""
+MAX_INSTANCES = 1_000
+"""Instances of a service: each has its own pool and, in real time, its own process."""
+MAX_REQUESTS = 100_000
+"""In one burst: playing this many in virtual time took three minutes and 350 MB."""
+MAX_TRIALS = 10_000
+"""In one run: its manifest, its summary and its table have an entry for each trial."""
+MAX_REQUESTS_OF_A_RUN = 10_000_000
+"""In all trials of a run: reading a run takes 130 bytes of memory or more for each request."""
+MAX_PROCESSES = 256
+"""Trials or Locust workers at a time: each is a process of 60 MB or more."""
+MAX_RETRIES = 100
+"""Of one request. Up to this number, the waits are finite numbers for every allowed factor."""
 LARGEST_FACTOR = 1_000.0
-"""By which a wait grows from one retry to the next."""
+"""The largest factor by which the wait grows from one retry to the next."""
 LARGEST_SEED = 2**53
-"""Whole numbers up to here survive every reader of JSON."""
+"""Every JSON reader keeps whole numbers up to this one exact."""
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NAME_ALLOWED = "1 to 64 letters, digits, _ and -"
@@ -73,7 +73,7 @@ def check_whole(name: str, value: object, *, where: str, most: int, least: int =
 
 def check_weights(weights: Sequence[tuple[str, float]], *, where: str) -> None:
     """Raise `UserError` unless there is a weight, and each is positive and finite."""
-    # Their sum must be finite too: requests are drawn by it.
+    # Their sum must be finite too, because requests are drawn with it.
     total = sum(weight for _, weight in weights)
     if not all(weight > 0 for _, weight in weights) or not 0 < total < math.inf:
         named: Mapping[str, float] = {str(name): weight for name, weight in weights}
@@ -81,19 +81,19 @@ def check_weights(weights: Sequence[tuple[str, float]], *, where: str) -> None:
 
 
 def check_name(name: object, *, where: str) -> None:
-    """Raise `UserError` unless this can be a part of a file's name."""
+    """Raise `UserError` unless this can be part of a file name."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UserError(f"{_cut(name)} is not a name", where=where, allowed=NAME_ALLOWED)
 
 
 def check_title(title: object, *, where: str) -> None:
-    """Raise `UserError` unless these words fit a line of every table: on a terminal, in Markdown, in HTML."""
+    """Raise `UserError` unless this fits in a table's cell on a terminal, in Markdown and in HTML."""
     if not isinstance(title, str) or not TITLE.fullmatch(title) or title != title.strip():
         raise UserError(f"{_cut(title)} is not a name", where=where, allowed=TITLE_ALLOWED)
 
 
 def _short(value: float | int) -> str:
-    # A whole number of hundreds of digits has no float, and would fill the screen.
+    # A whole number of hundreds of digits can't become a float, and would fill the screen.
     return f"{value:.15g}" if isinstance(value, float) or abs(value) < 10**300 else "a number of over 300 digits"
 
 

@@ -16,7 +16,7 @@ ENVIRONMENT_PREFIX = "LISTENER_"
 CHANNEL = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 CHANNEL_ALLOWED = "up to 63 of a-z, 0-9 and _, not a digit first"
 NO_LISTENER = {f"{ENVIRONMENT_PREFIX}CHANNEL": ""}
-"""The variables that say there is none, whatever the rest of the environment says."""
+"""The environment variables for no listener, to override those of the environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +25,13 @@ class QueueListener:
 
     Raises `UserError` on construction when a value is out of range.
 
-    What a listener means for a compute that sleeps: to `harness.model.compute` whatever a client sends is activity, so
-    a compute with an idle time longer than `heartbeat_every_s` never suspends by itself while its listener is
-    connected. Neon counts a `SELECT 1` every few seconds as activity too, and yet its compute suspended under the
-    reference service's heartbeat on 2025-12-02: for such a story command it with `Suspend()`. After that the
-    listener is the one who starts the wake, before any visitor does, because its heartbeat fails and it reconnects:
-    within `heartbeat_every_s` on a connection that was closed, `heartbeat_limit_s` later on one that was frozen. On
-    a connection that was kept the heartbeat itself starts the wake.
+    The effect of a listener on a compute that sleeps: `harness.model.compute` counts everything that a client sends as
+    activity, so a compute with an idle time longer than `heartbeat_every_s` never suspends by itself while its listener
+    is connected. Neon counts a `SELECT 1` every few seconds as activity too, but its compute suspended during the
+    reference service's heartbeats on 2025-12-02: for such a story use `Suspend()`. After the suspend it is the
+    listener, not a visitor, that starts the wake, because its heartbeat fails and it reconnects: within
+    `heartbeat_every_s` if its connection was closed, and `heartbeat_limit_s` later if it was frozen. If its connection
+    was kept, the heartbeat itself starts the wake.
     """
 
     heartbeat_every_s: float = 5.0
@@ -56,7 +56,7 @@ class QueueListener:
             raise UserError(f"{self.channel!r} is not a channel", where="listener", allowed=CHANNEL_ALLOWED)
 
     def backoffs_s(self) -> Iterator[float]:
-        """The waits after one failed attempt after the other: doubling up to the longest, then that one for ever."""
+        """The waits after successive failed attempts, without end: each is twice the one before, up to the maximum."""
         backoff_s = self.backoff_first_s
         while True:
             yield backoff_s

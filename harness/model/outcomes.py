@@ -1,6 +1,6 @@
-"""What became of a request. Everything that is true of an outcome is written here and nowhere else.
+"""The outcomes of requests, with all their properties.
 
-`harness/service/classify.py` tells the outcomes apart; columns, charts, tables and documents follow from this file.
+`harness/service/classify.py` finds the outcome of a request; columns, charts, tables and documents use this file.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class Role(StrEnum):
-    """What an outcome's colour stands for; charts and the terminal give each role its colour in one place of theirs."""
+    """The kind of an outcome. Charts and the terminal have a colour for each role."""
 
     SERVED = "served"
     QUEUE = "queue"
@@ -23,7 +23,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is true of an outcome."""
+    """The properties of an outcome."""
 
     meaning: str
     role: Role
@@ -32,18 +32,18 @@ class Facts:
 
 
 class Outcome(StrEnum):
-    """How a request ended. Every request ends in exactly one; charts and tables show them in this order."""
+    """How a request ended. Every request has exactly one outcome; charts and tables use this order."""
 
     meaning: str
-    """For a table of outcomes, and for the column that counts them."""
+    """The explanation in tables of outcomes and for the column that counts them."""
     role: Role
     http_status: int | None
-    """What the service answers with; None: it never answers, because the client has gone."""
+    """The status of the service's answer; None: there is no answer, because the client has given up."""
     is_timeout: bool
-    """Whether a limit on waiting ran out."""
+    """Whether the outcome is a timeout."""
 
     def __new__(cls, name: str, facts: Facts | None = None) -> Self:
-        # `Outcome("ok")` finds a member without coming here, but a type checker reads this signature for it too.
+        # `Outcome("ok")` looks up a member without calling this, but type checkers use this signature for it too.
         if facts is None:
             raise TypeError(f"the outcome {name} needs its facts")
         outcome = str.__new__(cls, name)
@@ -87,7 +87,7 @@ class Outcome(StrEnum):
 
 
 FAILURES = tuple(outcome for outcome in Outcome if outcome.is_failure)
-"""Every way to fail."""
+"""Every outcome but ok."""
 
 
 class Phase(StrEnum):

@@ -1,7 +1,7 @@
-"""What is played: a scenario as its file says it, all that a user changed, and the two together.
+"""What is played: a scenario as in its file, the user's changes, and both together.
 
-This is the one place that decides who wins. A variant changes the scenario's story; then what the user changed is
-applied, so that it holds in every variant. Judging, the manifest, the report and the postmortem read the plan.
+This module alone decides which change takes precedence. A variant changes the scenario's story; the user's changes are
+applied after that, so they hold in every variant. Judging, the manifest, the report and the postmortem use the plan.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
 from harness.model.expectation import Expectation
-from harness.model.limits import LARGEST_SEED, MOST_REQUESTS_OF_A_RUN, MOST_TRIALS, check_number, check_whole
+from harness.model.limits import LARGEST_SEED, MAX_REQUESTS_OF_A_RUN, MAX_TRIALS, check_number, check_whole
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario
 from harness.model.story import Story
@@ -23,33 +23,33 @@ from harness.model.trial import Trial
 from harness.model.wake import Constant, WakeChoice, WakeProfile
 
 POOLS_NAMED = 3
-"""Of more pools that the file does not have only the number is told."""
+"""How many pools that the file does not have are listed by name; of more only the number is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """All that a user changed on the command line; what is None or empty is the scenario's.
+    """The user's changes on the command line; where a field is None or empty, the scenario's value is used.
 
     Raises `UserError` on construction when a value can't be meant.
     """
 
     pools: tuple[PoolConfiguration, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Settings of every pool, by their own names, as text."""
+    """Settings of every pool, by their names in `--set`, as text."""
     wakes: tuple[WakeChoice, ...] = ()
     on_suspend: OnSuspend | None = None
     while_waking: WhileWaking | None = None
     requests: int | None = None
-    """Of every burst, as `over_s` and `arrivals` are."""
+    """For every burst, like `over_s` and `arrivals`."""
     over_s: float | None = None
     arrivals: Pattern | None = None
     warm: int | None = None
-    """Connections of every warm phase; a timeline without one begins with it."""
+    """Connections of every warm phase; a timeline without a warm phase gets one at its beginning."""
     alert_sustained_s: float | None = None
     service_time_s: float | None = None
     connect_time_s: float | None = None
     calibration: Calibration | None = None
-    """Measured times of the simulated database; the two above take their place where they are given."""
+    """Measured times of the simulated database; the two fields above replace them where given."""
     seed: int = 1
     """The first seed."""
     repeat: int = 1
@@ -65,22 +65,22 @@ class Overrides:
             if value is not None:
                 check_number(option, value, where="run")
         check_whole("seed", self.seed, where="run", most=LARGEST_SEED)
-        check_whole("repeat", self.repeat, where="run", least=1, most=MOST_TRIALS)
-        # Applied once, so that a wrong name or value is refused before anything is played.
+        check_whole("repeat", self.repeat, where="run", least=1, most=MAX_TRIALS)
+        # Try the settings, so that a wrong name or value is refused before anything is played.
         PoolConfiguration().with_settings(self.settings)
 
     def applied_to(self, story: Story) -> Story:
-        """The story with all that was changed."""
+        """The story with the user's changes."""
         times_s: dict[str, Any] = {"service_time_s": self.service_time_s, "connect_time_s": self.connect_time_s}
         if self.calibration is None:
-            # Without measured times those of the scenario stand.
+            # Without a calibration the scenario's times are kept.
             times_s = {name: seconds for name, seconds in times_s.items() if seconds is not None}
         if self.alert_sustained_s is not None:
             story = replace(story, alert_sustained_s=self.alert_sustained_s)
         return replace(story, wake=self.wakes_for(story), timeline=tuple(self._timeline(story)), **times_s)
 
     def wakes_for(self, story: Story) -> tuple[WakeProfile, ...]:
-        """Each wake once; a chosen one is the scenario's first in all that the choice leaves out."""
+        """Each wake once. What a chosen wake does not state is taken from the story's first wake."""
         chosen = tuple(choice.applied_to(story.wakes[0]) for choice in self.wakes) or story.wakes
         behaved = (wake.with_changes(on_suspend=self.on_suspend, while_waking=self.while_waking) for wake in chosen)
         return tuple(dict.fromkeys(behaved))
@@ -92,7 +92,7 @@ class Overrides:
             yield Warm(self.warm)
         for phase in story.timeline:
             if isinstance(phase, Burst) and changes:
-                # Other numbers than the file's have no moments of their own: they come as a Poisson process does.
+                # Listed moments fit only the file's own numbers; with others, arrivals are a Poisson process.
                 unnamed = {"given_s": (), "arrivals": Pattern.POISSON} if phase.given_s else {}
                 yield replace(phase, **{**unnamed, **changes})
             elif isinstance(phase, Warm) and self.warm is not None:
@@ -101,7 +101,7 @@ class Overrides:
                 yield phase
 
     def one_by_one(self) -> Iterator[tuple[str, "Overrides"]]:
-        """Each change to the story alone, with its name and value in words."""
+        """Each single change to the story, as text (name and value) and as overrides."""
         named = {
             "requests": "requests", "over_s": "over", "arrivals": "arrivals", "warm": "warm",
             "on_suspend": "on_suspend", "while_waking": "while_waking", "alert_sustained_s": "alert_after",
@@ -121,26 +121,26 @@ class Overrides:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """A scenario, what a user changed, and whether time is real: everything that a run's trials follow from."""
+    """A scenario, the user's changes, and whether time is real: everything that determines a run's trials."""
 
     scenario: Scenario
-    """As its file says it."""
+    """The scenario as in its file."""
     overrides: Overrides = field(default_factory=Overrides)
     real_time: bool = False
 
     @cached_property
     def for_this_clock(self) -> Scenario:
-        """The scenario as its file has it where time is real, or where it is not."""
+        """The file's scenario, in its version for real time where time is real."""
         return self.scenario.in_real_time() if self.real_time else self.scenario
 
     @property
     def shortened(self) -> str:
-        """How the file shortens it for real time; empty: it was not shortened."""
+        """How the scenario was shortened for real time, in words; empty: it was not."""
         return self.scenario.real_time.description if self.real_time and self.scenario.real_time is not None else ""
 
     @cached_property
     def stories(self) -> dict[str, Story]:
-        """What is played: the story of each variant, by its name."""
+        """The story that is played, for each variant by name."""
         return {variant: self.overrides.applied_to(story) for variant, story in self.for_this_clock.stories.items()}
 
     @property
@@ -151,14 +151,14 @@ class PlannedRun:
     @cached_property
     def pools(self) -> tuple[PoolConfiguration, ...]:
         """Every pool that is played, once each."""
-        found: dict[PoolConfiguration, PoolConfiguration] = {}
+        by_settings: dict[PoolConfiguration, PoolConfiguration] = {}
         for _, pool in self._chosen_pools:
-            found.setdefault(pool.resolved, pool)
-        return tuple(found.values())
+            by_settings.setdefault(pool.resolved, pool)
+        return tuple(by_settings.values())
 
     @cached_property
     def trials(self) -> list[Trial]:
-        """For each seed, pool and variant a trial for each wake, and the control they are compared with."""
+        """For each seed, pool and variant: a trial for each wake, and a control."""
         overrides = self.overrides
         self._check_size()
         controlled = overrides.control and self.for_this_clock.control and any(wake.can_sleep for wake in self.wakes)
@@ -175,15 +175,15 @@ class PlannedRun:
         ]
 
     def _check_size(self) -> None:
-        """Raise `UserError` when there would be too many trials, or requests, before any of them is made."""
+        """Raise `UserError` when there would be too many trials or requests, before they are created."""
         cells = self.overrides.repeat * len(self.pools) * len(self.wakes)
         trials = cells * len(self.stories)
         requests = cells * sum(burst.requests for story in self.stories.values() for burst in story.bursts)
         fewer = "fewer pools, wakes or seeds"
-        if trials > MOST_TRIALS:
-            raise UserError(f"these are {trials} trials", where="run", allowed=f"up to {MOST_TRIALS}: {fewer}")
-        if requests > MOST_REQUESTS_OF_A_RUN:
-            allowed = f"up to {MOST_REQUESTS_OF_A_RUN}: {fewer}, or a smaller burst"
+        if trials > MAX_TRIALS:
+            raise UserError(f"these are {trials} trials", where="run", allowed=f"up to {MAX_TRIALS}: {fewer}")
+        if requests > MAX_REQUESTS_OF_A_RUN:
+            allowed = f"up to {MAX_REQUESTS_OF_A_RUN}: {fewer}, or a smaller burst"
             raise UserError(f"these are {requests} requests in all trials", where="run", allowed=allowed)
 
     def trial(
@@ -193,27 +193,27 @@ class PlannedRun:
         return Trial(number=number, story=self.stories[variant], variant=variant, pool=pool, wake=wake, seed=seed)
 
     def times(self, story: Story) -> Times:
-        """How long things take in the simulated database: what was given, else what was measured, else the story's."""
+        """The times of the simulated database: those that the story gives, else measured ones, else 0."""
         calibration = self.overrides.calibration
         given_s = {"service": story.service_time_s, "connect": story.connect_time_s}
         times = Times() if calibration is None else calibration.times()
         return replace(times, **{name: Constant(seconds) for name, seconds in given_s.items() if seconds is not None})
 
-    # What of it is the file's own:
+    # Which parts of the plan are the file's own:
 
     @property
     def expectations(self) -> list[tuple[PoolConfiguration, Expectation]]:
-        """What the file expects, each with its pool."""
+        """The file's expectations, each with its pool."""
         return self.for_this_clock.expectations
 
     @cached_property
     def file_pools(self) -> frozenset[PoolConfiguration]:
-        """What the pools that the file compares or expects something of resolve to."""
+        """The resolved configurations of all pools that the file compares or has an expectation of."""
         named = (*self.for_this_clock.pool_configurations, *(pool for pool, _ in self.expectations))
         return frozenset(pool.resolved for pool in named)
 
     def is_the_files_own(self, trial: Trial) -> bool:
-        """Whether this trial is one that the file itself has, whatever its seed."""
+        """Whether the file itself has this trial, with any seed."""
         return (
             trial.variant in self._unchanged_variants
             and trial.pool.resolved in self.file_pools
@@ -221,18 +221,18 @@ class PlannedRun:
         )
 
     def pool_in_the_file(self, pool: PoolConfiguration) -> PoolConfiguration | None:
-        """The file's pool that a played one was before its settings were changed; None: the file has none."""
+        """The file's pool from which a played one was made by changing settings; None: there is none."""
         return self._origins.get(pool.resolved)
 
     @cached_property
     def _origins(self) -> dict[PoolConfiguration, PoolConfiguration]:
-        """The file's pool for each played one that was made of one."""
+        """The file's pool for each played pool that was made from one."""
         chosen = [(before.resolved, played.resolved) for before, played in self._chosen_pools]
         return {played: before for before, played in reversed(chosen) if before in self.file_pools}
 
     @cached_property
     def _unchanged_variants(self) -> frozenset[str]:
-        """The variants whose story is played as the file has it, whatever the wakes are."""
+        """The variants whose story is played as in the file; their wakes may differ."""
         if self.overrides.calibration is not None:
             return frozenset()
         of_the_file = self.for_this_clock.stories
@@ -244,9 +244,9 @@ class PlannedRun:
 
     @cached_property
     def changes(self) -> tuple[str, ...]:
-        """Everything a user changed that makes trials which the file does not have, in words."""
-        found = [text for text, overrides in self.overrides.one_by_one() if self._differs(overrides)]
-        return (*found, *self._foreign_pools())
+        """The user's changes that lead to trials which the file does not have, in words."""
+        changed = [text for text, overrides in self.overrides.one_by_one() if self._differs(overrides)]
+        return (*changed, *self._foreign_pools())
 
     def _differs(self, overrides: Overrides) -> bool:
         alone = replace(self, overrides=overrides)
@@ -260,6 +260,6 @@ class PlannedRun:
 
     @cached_property
     def _chosen_pools(self) -> list[tuple[PoolConfiguration, PoolConfiguration]]:
-        """Each chosen pool, and what the changed settings make of it."""
+        """Each chosen pool, without and with the changed settings."""
         chosen = self.overrides.pools or self.for_this_clock.pool_configurations
         return [(pool, pool.with_settings(self.overrides.settings)) for pool in chosen]

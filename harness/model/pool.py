@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from harness.model.errors import UserError
-from harness.model.limits import MOST_CONNECTIONS, check_number, check_whole
+from harness.model.limits import MAX_CONNECTIONS, check_number, check_whole
 
 # Python refuses to read a number of more than 4,300 digits, with an error of its own.
 SHORT_FORM = re.compile(r"(\d{1,300})\+(\d{1,300})", re.ASCII)
 SHORT_FORM_ALLOWED = (
-    f"pool_size+max_overflow, for example 10+5, with at least one connection and up to {MOST_CONNECTIONS}"
+    f"pool_size+max_overflow, for example 10+5, with at least one connection and up to {MAX_CONNECTIONS}"
 )
 ENVIRONMENT_PREFIX = "DATABASE_"
 SQLALCHEMY_POOL_TIMEOUT_S = 30.0
@@ -28,9 +28,9 @@ SQLALCHEMY_POOL_TIMEOUT_S = 30.0
 class PoolConfiguration:
     """One SQLAlchemy pool. Durations in seconds; 0 for a timeout means none, except for `pool_timeout_s`.
 
-    `pool_timeout_s` None follows `connection_timeout_s`, as in the reference service: whoever changes one moves both.
-    What a request really waits for is `queue_timeout_s`. Two configurations that give a pool the same settings are
-    not equal when one of them only follows; compare them by `resolved`.
+    With `pool_timeout_s` None the pool's timeout is `connection_timeout_s`, as in the reference service.
+    `queue_timeout_s` is the timeout that holds in either case. Two configurations of the same pool are not equal when
+    `pool_timeout_s` is None in one of them; compare them by `resolved`.
     Raises `UserError` on construction when a value is out of range.
     """
 
@@ -43,15 +43,15 @@ class PoolConfiguration:
     pool_pre_ping: bool = True
     use_lifo: bool = True
     server_statement_timeout_s: float = 0.0
-    """PostgreSQL's own `statement_timeout`, beside asyncpg's: the server ends the statement itself."""
+    """PostgreSQL's own `statement_timeout`, in addition to asyncpg's: the server itself ends the statement."""
 
     def __post_init__(self) -> None:
         for name in ("pool_size", "max_overflow"):
-            check_whole(name, getattr(self, name), where="pool", most=MOST_CONNECTIONS)
+            check_whole(name, getattr(self, name), where="pool", most=MAX_CONNECTIONS)
         # SQLAlchemy reads pool_size=0 as "no limit": a pool that can't be exhausted is not a pool to compare.
         if self.pool_size == 0:
             raise UserError("pool_size must be at least 1, got 0", where="pool", allowed=SHORT_FORM_ALLOWED)
-        check_whole("pool_size + max_overflow", self.capacity, where="pool", most=MOST_CONNECTIONS)
+        check_whole("pool_size + max_overflow", self.capacity, where="pool", most=MAX_CONNECTIONS)
         for name in ("pool_pre_ping", "use_lifo"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"{name} must be true or false, got {getattr(self, name)!r}", where="pool")
@@ -63,7 +63,7 @@ class PoolConfiguration:
 
     @property
     def short(self) -> str:
-        """`pool_size+max_overflow`, the form people say."""
+        """`pool_size+max_overflow`, for example `10+5`."""
         return f"{self.pool_size}+{self.max_overflow}"
 
     @property
@@ -73,22 +73,22 @@ class PoolConfiguration:
 
     @property
     def queue_timeout_s(self) -> float:
-        """How long a request waits in the pool's queue: `pool_timeout_s`, or what it follows."""
+        """How long a request waits in the pool's queue: `pool_timeout_s`, or what is used instead of None."""
         if self.pool_timeout_s is not None:
             return self.pool_timeout_s
         return self.connection_timeout_s or SQLALCHEMY_POOL_TIMEOUT_S
 
     @property
     def resolved(self) -> Self:
-        """The same settings with the pool timeout as a number: equal for all that make the same pool."""
+        """The configuration with `pool_timeout_s` as a number; equal for configurations of the same pool."""
         return replace(self, pool_timeout_s=self.queue_timeout_s)
 
     @property
     def label(self) -> str:
-        """The short form, and whatever differs from the defaults: `5+0 pool_timeout=30`."""
+        """The short form, and the settings that differ from the defaults: `5+0 pool_timeout=30`."""
         default = PoolConfiguration(pool_size=self.pool_size, max_overflow=self.max_overflow).to_json()
         if self.queue_timeout_s == self.connection_timeout_s:
-            # As if it followed: the other one says it already.
+            # Equal to connection_timeout, which is in the label if it differs from its default.
             default["pool_timeout"] = self.queue_timeout_s
         differing = [f"{name}={_plain(value)}" for name, value in self.to_json().items() if value != default[name]]
         return " ".join([self.short, *differing])
@@ -130,7 +130,7 @@ class PoolConfiguration:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the `DATABASE_*` variables that are settings of a pool; others are left alone."""
+        """Read the `DATABASE_*` variables that are settings of a pool; others are ignored."""
         given = {
             name: environment[variable]
             for name in SETTINGS
@@ -163,7 +163,7 @@ def _boolean(text: str) -> bool:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    # The configuration's own checks name the setting and its limit; only nan has a meaning there, of its own.
+    # The configuration checks the limits and names the setting; nan is refused here.
     if math.isnan(value):
         raise ValueError(text)
     return value
@@ -174,13 +174,13 @@ _READERS: dict[Any, Any] = {int: int, float: _seconds, float | None: _seconds, b
 SETTINGS: dict[str, tuple[str, Any]] = {
     field.name.removesuffix("_s"): (field.name, _READERS[field.type]) for field in fields(PoolConfiguration)
 }
-"""Every setting by its own name: the field it is kept in, and how its text is read."""
+"""Every setting by name: its field, and the function that reads its text."""
 
 before_change = PoolConfiguration(pool_size=5, max_overflow=0, pool_timeout_s=30.0)
-"""What the reference service ran before the incident of 2025-12-02."""
+"""The reference service's configuration before the incident of 2025-12-02."""
 
 after_change = PoolConfiguration()
-"""What it has run since: 10+5, every timeout 10 s."""
+"""Its configuration since then: 10+5, every timeout 10 s."""
 
 MEANINGS: dict[str, str] = {
     "pool_size": "connections the pool keeps",
@@ -193,4 +193,4 @@ MEANINGS: dict[str, str] = {
     "use_lifo": "whether the connection used last is given out first",
     "server_statement_timeout": "seconds after which PostgreSQL itself ends a statement (0: never)",
 }
-"""Every setting's meaning, for people."""
+"""The meaning of every setting, as shown to users."""

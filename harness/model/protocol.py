@@ -1,4 +1,4 @@
-"""What the proxy and the simulated backend both say and know of PostgreSQL's wire protocol, version 3.
+"""The parts of PostgreSQL's wire protocol, version 3, that both the proxy and the simulated backend use.
 
 Source: PostgreSQL documentation, "Message Formats".
 """

@@ -1,7 +1,7 @@
-"""Rows of a run's tables as they are measured, by the names of harness/model/columns.py.
+"""Rows of a run's tables as they are measured, with the names of harness/model/columns.py.
 
-Moments (`at_s`, `arrival_s`, `start_s`, `end_s`) are on the clock of whoever measures: the monotonic one in real time,
-which all processes of a machine share, the loop's in virtual time.
+Moments (`at_s`, `arrival_s`, `start_s`, `end_s`) are on the measuring clock: in real time the monotonic clock, which
+all processes of a machine share, in virtual time the loop's.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from harness.model.outcomes import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRow:
-    """A request that has ended, as its client saw it and as the answer's Server-Timing header tells."""
+    """A request that has ended: what its client saw, and the times in the answer's Server-Timing header."""
 
     number: int
     request: str

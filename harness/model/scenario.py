@@ -1,4 +1,4 @@
-"""A scenario: what its file says, as values. Building one does no I/O and imports neither Locust nor gevent."""
+"""A scenario: the content of its file as values. Creating one does no I/O and imports neither Locust nor gevent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -12,20 +12,20 @@ from harness.model.story import Story
 
 
 def pool(short: str, **settings: float | bool) -> PoolConfiguration:
-    """A pool configuration as a scenario writes it: `pool("5+0", pool_timeout=10)`."""
+    """A pool configuration as written in a scenario: `pool("5+0", pool_timeout=10)`."""
     return PoolConfiguration.from_short(short, where="pool").with_settings(
         {name: str(value) for name, value in settings.items()}, where="pool"
     )
 
 
 FIXED = frozenset({"name", "wake", "alert_sustained_s"})
-"""The fields of a story that all its variants share; wakes and pools are axes of their own."""
+"""The fields of a story that a variant can't change."""
 VARYING = frozenset(field.name for field in fields(Story)) - FIXED
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Variant:
-    """The story played once more with something changed that is not a pool's: `Variant("with jitter", retry=…)`.
+    """The story with some of its fields changed, played as well: `Variant("with jitter", retry=…)`.
 
     The changes are fields of `Story`. Every pool configuration meets every variant.
     """
@@ -44,7 +44,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, init=False)
 class RealTime:
-    """How the story is shortened where time is real; `description` says it in the table and on the charts."""
+    """The changes that shorten the story where time is real; tables and charts show the `description`."""
 
     description: str
     changes: Mapping[str, Any] = field(hash=False)
@@ -56,9 +56,9 @@ class RealTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario(Story):
-    """What a scenario file says: a story, the pools that are to meet it, and what is expected of them.
+    """The content of a scenario file: a story, the pools that it is played with, and what is expected of them.
 
-    What a user changes on the command line is not in it: see `harness.model.plan`.
+    The user's changes on the command line are in `harness.model.plan`.
     """
 
     pools: tuple[PoolConfiguration | str, ...]
@@ -67,16 +67,16 @@ class Scenario(Story):
     """Whether the same arrivals are also played with the compute awake."""
     variants: tuple[Variant, ...] = ()
     real_time: RealTime | None = None
-    """How it is shortened where time is real; None: it is not."""
+    """How the scenario is shortened where time is real; None: it is not."""
     description: str = ""
     """The scenario file's docstring; its first line is what `coldstart list` shows."""
 
     def __post_init__(self) -> None:
-        # The run's folder is named for it.
+        # The name becomes part of the run's folder name.
         check_name(self.name, where="scenario")
         if not self.pools:
             raise UserError("needs at least one pool configuration", where=f"scenario {self.name}")
-        # Not super(): dataclasses make a class with slots anew, and super() would mean the one before.
+        # Not super(): with slots, the dataclass decorator creates a new class, and super() would use the old one.
         Story.__post_init__(self)
 
     @property
@@ -99,7 +99,7 @@ class Scenario(Story):
         ]
 
     def in_real_time(self) -> Self:
-        """The scenario as it is played where time is real."""
+        """The scenario with its changes for real time."""
         return self if self.real_time is None else replace(self, **self.real_time.changes, real_time=None)
 
 

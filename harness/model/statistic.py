@@ -1,8 +1,8 @@
-"""How one number of a trial's summary is called, explained and written.
+"""The description of a number of a trial's summary: its meaning, and how it is written.
 
-A summary's field or property says it in its type: `peak_waiting: Annotated[int, Statistic("Most requests …")]`. Its
-name in the JSON document, its columns of summary.csv, its line in results/README.md and its column on the terminal
-follow from that and from nothing else. As everywhere, a name that ends in `_s` is in seconds.
+It is in the type of the summary's field or property: `peak_waiting: Annotated[int, Statistic("Most requests …")]`. The
+name in the JSON document, the columns of summary.csv, the line in results/README.md and the column on the terminal all
+follow from it. As everywhere, a name that ends in `_s` is in seconds.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ QUANTILES = {"p50": "the median", "p95": "95th percentile", "p99": "99th percent
 
 @dataclass(frozen=True, slots=True)
 class OnTerminal:
-    """A column of the terminal's table, shown where `where` holds for some trial. A line end breaks its heading."""
+    """A column of the terminal's table, shown when `where` is true for some trial; `heading` may have several lines."""
 
     heading: str
     where: Callable[[Any], bool]
@@ -33,17 +33,17 @@ class Statistic:
     in_json: bool = True
     in_csv: bool = True
     csv_place: int = 0
-    """Columns stand in the order of the definitions; those with a place above 0 come after all others, by it."""
+    """Columns are in the order of their definitions; those with a place above 0 come last, ordered by it."""
     after: str = ""
-    """Of a property: the field or property it follows."""
+    """For a property: the field or property after which it comes."""
     terminal: OnTerminal | None = None
 
     def columns(self, name: str, type_: Any) -> tuple[Column, ...]:  # noqa: ANN401 - a type
-        """Its columns of summary.csv."""
+        """The columns of summary.csv for a field of this name and type."""
         return (column(name, type_, self.meaning),)
 
     def cells(self, name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - of the field's type
-        """Its values by their columns."""
+        """The value's cells of summary.csv, by column."""
         return {name: value}
 
     def to_json(self, value: Any) -> Any:  # noqa: ANN401 - of the field's type
@@ -52,7 +52,7 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantiles(Statistic):
-    """Quantiles of many times, by their names in QUANTILES; those of nothing are not there, and empty in the file."""
+    """Quantiles of many times, by their names in QUANTILES; without any time, JSON has none and CSV has empty cells."""
 
     of: tuple[str, ...]
 
@@ -68,7 +68,7 @@ class Quantiles(Statistic):
 
 @dataclass(frozen=True, slots=True)
 class ByOutcome(Statistic):
-    """Counts by outcome: those that occurred in the JSON document, a column each in summary.csv."""
+    """Counts by outcome: all have a column in summary.csv, the JSON document has those that occurred."""
 
     def columns(self, name: str, type_: Any) -> tuple[Column, ...]:  # noqa: ANN401, ARG002 - a type
         return tuple(Column(outcome.value, "int", outcome.meaning) for outcome in Outcome)
@@ -100,19 +100,19 @@ class Named:
 
 
 def statistics_of(class_: type) -> tuple[Named, ...]:
-    """The statistics among a class' fields, in their order, and its properties, each where it says."""
-    found = list(_named(get_type_hints(class_, include_extras=True)))
+    """The statistics of a class: its fields in their order, and its properties where their `after` puts them."""
+    statistics = list(_named(get_type_hints(class_, include_extras=True)))
     for name, member in vars(class_).items():
         if isinstance(member, property) and member.fget is not None:
             hints = get_type_hints(member.fget, include_extras=True)
             for derived in _named({name: hints.get("return")}):
-                names = [known.name for known in found]
-                found.insert(names.index(derived.statistic.after) + 1, derived)
-    return tuple(found)
+                names = [other.name for other in statistics]
+                statistics.insert(names.index(derived.statistic.after) + 1, derived)
+    return tuple(statistics)
 
 
 def column(name: str, type_: Any, meaning: str) -> Column:  # noqa: ANN401 - a type
-    """A column for values of a plain type; of an optional one it can be empty."""
+    """A column for values of a plain type; for an optional type it can be empty."""
     kinds = [kind for kind in get_args(type_) if kind is not NoneType] if get_origin(type_) is UnionType else [type_]
     return Column(name, TYPE_NAMES[kinds[0]], meaning, nullable=kinds != [type_])
 
@@ -120,10 +120,10 @@ def column(name: str, type_: Any, meaning: str) -> Column:  # noqa: ANN401 - a t
 def _named(hints: Mapping[str, Any]) -> Iterator[Named]:
     for name, hint in hints.items():
         if get_origin(hint) is Annotated:
-            type_, *said = get_args(hint)
-            for statistic in said:
-                if isinstance(statistic, Statistic):
-                    yield Named(name, type_, statistic)
+            type_, *annotations = get_args(hint)
+            for annotation in annotations:
+                if isinstance(annotation, Statistic):
+                    yield Named(name, type_, annotation)
 
 
 def _quantile(name: str, quantile: str) -> str:

@@ -1,4 +1,4 @@
-"""How far a run has come, or how it ended: the `status` of its manifest."""
+"""The status of a run, in its manifest."""
 
 from enum import StrEnum
 
@@ -14,4 +14,4 @@ class RunStatus(StrEnum):
     FAILED = "failed"
     """A part of the stack could not start or died; what was measured until then is kept."""
     KILLED = "killed"
-    """It says `running` and its process is gone: nobody was left to write how it ended. Never written, only read."""
+    """The manifest says `running`, but the process is gone. Never written; set when the manifest is read."""

@@ -1,7 +1,7 @@
-"""What one trial came to: the numbers of `--json`, of summary.csv and of every table and expectation.
+"""The summary of one trial: the numbers of `--json`, of summary.csv and of every table and expectation.
 
-A number is defined here, once, by a field or a property whose type says what it means; harness/analysis/summarise.py
-works the fields out. The JSON document, summary.csv, results/README.md and the terminal follow.
+Each number is defined here by a field or property whose type has its meaning; harness/analysis/summarise.py computes
+the fields. The JSON document, summary.csv, results/README.md and the terminal follow from these definitions.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def _takes_the_oldest_first(summary: "TrialSummary") -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSummary:
-    """The numbers of one trial. Durations in seconds, moments in seconds from the start of the burst."""
+    """The numbers of one trial. Durations are in seconds, moments in seconds from the start of the burst."""
 
     trial: Trial
     requests: Annotated[int, Statistic("Requests that ended; of a trial that was cut short, fewer than planned")]
@@ -91,7 +91,7 @@ class TrialSummary:
     latencies_s: Sequence[float] = field(default=(), repr=False, compare=False)
     """Every request's latency, in the order of their numbers."""
     listener: Sequence[tuple[str, float, float | None]] = field(default=(), repr=False)
-    """The queue listener's events: what, when, and the duration that goes with it."""
+    """The queue listener's events: name, moment, and duration if there is one."""
 
     @property
     def failed(self) -> Annotated[int, Statistic("Those that did not end ok", in_json=False, after="requests")]:
@@ -129,7 +129,7 @@ class TrialSummary:
         return sum(1 for latency_s in self.latencies_s if latency_s > seconds)
 
     def to_json(self) -> dict[str, Any]:
-        """The document's trial, as the outside contract has it."""
+        """The trial in the JSON document of `--json`."""
         return {
             "pool": self.trial.pool.to_json(),
             **({"variant": self.trial.variant} if self.trial.variant else {}),
@@ -139,9 +139,9 @@ class TrialSummary:
         }
 
     def to_row(self) -> dict[str, Any]:
-        """The row of summary.csv, by SUMMARY: the same numbers, flat.
+        """The row of summary.csv, with the columns of SUMMARY.
 
-        A setting has its unit in its name, so that pool_timeout_s is one and pool_timeout counts requests.
+        Settings have their unit in their names, so `pool_timeout_s` is a setting, and `pool_timeout` counts requests.
         """
         wake = self.trial.wake_json() or {"profile": None, "latency_s": None, "on_suspend": None, "while_waking": None}
         row = {
@@ -165,15 +165,15 @@ IN_CSV = sorted(
 
 
 def _settings() -> tuple[Column, ...]:
-    """The pool's settings: what `resolved` fills in is never empty."""
+    """The columns of the pool's settings; they come from `resolved`, so none can be empty."""
     types = get_type_hints(PoolConfiguration)
-    found = []
+    columns = []
     for setting in fields(PoolConfiguration):
         meaning = MEANINGS[setting.name.removesuffix("_s")]
         named = column(setting.name, types[setting.name], f"{meaning[:1].upper()}{meaning[1:]}")
-        found.append(Column(named.name, named.type, named.meaning))
-    return tuple(found)
+        columns.append(Column(named.name, named.type, named.meaning))
+    return tuple(columns)
 
 
-SUMMARY: tuple[Column, ...] = (*TRIALS, *_settings(), *(one for named in IN_CSV for one in named.columns))
+SUMMARY: tuple[Column, ...] = (*TRIALS, *_settings(), *(column for named in IN_CSV for column in named.columns))
 """The columns of summary.csv."""

@@ -1,27 +1,27 @@
-"""The phases of a timeline: warm, suspend, idle, slow, burst, in whatever order a scenario puts them."""
+"""The phases of a timeline: warm, suspend, idle, slow and burst, in any order."""
 
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
 from harness.model.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule
 from harness.model.errors import UserError
-from harness.model.limits import MOST_CONNECTIONS, MOST_REQUESTS, check_number, check_whole
+from harness.model.limits import MAX_CONNECTIONS, MAX_REQUESTS, check_number, check_whole
 
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """The pool opens connections and uses each once; `connections` None means pool_size, 0 none at all."""
+    """The pool opens connections and uses each once; `connections` None: pool_size of them, 0: none."""
 
     connections: int | None = None
 
     def __post_init__(self) -> None:
         if self.connections is not None:
-            check_whole("connections", self.connections, where="warm", most=MOST_CONNECTIONS)
+            check_whole("connections", self.connections, where="warm", most=MAX_CONNECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Suspend:
-    """The compute suspends now, on command, as it would have after its idle time."""
+    """The compute suspends now, on command instead of after its idle time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Burst:
 
     @classmethod
     def at(cls, *given_s: float, mix: RequestMix = BROWSING) -> Self:
-        """Requests at these moments."""
+        """A burst with requests at these moments, in seconds from its start."""
         return cls(
             len(given_s), max(given_s, default=0.0), Pattern.GIVEN, mix, tuple(float(moment_s) for moment_s in given_s)
         )
 
     def __post_init__(self) -> None:
-        check_whole("requests", self.requests, where="burst", least=1, most=MOST_REQUESTS)
+        check_whole("requests", self.requests, where="burst", least=1, most=MAX_REQUESTS)
         at_a_moment = self.arrivals in (Pattern.AT_ONCE, Pattern.GIVEN)
         check_number("over", self.over_s, where="burst", above_least=not at_a_moment)
         for moment_s in self.given_s:

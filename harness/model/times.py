@@ -1,4 +1,4 @@
-"""How long things take in the simulated world: distributions with a seed of their own, in seconds."""
+"""The times of the simulated database, as distributions, in seconds."""
 
 import random
 from collections.abc import Callable
@@ -13,34 +13,34 @@ NONE = Constant(0.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """Round trip, service time of a statement, time to connect while the compute is awake; 0 unless given."""
+    """The round trip, the service time of a statement, and the time to connect while the compute is awake."""
 
     round_trip: Distribution = field(default=NONE)
     service: Distribution = field(default=NONE)
     connect: Distribution = field(default=NONE)
 
     def way(self, seed: int) -> Draw:
-        """One way: half a round trip."""
+        """A function that draws the time of one way: half a round trip."""
         draw = drawing(self.round_trip, f"round trip/{seed}")
         return lambda: draw() / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Samples of each time, in seconds, from a database that is awake: what `coldstart calibrate` measures."""
+    """Samples of each time, in seconds, measured by `coldstart calibrate` on a database that is awake."""
 
     round_trip_s: tuple[float, ...]
     service_s: tuple[float, ...]
-    """What a statement takes beyond its round trips."""
+    """The time of a statement without its round trips."""
     connect_s: tuple[float, ...]
-    """What a new connection takes beyond its round trips."""
+    """The time of a new connection without its round trips."""
     source: str
 
     def __post_init__(self) -> None:
         self.times()
 
     def times(self) -> Times:
-        """Each draw is one of the samples. Raises `UserError` where there are none."""
+        """Times that draw from the samples. Raises `UserError` where there are none."""
         return Times(
             round_trip=Empirical(self.round_trip_s),
             service=Empirical(self.service_s),
@@ -48,13 +48,13 @@ class Calibration:
         )
 
     def medians_s(self) -> dict[str, float]:
-        """The middle of each, by name."""
+        """The median of each time, by name."""
         named = {"round trip": self.round_trip_s, "statement": self.service_s, "connect": self.connect_s}
         return {name: median(values) for name, values in named.items()}
 
 
 def drawing(distribution: Distribution, name: str) -> Draw:
-    """Draws of a distribution, from a stream of their own."""
+    """A function that draws from the distribution, with a random stream of its own, seeded by `name`."""
     if isinstance(distribution, Constant):
         seconds = distribution.latency_s
         return lambda: seconds

@@ -1,6 +1,6 @@
-"""Wake profiles: what each provider's sleeping PostgreSQL does to its clients, with its sources.
+"""Wake profiles: how each provider's PostgreSQL suspends and wakes, with sources.
 
-Figures without a source are marked: `unsourced` names the fields that are guesses to be replaced by measurements.
+`unsourced` lists the fields without a source: they are guesses, to be replaced by measurements.
 Facts read 2026-11 from the sources named in each profile.
 """
 
@@ -18,17 +18,17 @@ from harness.model.errors import UserError
 from harness.model.limits import check_name, check_number, check_whole
 
 SHORTEST_S = 1e-6
-"""Of a drawn latency's percentiles: as far apart as limits allow, every draw between them is still a finite number."""
-MOST_LATENCIES = 100_000
-"""Measured ones in a file: a slip such as a table of requests in their place is larger, and is read in vain."""
-MOST_ALLOWED = f"up to {MOST_LATENCIES}"
+"""The least percentile of a drawn latency: with it, every draw is a finite number."""
+MAX_LATENCIES = 100_000
+"""The most measured latencies in a file: a larger file is probably another table, given by mistake."""
+LATENCIES_ALLOWED = f"up to {MAX_LATENCIES}"
 CSV_ALLOWED = "a CSV file in UTF-8 whose first column is a latency in seconds, with or without a header"
-MOST_ADDRESSES = 64
-"""Of one host: the drivers try each in turn, and resolvers return fewer."""
+MAX_ADDRESSES = 64
+"""The most addresses of a host: drivers try each in turn, and resolvers return fewer than this."""
 
 
 class Distribution(Protocol):
-    """How long something takes, in seconds: each time another draw. Prints itself for people."""
+    """A distribution of durations in seconds, drawn anew each time; `str` gives it in words."""
 
     def draw(self, random_: random.Random) -> float: ...
 
@@ -36,7 +36,7 @@ class Distribution(Protocol):
 
 
 def three_figures(latency_s: float) -> str:
-    """A drawn latency as people read it: `7.31`, `12.4`, `1700`; never `1.7e+03`."""
+    """A latency with three figures: `7.31`, `12.4`, `1700`; never with an exponent."""
     return f"{latency_s:.3g}" if latency_s < 999.5 else f"{latency_s:.0f}"
 
 
@@ -58,7 +58,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """A log-normal wake latency by its median and 95th percentile, cut off at `max_s` by drawing again."""
+    """A log-normal wake latency with this median and 95th percentile; a draw above `max_s` is repeated."""
 
     p50_s: float
     p95_s: float
@@ -84,34 +84,34 @@ class LogNormal:
 
 @dataclass(frozen=True, slots=True)
 class Empirical:
-    """One of these measured latencies, each as likely as the others."""
+    """One of these measured latencies, all with the same probability."""
 
     latencies_s: tuple[float, ...]
 
     def __post_init__(self) -> None:
         if not self.latencies_s:
             raise UserError("needs at least one latency, each 0 or positive", where="wake")
-        if len(self.latencies_s) > MOST_LATENCIES:
-            raise UserError(f"{len(self.latencies_s)} latencies are too many", where="wake", allowed=MOST_ALLOWED)
+        if len(self.latencies_s) > MAX_LATENCIES:
+            raise UserError(f"{len(self.latencies_s)} latencies are too many", where="wake", allowed=LATENCIES_ALLOWED)
         for value in self.latencies_s:
             check_number("wake latency", value, where="wake")
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """One's own measurements: a CSV file whose first column is seconds, below a header or not. `UserError`."""
+        """Read a CSV file whose first column is seconds, with or without a header. Raises `UserError`."""
         try:
-            # With a byte-order mark, as spreadsheets write it, or without.
+            # utf-8-sig also accepts a byte-order mark, which spreadsheets write.
             with path.open(newline="", encoding="utf-8-sig") as file:
                 reader = csv.reader(file)
                 rows = ((reader.line_num, row[0].strip()) for row in reader if row and row[0].strip())
-                # One more than is allowed is enough to see that there are too many.
-                cells = list(islice(rows, MOST_LATENCIES + 2))
+                # A header and one more than allowed: enough to see that there are too many.
+                cells = list(islice(rows, MAX_LATENCIES + 2))
         except OSError as error:
             raise UserError(f"can't be read: {error.strerror}", where=str(path)) from None
         except (ValueError, csv.Error) as error:
             what = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"is not a CSV file: {error}"
             raise UserError(what, where=str(path), allowed=CSV_ALLOWED) from None
-        # A first line without a number is a header, where numbers follow.
+        # A first line without a number is a header, if other lines follow.
         if len(cells) > 1 and _number(cells[0][1]) is None:
             del cells[0]
         if not cells:
@@ -120,7 +120,7 @@ class Empirical:
 
     @classmethod
     def _checked(cls, path: Path, cells: Sequence[tuple[int, str]]) -> Self:
-        """The latencies of a file's cells, each with its line."""
+        """The latencies from a file's cells, each given with its line number."""
         latencies_s = []
         for line, cell in cells:
             where = f"{path}, line {line}"
@@ -142,22 +142,22 @@ class Empirical:
 
 
 WakeLatency: TypeAlias = Constant | LogNormal | Empirical
-"""How long a wake takes: one draw a wake."""
+"""How long a wake takes: one draw for each wake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeProfile:
-    """One provider: when it suspends, how long it takes to wake, what clients see meanwhile and afterwards."""
+    """A provider's behaviour: when it suspends, how long it takes to wake, and what clients see meanwhile."""
 
     name: str
     description: str
     latency: WakeLatency
     suspend_after_s: float | None
-    """Quiet seconds until it suspends; None: it never does."""
+    """Seconds without activity until it suspends; None: never."""
     on_suspend: OnSuspend
     while_waking: WhileWaking
     addresses: int = 1
-    """How many addresses the host has; a driver tries the next when one gives up."""
+    """How many addresses the host has; a driver tries the next one when an attempt fails."""
     open_connections_prevent_suspend: bool = False
     error: ErrorResponse = COULD_NOT_CONNECT
     sources: tuple[str, ...] = ()
@@ -168,14 +168,14 @@ class WakeProfile:
         where = f"wake profile {self.name}"
         if self.suspend_after_s is not None:
             check_number("suspend_after_s", self.suspend_after_s, where=where, above_least=True)
-        check_whole("addresses", self.addresses, where=where, least=1, most=MOST_ADDRESSES)
+        check_whole("addresses", self.addresses, where=where, least=1, most=MAX_ADDRESSES)
 
     @property
     def can_sleep(self) -> bool:
         return self.suspend_after_s is not None
 
     def behaviour(self, *, suspends_by_itself: bool) -> Behaviour:
-        """The compute's behaviour; it suspends for want of activity only when the story waits for that."""
+        """The compute's behaviour; it suspends after its idle time only with `suspends_by_itself`."""
         return Behaviour(
             on_suspend=self.on_suspend,
             while_waking=self.while_waking,
@@ -196,7 +196,7 @@ class WakeProfile:
         on_suspend: str | None = None,
         while_waking: str | None = None,
     ) -> Self:
-        """This profile with some of it replaced, the rest kept. Raises `UserError` for a word it doesn't know."""
+        """This profile with the given parts replaced. Raises `UserError` for an unknown behaviour."""
         changes: dict[str, Any] = {}
         if latency_s is not None:
             changes["latency"] = Constant(latency_s)
@@ -234,10 +234,10 @@ def profile(
 ) -> WakeProfile:
     """A wake profile by name, with parts of it replaced. Raises `UserError` for a name that doesn't exist."""
     try:
-        found = PROFILES[name]
+        known = PROFILES[name]
     except KeyError:
         raise UserError(f"no wake profile {name!r}", where="wake", allowed=", ".join(PROFILES)) from None
-    return found.with_changes(latency_s=latency_s, on_suspend=on_suspend, while_waking=while_waking)
+    return known.with_changes(latency_s=latency_s, on_suspend=on_suspend, while_waking=while_waking)
 
 
 _NEON = WakeProfile(
@@ -364,23 +364,23 @@ PROFILES: dict[str, WakeProfile] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeChoice:
-    """A wake as a user asks for it: a profile, a latency, or both; what is left out is the scenario's."""
+    """A wake chosen by a user: a profile, a latency, or both; the scenario's is used for what is left out."""
 
     text: str
-    """As it was written: `8`, `neon`, `neon:8`, `measured.csv`."""
+    """The choice as written: `8`, `neon`, `neon:8`, `measured.csv`."""
     profile: WakeProfile | None = None
     latency: WakeLatency | None = None
 
     def applied_to(self, own: WakeProfile) -> WakeProfile:
-        """The profile that is meant, where `own` is the scenario's."""
+        """The chosen profile; `own` is the scenario's, for what the choice leaves out."""
         chosen = own if self.profile is None else self.profile
         return chosen if self.latency is None else replace(chosen, latency=self.latency)
 
 
 def read_wake(text: str, *, where: str = "wake") -> WakeChoice:
-    """`8` (seconds), `neon` (a profile), `neon:8` (both); a path that ends in `.csv` stands for measured seconds.
+    """Read `8` (seconds), `neon` (a profile) or `neon:8` (both); instead of seconds, the path of a `.csv` file.
 
-    Raises `UserError`.
+    Raises `UserError` for anything else.
     """
     name, colon, seconds = text.partition(":")
     if "\0" in text:

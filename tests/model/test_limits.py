@@ -122,7 +122,7 @@ def test_the_trials_of_a_run_are_counted_before_they_are_made() -> None:
 
 
 @given(
-    st.integers(1, limits.MOST_RETRIES),
+    st.integers(1, limits.MAX_RETRIES),
     st.floats(0, limits.LONGEST_S),
     st.floats(1, limits.LARGEST_FACTOR),
     st.floats(0, limits.LONGEST_S),
