@@ -33,13 +33,15 @@ def runs(*, prune: bool, keep: int, out: Path, as_json: bool) -> None:
             shutil.rmtree(folder)
         folders = [folder for folder in folders if folder not in removed]
         echo(f"removed {len(removed)} of {len(removed) + len(folders)} runs", err=True)
-    kept = [_about(folder) for folder in folders]
+    entries = [_about(folder) for folder in folders]
     if as_json:
-        echo(json.dumps({"runs": kept}))
+        echo(json.dumps({"runs": entries}))
         return
     columns = [Column(name, wraps=name in ("scenario", "stack", "status")) for name in COLUMNS]
-    rows = [Row(about["run"], [*(str(about[name]) for name in COLUMNS[:-1]), f"{about['mb']:.1f}"]) for about in kept]
-    console().print(Sheet("run", columns, rows) if kept else f"no runs under {out}")
+    rows = [
+        Row(about["run"], [*(str(about[name]) for name in COLUMNS[:-1]), f"{about['mb']:.1f}"]) for about in entries
+    ]
+    console().print(Sheet("run", columns, rows) if entries else f"no runs under {out}")
 
 
 def _about(folder: Path) -> dict[str, Any]:
