@@ -81,6 +81,12 @@ types: $(VENV)/installed-dev ## Check the types
 	@$(BIN)/mypy
 check: lint types test docs-check ## Everything a change must pass
 
+# Mutants are made beside the checkout's files, in mutants/.
+.PHONY: mutation
+mutation: $(VENV)/installed-dev ## Change the rules one at a time, and list the changes that no fast test notices
+	@$(BIN)/mutmut run $(ARGS)
+	@$(BIN)/mutmut results
+
 .PHONY: format
 format: $(VENV)/installed-dev ## Format the code
 	@$(BIN)/ruff format .
@@ -137,4 +143,4 @@ lock: $(BIN)/uv ## Pin the dependencies anew (LOCK_ARGS=: only what pyproject.to
 
 .PHONY: clean
 clean: ## Remove the virtual environment, the built tools and the caches; runs are kept
-	rm -rf $(VENV) $(TOOLS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis

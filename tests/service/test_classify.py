@@ -3,9 +3,10 @@
 import asyncpg
 import pytest
 import sqlalchemy.exc
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
 from harness.model.outcomes import Outcome, Phase
-from harness.service.classify import classify
+from harness.service.classify import classify, driver_exception
 
 
 def postgres_error(sqlstate: str) -> asyncpg.PostgresError:
@@ -64,3 +65,36 @@ def test_the_queues_timeout_is_known_by_its_code_whatever_the_phase(phase: Phase
 @pytest.mark.parametrize("phase", list(Phase))
 def test_a_programming_error_is_an_error_in_every_phase(phase: Phase) -> None:
     assert classify(KeyError("x"), phase) is Outcome.ERROR
+
+
+def wrapped(error: Exception, *, invalidated: bool = False) -> sqlalchemy.exc.DBAPIError:
+    """As SQLAlchemy hands on what asyncpg raised: in its dialect's own class, and that in its own."""
+    twin = AsyncAdapt_asyncpg_dbapi.Error("twin", error)
+    twin.__cause__ = error
+    return sqlalchemy.exc.DBAPIError("SELECT 1", {}, twin, connection_invalidated=invalidated)
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), postgres_error("57P01"), ConnectionResetError()])
+def test_what_sqlalchemy_wraps_is_found_below_its_wrapping(error: Exception) -> None:
+    assert driver_exception(wrapped(error)) is error
+    assert driver_exception(error) is error
+    assert classify(wrapped(error), Phase.QUERY) is classify(error, Phase.QUERY)
+
+
+def test_a_wrapping_without_a_cause_or_in_a_circle_ends_the_search() -> None:
+    twin = AsyncAdapt_asyncpg_dbapi.Error("twin")
+    assert driver_exception(twin) is twin
+    other = AsyncAdapt_asyncpg_dbapi.Error("other")
+    twin.__cause__, other.__cause__ = other, twin
+    assert driver_exception(twin) is other
+    twin.__cause__ = twin
+    assert driver_exception(twin) is twin
+
+
+def test_a_connection_that_sqlalchemy_gave_up_is_lost_whatever_was_raised() -> None:
+    assert classify(wrapped(KeyError("x"), invalidated=True), Phase.QUERY) is Outcome.CONNECTION_LOST
+    assert classify(wrapped(KeyError("x")), Phase.QUERY) is Outcome.ERROR
+
+
+def test_an_error_without_an_sqlstate_says_nothing_of_its_connection() -> None:
+    assert classify(asyncpg.PostgresError("x"), Phase.QUERY) is Outcome.ERROR
