@@ -1,6 +1,6 @@
 """A summary's numbers: each defined once, and the same in the JSON document and in summary.csv."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
 import pytest
@@ -129,3 +129,14 @@ def test_a_property_must_say_which_number_it_follows() -> None:
 
     with pytest.raises(ValueError, match="nothing"):
         statistics_of(Lost)
+
+
+def test_an_outcome_that_no_request_had_counts_nothing() -> None:
+    assert [summary().count(outcome) for outcome in (Outcome.OK, Outcome.CONNECT_TIMEOUT)] == [6, 0]
+    assert [summary().rate(outcome) for outcome in (Outcome.POOL_TIMEOUT, Outcome.CONNECT_TIMEOUT)] == [0.3, 0.0]
+
+
+def test_a_variant_is_in_the_document_where_there_is_one() -> None:
+    assert summary().to_json()["variant"] == "with jitter"
+    plain = summary()
+    assert "variant" not in replace(plain, trial=replace(plain.trial, variant="")).to_json()

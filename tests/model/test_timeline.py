@@ -1,0 +1,46 @@
+"""What a timeline's phases and a client's retries refuse: the line names the number, its place and what is allowed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.model.errors import UserError
+from harness.model.limits import LONGEST_S
+from harness.model.retry import Retry
+from harness.model.timeline import Burst, Idle, Slow, Warm
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: Idle(0.0), "idle: for_s must be positive"),
+        (lambda: Idle(-1.0), "idle: for_s must be positive"),
+        (lambda: Slow(-0.1), "slow: round_trip_s must be 0 or positive"),
+        (lambda: Warm(-1), "warm: connections must be 0 or more"),
+        (lambda: Burst(requests=0, over_s=1.0), "burst: requests must be at least 1"),
+        (lambda: Burst(requests=1, over_s=0.0), "burst: over must be positive"),
+        (Burst.at, "burst: requests must be at least 1"),
+        (lambda: Burst.at(2.0, 1.0), "burst: the pattern `given` needs its moments, in order"),
+        (lambda: Burst.at(-1.0, 1.0), "burst: moments must be 0 or positive"),
+        (lambda: Retry(retries=0), "retry: retries must be at least 1"),
+        (lambda: Retry(retries=1, factor=0.5), "retry: factor must be"),
+        (lambda: Retry(retries=1, wait_s=LONGEST_S * 2), "retry: wait_s must be"),
+        (lambda: Retry(retries=1, max_wait_s=-1.0), "retry: max_wait_s must be 0 or positive"),
+    ],
+)
+def test_what_is_refused_is_named_with_its_place(make: Callable[[], object], line: str) -> None:
+    with pytest.raises(UserError) as refused:
+        make()
+    assert str(refused.value).startswith(line)
+
+
+def test_the_smallest_and_largest_that_mean_something_are_taken() -> None:
+    assert Idle(1e-9).for_s == 1e-9
+    assert Slow(0.0).round_trip_s == 0.0
+    assert Warm(0).connections == 0
+    assert Retry(retries=1, wait_s=LONGEST_S, max_wait_s=LONGEST_S, factor=1.0).waits_s(1, 1) == [LONGEST_S]
+
+
+def test_requests_at_given_moments_last_until_the_last_of_them() -> None:
+    burst = Burst.at(0.5, 2.0, 7)
+    assert (burst.requests, burst.over_s, burst.given_s) == (3, 7.0, (0.5, 2.0, 7.0))
