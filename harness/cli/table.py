@@ -5,7 +5,7 @@ Nothing is cut off: names of rows wrap, columns of numbers do not.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
@@ -86,6 +86,8 @@ class Sheet:
                     table.add_row(Text(text, "bold"))
                 case Row(name, cells):
                     table.add_row(Padding(Text(name), (0, 0, 0, INDENT)), *cells)
+                case _:
+                    assert_never(part)
         return table
 
     def _records(self, width: int) -> Table:
@@ -99,6 +101,8 @@ class Sheet:
                 case Row(name, cells):
                     table.add_row(Padding(Text(name, "bold"), (0, 0, 0, INDENT)))
                     table.add_row(Padding(self._in_words(cells, width - 2 * INDENT), (0, 0, 0, 2 * INDENT)))
+                case _:
+                    assert_never(part)
         return table
 
     def _in_words(self, cells: Sequence[str | Text], width: int) -> Text:

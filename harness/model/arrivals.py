@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
-from typing import Self
+from typing import Self, assert_never
 
 from harness.model.errors import UserError
 from harness.model.limits import check_number, check_weights
@@ -131,8 +131,11 @@ def _times(requests: int, over_s: float, pattern: Pattern, seed: int) -> list[fl
             return sorted(draw.random() * over_s for _ in range(requests))
         case Pattern.EVEN:
             return [over_s * number / requests for number in range(requests)]
-        case _:
+        case Pattern.AT_ONCE | Pattern.GIVEN:
+            # Those that are given come with the story: nobody asks for them here.
             return [0.0] * requests
+        case _:
+            assert_never(pattern)
 
 
 def share(arrivals: tuple[Arrival, ...], *, index: int, count: int) -> tuple[Arrival, ...]:

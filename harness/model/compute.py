@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from harness.model.errors import UserError
 
@@ -212,8 +212,10 @@ class Compute:
                 return self._ready_at_s
             case State.ACTIVE if self.behaviour.suspend_after_s is not None and not self._is_kept_awake:
                 return self._active_at_s + self.behaviour.suspend_after_s
-            case _:
+            case State.ACTIVE | State.SUSPENDED:
                 return None
+            case _:
+                assert_never(self.state)
 
     @property
     def _is_kept_awake(self) -> bool:
