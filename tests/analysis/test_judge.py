@@ -113,6 +113,16 @@ def test_a_changed_story_that_fails_is_unknown_and_the_files_own_is_not_reproduc
     assert {one.verdict for one in judged(failed=5)} == {FAILED}
 
 
+def test_a_judgement_names_its_pool_and_what_was_expected_of_it() -> None:
+    expected = [
+        ("5+0 pool_timeout=30", "no failed request at a wake of 8 s"),
+        ("5+0 pool_timeout=30", "no pool_timeout at a wake of 12 s"),
+        ("10+5", "no failed request"),
+    ]
+    assert [(found.pool, found.statement) for found in judged()] == expected
+    assert [(found.pool, found.statement) for found in judged(wakes=(read_wake("1"),))] == expected
+
+
 def test_only_the_failing_trials_say_why() -> None:
     plan = PlannedRun(scenario=STORY, overrides=Overrides(pools=(SHORT("10+5"),)))
     summaries = [summary(trial, failed=3 if trial.wake_latency_s == 12 else 0) for trial in plan.trials]
@@ -122,10 +132,11 @@ def test_only_the_failing_trials_say_why() -> None:
 
 def test_what_was_cut_short_or_late_is_unknown_whatever_its_numbers() -> None:
     plan = PlannedRun(scenario=STORY)
-    for doubt in ({"complete": False}, {"kept_schedule": False}):
+    doubts = {"complete": "a trial was cut short", "kept_schedule": "the load generator did not keep its schedule"}
+    for doubt, why in doubts.items():
         for failed in (0, 5):
-            found = judge(plan, [summary(trial, failed=failed, **doubt) for trial in plan.trials])
-            assert [one.verdict for one in found] == [UNKNOWN] * 3
+            found = judge(plan, [summary(trial, failed=failed, **{doubt: False}) for trial in plan.trials])
+            assert [(one.verdict, one.why) for one in found] == [(UNKNOWN, why)] * 3
 
 
 def test_a_variant_that_the_changes_leave_alone_is_judged() -> None:

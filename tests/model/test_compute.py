@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from harness.model.compute import (
     Compute,
     Drop,
     Effect,
+    ErrorResponse,
     Fail,
     Freeze,
     Hold,
@@ -28,6 +30,7 @@ from harness.model.compute import (
     WhileWaking,
     Woken,
 )  # fmt: skip
+from harness.model.errors import UserError
 
 
 def asleep(
@@ -206,3 +209,18 @@ class ComputeMachine(RuleBasedStateMachine):
 
 
 TestComputeMachine = ComputeMachine.TestCase
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        (("FATAL", "57P0", "m"), "error response: a SQLSTATE has five characters, got '57P0'"),
+        (("FATAL", "57P011", "m"), "error response: a SQLSTATE has five characters, got '57P011'"),
+        (("FATAL", "57P01", None), "error response: severity, sqlstate and message are texts"),
+        ((1, "57P01", "m"), "error response: severity, sqlstate and message are texts"),
+    ],
+)
+def test_an_error_response_that_postgresql_could_not_send_is_refused(fields: tuple[Any, ...], line: str) -> None:
+    with pytest.raises(UserError) as refused:
+        ErrorResponse(*fields)
+    assert str(refused.value) == line
