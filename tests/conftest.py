@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.processes.process import Child
@@ -37,10 +38,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
-    """A PostgreSQL with the catalogue in it."""
-    async with embedded_postgres(log=tmp_path_factory.mktemp("postgres") / "log") as (server, _):
-        await create_catalogue(server.dsn)
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL with the catalogue in it, for tests with an event loop and for those without."""
+    starting = embedded_postgres(log=tmp_path_factory.mktemp("postgres") / "log")
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(starting) as (server, _):
+        portal.call(create_catalogue, server.dsn)
         yield server
 
 
