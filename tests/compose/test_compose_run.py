@@ -94,7 +94,19 @@ def test_what_it_cant_express_is_refused_before_anything_starts(tmp_path: Path, 
 @pytest.mark.parametrize("scenario", ["lifo_or_fifo", "too_many_connections"])
 def test_scenarios_of_the_library_are_reproduced(tmp_path: Path, scenario: str) -> None:
     # One that never sleeps, and one with several instances and a limit on their connections.
-    argv = [sys.executable, "-m", "harness", "run", scenario, "--stack", "compose", "--no-charts", "--json"]
+    argv = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        scenario,
+        "--stack",
+        "compose",
+        "--parallel",
+        "1",
+        "--no-charts",
+        "--json",
+    ]
     done = subprocess.run([*argv, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     assert {one["verdict"] for one in json.loads(done.stdout)["expectations"]} == {"reproduced"}
