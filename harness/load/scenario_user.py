@@ -57,9 +57,15 @@ class _Player:
     def __init__(self, arguments: list[str]) -> None:
         argv = [sys.executable, "-m", "harness.load.serving", *arguments]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        ready = self.next()
-        assert isinstance(ready, StackReady)
-        self.url = ready.url
+        self._ready: StackReady | None = None
+
+    def ready(self) -> StackReady:
+        """Waits until it can play; without a host it brings a stack up first."""
+        if self._ready is None:
+            ready = self.next()
+            assert isinstance(ready, StackReady)
+            self._ready = ready
+        return self._ready
 
     def send(self, command: Command) -> None:
         assert self._process.stdin is not None
@@ -109,7 +115,8 @@ def _take_part(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's o
     _conductor = Conductor(runner)
     host = environment.host or ""
     _player = _Player([options.scenario, options.pool, options.wake, str(options.seed), host])
-    environment.host = host or _player.url
+    # With a host it gets ready beside Locust's web page, which nobody should have to wait for.
+    environment.host = host or _player.ready().url
 
 
 @events.test_start.add_listener
@@ -138,6 +145,7 @@ def _play(environment: Any, conductor: Conductor, player: _Player) -> None:  # n
     while len(alive := connected(runner)) < expected or not alive <= conductor.waiting:
         gevent.sleep(POLL_S)
     conductor.forget(conductor.waiting - alive)
+    player.ready()
     player.send(BeginStory())
     requests = 0
     while isinstance(planned := player.next(), BurstPlanned):
