@@ -101,12 +101,20 @@ def test_locusts_master_drives_a_burst_with_the_workers_that_were_asked_for() ->
     asked = ("--scale", "locust-worker=2")
     with up(*asked, profile="load", COLDSTART_SUSPEND_AFTER="60") as ports:
         locust = f"http://127.0.0.1:{ports['LOCUST']}"
-        until(lambda: len(stats(locust)["workers"]) == 2)
+        until(lambda: answers(locust) and len(stats(locust)["workers"]) == 2)
         assert httpx.post(f"{locust}/swarm", data={"user_count": 1, "spawn_rate": 1}).json()["success"]
         # cold_burst has 200 requests over 20 s.
         until(lambda: stats(locust)["state"] == "stopped" and requests(locust) > 0, limit_s=60)
         assert requests(locust) == 200
         assert httpx.get(f"http://127.0.0.1:{ports['SERVICE']}/health").json() == {"status": "ok"}
+
+
+def answers(locust: str) -> bool:
+    """Its container is up before its web page is."""
+    try:
+        return httpx.get(locust).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def stats(locust: str) -> dict[str, Any]:
