@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +28,7 @@ from harness.postmortem.patience import Patience
 from harness.results import TABLES
 from harness.results.read import schema
 from harness.simulation.rows import Simulated
-from harness.simulation.simulators import Simulators
+from harness.simulation.simulators import Say, Simulators
 
 SEEDS = 5
 """More seeds take more time and add little to a draft."""
@@ -38,8 +37,6 @@ MARGIN = 1.25
 TOLERANCE = 0.02
 """Virtual time agrees with the run when the failures differ by no more than this share of the requests."""
 AWAKE = "the database awake"
-
-Say: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
