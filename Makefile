@@ -73,7 +73,7 @@ notebooks: $(VENV)/installed-notebooks ## Execute the notebooks on the newest ru
 .PHONY: test lint types check
 test: $(VENV)/installed-dev ## Run the whole test suite
 	@tests/with-backtraces $(BIN)/python -m pytest -n auto -m "not quiet" $(ARGS)
-	@$(BIN)/python -m pytest -m quiet $(ARGS) || [ $$? -eq 5 ]
+	@tests/with-backtraces $(BIN)/python -m pytest -m quiet $(ARGS) || [ $$? -eq 5 ]
 lint: $(VENV)/installed-dev ## Check format and lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

@@ -57,6 +57,7 @@ class Place:
     root: Path = field(default_factory=lambda: Path("/"))
     """The file system that `folder` is in."""
     owner: str | None = None
+    umask: str = "022"
     python: str = "python3"
 
 
@@ -105,8 +106,8 @@ def _version(program: str) -> str:
         return ""
 
 
-def places(work: Path, stack: ExitStack) -> Iterator[Place | Result]:
-    """Every place; a result where the machine has none such."""
+def places(work: Path, stack: ExitStack, only: str) -> Iterator[Place | Result]:
+    """Every place; a result where the machine has none such. No Debian is made when `only` is in none of its names."""
     own = interpreters()
     first = next(iter(own.values()), sys.executable)
     home = str(work / "home")
@@ -131,15 +132,19 @@ def places(work: Path, stack: ExitStack) -> Iterator[Place | Result]:
     except AbsentError as why:
         yield Result(name="root in root's home", absent=str(why))
     for release, called in DEBIAN.items():
+        users = {f"{called}, root in root's home": "root", f"{called}, an ordinary user, umask 077": "ada"}
+        if not any(only in name for name in users):
+            continue
         try:
             root = debian(release, work)
         except AbsentError as why:
             yield Result(name=called, absent=str(why))
             continue
         stack.callback(shutil.rmtree, root)
-        yield _in_debian(root, f"{called}, root in root's home", "root", "/root")
         subprocess.run(["chroot", str(root), "useradd", "--create-home", "ada"], check=True)
-        yield _in_debian(root, f"{called}, an ordinary user, umask 077", "ada", "/home/ada")
+        for name, user in users.items():
+            home, umask = ("/root", "022") if user == "root" else (f"/home/{user}", "077")
+            yield _in_debian(root, name, user, home, umask=umask)
 
 
 def _roots_home(stack: ExitStack, python: str) -> Place:
@@ -172,7 +177,7 @@ def debian(release: str, work: Path) -> Path:
     return root
 
 
-def _in_debian(root: Path, name: str, user: str, home: str) -> Place:
+def _in_debian(root: Path, name: str, user: str, home: str, *, umask: str) -> Place:
     # Its own process and mount namespaces: what is mounted and started in it is gone with the command.
     inside = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && u=$1 && shift && '
     inside += 'exec chroot --userspec="$u" "$0" "$@"'
@@ -181,7 +186,9 @@ def _in_debian(root: Path, name: str, user: str, home: str) -> Place:
     for certificate in ("PIP_CERT", "SSL_CERT_FILE"):
         if certificate in kept:
             kept[certificate] = "/tmp/certificates.pem"  # noqa: S108 - of the root made here
-    return Place(name=name, folder=Path(home) / "coldstart", environment=kept, prefix=prefix, root=root, owner=user)
+    return Place(
+        name=name, folder=Path(home) / "coldstart", environment=kept, prefix=prefix, root=root, owner=user, umask=umask
+    )
 
 
 def clone(place: Place) -> None:
@@ -190,11 +197,7 @@ def clone(place: Place) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "clone", "--quiet", "--no-local", str(CHECKOUT), str(folder)], check=True)
     if place.owner is not None:
-        owner = subprocess.run(
-            ["chroot", str(place.root), "chown", "-R", f"{place.owner}:", str(place.folder)],
-            check=True,
-        )
-        assert owner.returncode == 0
+        subprocess.run(["chroot", str(place.root), "chown", "-R", f"{place.owner}:", str(place.folder)], check=True)
 
 
 def tried(place: Place) -> Result:
@@ -225,8 +228,7 @@ def _shell(place: Place, command: str) -> list[str]:
         line = f"{place.python} --version"
     else:
         line = f"{command} PYTHON={place.python} ARGS={shlex.quote(ARGS[command.split()[1]])}"
-    umask = "077" if "umask 077" in place.name else "022"
-    return ["sh", "-c", f"umask {umask} && cd {shlex.quote(str(place.folder))} && {line}"]
+    return ["sh", "-c", f"umask {place.umask} && cd {shlex.quote(str(place.folder))} && {line}"]
 
 
 def table(results: Sequence[Result]) -> str:
@@ -265,7 +267,7 @@ def main() -> int:
     # Asked to end, it still takes its clones and roots away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with _working() as work, ExitStack() as stack:
-        every = [place for place in places(work, stack) if asked.only in place.name]
+        every = [place for place in places(work, stack, asked.only) if asked.only in place.name]
         with ThreadPoolExecutor(asked.at_a_time) as pool:
             results = list(pool.map(lambda one: tried(one) if isinstance(one, Place) else one, every))
     print(f"\n{table(results)}")
