@@ -32,12 +32,12 @@ CRASHING = """
     from pathlib import Path
     import harness.simulation.__main__ as simulator
 
-    how, pool_size, deaths, counted = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    how, numbers, deaths, counted = sys.argv[1], sys.argv[2].split(), int(sys.argv[3]), Path(sys.argv[4])
     simulate = simulator.simulate
 
     def crashing(trial, *times, **options):
         died = len(counted.read_text()) if counted.exists() else 0
-        if trial.pool.pool_size == pool_size and not trial.is_control and died < deaths:
+        if str(trial.number) in numbers and died < deaths:
             counted.write_text("x" * (died + 1))
             match how:
                 case "crash":
@@ -71,12 +71,13 @@ class Watching:
 
 @pytest.fixture
 def dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the simulator that plays the pool of this size die so often, in this way."""
+    """Makes the simulators that play these trials die so often, in this way."""
 
-    def injected(how: str, *, pool_size: int, deaths: int) -> None:
+    def injected(how: str, trials: list[Trial], *, deaths: int) -> None:
         script = tmp_path / "crashing.py"
         script.write_text(textwrap.dedent(CRASHING))
-        argv = (sys.executable, str(script), how, str(pool_size), str(deaths), str(tmp_path / "deaths"))
+        numbers = " ".join(str(trial.number) for trial in trials)
+        argv = (sys.executable, str(script), how, numbers, str(deaths), str(tmp_path / "deaths"))
         monkeypatch.setattr(simulators, "ARGV", argv)
 
     return injected
@@ -86,6 +87,11 @@ def plan() -> PlannedRun:
     pools = tuple(PoolConfiguration.from_short(text) for text in ("2+0", "5+0", "10+5"))
     overrides = Overrides(pools=pools, requests=20, over_s=2.0)
     return PlannedRun(scenario=load_scenario("cold_burst"), overrides=overrides, real_time=False)
+
+
+def small_pools() -> list[Trial]:
+    """The trials of the pool of five, without its control."""
+    return [trial for trial in plan().trials if trial.pool.pool_size == 5 and not trial.is_control]
 
 
 def played(out: Path, watching: Watching, parallel: int | None = None) -> FinishedRun:
@@ -111,12 +117,13 @@ def test_a_trial_whose_process_died_is_played_once_more(
     tmp_path: Path, dies: Any, how: str, words: str, parallel: int
 ) -> None:
     whole = played(tmp_path / "whole", Watching())
-    dies(how, pool_size=5, deaths=1)
+    # One trial only: two that died at the same moment would both be the first to die.
+    trial = small_pools()[0]
+    dies(how, [trial], deaths=1)
     watching = Watching()
     run = played(tmp_path / "died", watching, parallel)
-    number = next(trial.number for trial in plan().trials if trial.pool.pool_size == 5 and not trial.is_control)
     (line,) = [line for line in watching.lines if "its process" in line]
-    assert line.startswith(f"trial {number} (5+0, wake ")
+    assert line.startswith(f"trial {trial.number} (5+0, wake ")
     assert ", seed 1): its process " + words in line
     assert line.endswith("; it is played once more")
     assert line in run.notes
@@ -126,10 +133,10 @@ def test_a_trial_whose_process_died_is_played_once_more(
 
 
 def test_the_second_death_is_an_error_with_the_trial_s_name_and_loses_no_other(tmp_path: Path, dies: Any) -> None:
-    dies("crash", pool_size=5, deaths=99)
+    died = small_pools()
+    dies("crash", died, deaths=99)
     with pytest.raises(TrialDiedError) as raised:
         played(tmp_path, Watching())
-    died = [trial for trial in plan().trials if trial.pool.pool_size == 5 and not trial.is_control]
     assert f"trial {died[0].number} (5+0, wake " in str(raised.value)
     assert "its process was killed by SIGSEGV: Segmentation fault" in str(raised.value)
     assert str(raised.value).count(", twice (log: ") == 1
