@@ -29,35 +29,37 @@ ACCEPTED = "Accepted client"
 
 def main() -> int:
     """Serve until stdin ends; 1 with one line on stderr when something does not start or dies."""
-    asked = _arguments()
-    gone = threading.Event()
-    # Ctrl-C is the parent's; a handler, not SIG_IGN, because Compose would inherit that.
+    arguments = _arguments()
+    stop_requested = threading.Event()
+    # Ctrl-C is handled by the parent. A handler, not SIG_IGN: Compose would inherit that.
     signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: gone.set())
-    up = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop_requested.set())
+    started = threading.Event()
 
     def stop() -> None:
-        gone.set()
-        if not up.is_set():
-            # Whoever gives up during the start does not wait for it: Compose is interrupted.
+        stop_requested.set()
+        if not started.is_set():
+            # A stop during the start does not wait until everything is up: Compose is interrupted.
             os.killpg(0, signal.SIGINT)
 
     watch_stdin(stop)
     try:
         sweep()
-        with project(places=asked.places, max_connections=asked.max_connections, logs=asked.logs) as running:
-            up.set()
-            if not gone.is_set():
-                _serve(running, gone)
+        with project(
+            places=arguments.places, max_connections=arguments.max_connections, logs=arguments.logs
+        ) as running:
+            started.set()
+            if not stop_requested.is_set():
+                _serve(running, stop_requested)
     except (StackError, DockerException) as error:
-        if not gone.is_set():
+        if not stop_requested.is_set():
             # stderr is the log, its last line the reason.
             print(error, file=sys.stderr, flush=True)  # noqa: T201 - its log
             return 1
     return 0
 
 
-def _serve(running: Project, gone: threading.Event) -> None:
+def _serve(running: Project, stop_requested: threading.Event) -> None:
     containers = {service: running.container(service) for service in SERVICES}
     log = containers["toxiproxy"].attach(stream=True, stdout=True, stderr=True)
     threading.Thread(target=_follow, args=(log,), name="toxiproxy's log", daemon=True).start()
@@ -70,7 +72,7 @@ def _serve(running: Project, gone: threading.Event) -> None:
             password=running.password,
         )
     )
-    while not gone.wait(ALIVE_EVERY_S):
+    while not stop_requested.wait(ALIVE_EVERY_S):
         for service, container in containers.items():
             _check(service, container)
 
@@ -83,7 +85,7 @@ def _check(service: str, container: Container) -> None:
 
 
 def _follow(log: Iterable[bytes]) -> None:
-    """Every connection that Toxiproxy accepts, as it says so."""
+    """Reports every connection that Toxiproxy's log says it accepted."""
     for line in _lines(log):
         if ACCEPTED in line:
             at_s = monotonic()

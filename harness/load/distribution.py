@@ -51,7 +51,7 @@ class Inbox:
         runner.register_message(BURST, guard(self._take))
 
     def next_share(self) -> StartedShare:
-        """Waits for the next one."""
+        """Waits until there is a share to drive."""
         share: StartedShare = self._shares.get()
         return share
 

@@ -52,7 +52,7 @@ class OneUserAWorker(LoadTestShape):
 
 
 class _Player:
-    """What plays the story, as a child process: it has the stack, and says which burst is to be driven when."""
+    """The child process that plays the story: it has the stack, and says which burst is to be driven when."""
 
     def __init__(self, arguments: list[str]) -> None:
         argv = [sys.executable, "-m", "harness.load.serving", *arguments]
@@ -103,7 +103,7 @@ def _options(parser: Any) -> None:  # noqa: ANN401 - Locust's own
 
 
 @events.init.add_listener
-def _take_part(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
+def _set_up(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
     global _player, _conductor  # noqa: PLW0603 - one player a process, from Locust's init to its quitting
     options, runner = environment.parsed_options, environment.runner
     if not isinstance(runner, MasterRunner):
@@ -125,7 +125,7 @@ def _start(environment: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
     ScenarioUser.network_timeout = ScenarioUser.connection_timeout = environment.parsed_options.client_timeout_s
     OpenLoopUser.inbox.clear()
     if _conductor is not None and _player is not None:
-        # Whoever waited did so for the test before.
+        # A worker that is still waiting does so for the previous test.
         _conductor.forget(_conductor.waiting)
         _story = gevent.spawn(_play, environment, _conductor, _player)
 
@@ -159,7 +159,7 @@ def _play(environment: Any, conductor: Conductor, player: _Player) -> None:  # n
                 return
             gevent.sleep(POLL_S)
         player.send(BurstDriven(at_s=time.monotonic()))
-    # Workers report now and then.
+    # Workers send their statistics only every few seconds.
     with gevent.Timeout(2 * WORKER_REPORT_INTERVAL, exception=False):
         while environment.stats.total.num_requests < requests:
             gevent.sleep(POLL_S)

@@ -28,7 +28,7 @@ class OpenLoopUser(FastHttpUser):
     """Drives this process' shares of the bursts that the master begins."""
 
     abstract = True
-    # Never queue a request behind another one, never ask twice, never follow.
+    # Never queue a request behind another one, never retry, never follow a redirect.
     concurrency = 1_000_000
     max_retries = 0
     max_redirects = 0
@@ -45,29 +45,29 @@ class OpenLoopUser(FastHttpUser):
     @task
     def play(self) -> None:
         """One share of a burst, from its start to the end of its last request."""
-        begun = self.inbox.next_share()
+        started = self.inbox.next_share()
         requests = Group()
-        for arrival in begun.share.arrivals():
-            wait_until(begun.start_s + arrival.at_s)
-            requests.start(gevent.Greenlet(self._ask, arrival, begun))
+        for arrival in started.share.arrivals():
+            wait_until(started.start_s + arrival.at_s)
+            requests.start(gevent.Greenlet(self._ask, arrival, started))
         requests.join()
         self.burst_ended()
 
-    def _ask(self, arrival: Arrival, begun: StartedShare) -> None:
+    def _ask(self, arrival: Arrival, started: StartedShare) -> None:
         """One request, until an answer is good or its client has no retry left."""
-        attempts = Attempts(begun.share.waits_s(arrival.number))
-        hold_s = begun.share.burst.mix.hold_s
+        attempts = Attempts(started.share.waits_s(arrival.number))
+        hold_s = started.share.burst.mix.hold_s
         path = arrival.request.url(arrival.key, hold_s=hold_s)
-        instance = begun.urls[arrival.number % len(begun.urls)] if begun.urls else ""
+        instance = started.urls[arrival.number % len(started.urls)] if started.urls else ""
         context = {
-            "number": arrival.number, "arrival_s": begun.start_s + arrival.at_s, "start_s": time.monotonic()
+            "number": arrival.number, "arrival_s": started.start_s + arrival.at_s, "start_s": time.monotonic()
         }  # fmt: skip
         while (wait_s := self._try(arrival.request, instance + path, attempts, context)) is not None:
             gevent.sleep(wait_s)
 
     def _try(self, request: RequestName, url: str, attempts: Attempts, context: Mapping[str, Any]) -> float | None:
-        """Ask once; how long until the next try, None when this was the last. Locust is told which it was."""
-        began_s = time.monotonic()
+        """Try once; how long until the next try, None after the last. Locust is told whether it was the last."""
+        attempt_start_s = time.monotonic()
         with self.client.request(
             request.method,
             url,
@@ -80,11 +80,11 @@ class OpenLoopUser(FastHttpUser):
                 answer.status_code or 0, answer.headers or {}, answer.content or b"", answer.request_meta["exception"]
             )
             wait_s = attempts.wait_after_s(outcome)
-            # Locust has made a copy of the context; its own statistics count from the intended start too.
-            told = answer.request_meta["context"]
-            told["end_s"] = end_s
-            told["last"] = wait_s is None
-            since_s = told["arrival_s"] if told["attempts"] == 1 else began_s
+            # Locust copied the context, so the copy is changed. Its statistics count from the intended start too.
+            reported = answer.request_meta["context"]
+            reported["end_s"] = end_s
+            reported["last"] = wait_s is None
+            since_s = reported["arrival_s"] if reported["attempts"] == 1 else attempt_start_s
             answer.request_meta["response_time"] = (end_s - since_s) * 1000
             if outcome is Outcome.OK:
                 answer.success()
@@ -95,5 +95,5 @@ class OpenLoopUser(FastHttpUser):
 
 def wait_until(at_s: float) -> None:
     """Yield to the other greenlets until this moment of the monotonic clock."""
-    while (left_s := at_s - time.monotonic()) > 0:
-        gevent.sleep(max(0.0, left_s - SPIN_S))
+    while (remaining_s := at_s - time.monotonic()) > 0:
+        gevent.sleep(max(0.0, remaining_s - SPIN_S))

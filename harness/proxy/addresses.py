@@ -30,9 +30,9 @@ async def resolved(text: str) -> tuple[str, int]:
     with contextlib.suppress(ValueError):
         return str(ipaddress.ip_address(host)), port
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
-        # A label that is empty or too long: it is no name that could be looked up.
+        # One of its labels is empty or too long: such a name can't be looked up.
         raise OSError(f"lookup {host:.80}: no such host") from error
-    address = next((entry for entry in found if entry[0] is socket.AF_INET), found[0])[4]
+    address = next((entry for entry in entries if entry[0] is socket.AF_INET), entries[0])[4]
     return str(address[0]), port

@@ -31,8 +31,8 @@ class ProxyClient:
     async def create(self, name: str, *, upstream: str, compute: dict[str, Any] | None = None) -> tuple[str, int]:
         """A proxy on a free port of loopback; where it listens."""
         body = {"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "compute": compute}
-        made = await self._ask("POST", "/coldstart/proxies", body)
-        host, _, port = made["listen"].rpartition(":")
+        answer = await self._ask("POST", "/coldstart/proxies", body)
+        host, _, port = answer["listen"].rpartition(":")
         return host, int(port)
 
     async def suspend(self, name: str) -> None:
@@ -45,7 +45,7 @@ class ProxyClient:
         return state
 
     async def slow(self, name: str, round_trip_s: float) -> None:
-        """Make every round trip through a proxy this much longer, or as long as it was."""
+        """Make every round trip through a proxy this much longer; 0: as long as it was before."""
         toxic = f"/proxies/{name}/toxics/{SLOW}"
         if round_trip_s == 0:
             await self._ask("DELETE", toxic)

@@ -36,7 +36,7 @@ class End(asyncio.Protocol):
         self.peer: End | None = None
         # Both are on the way of every byte: attributes, so that nothing stands between the socket and the link.
         self.data_received: Callable[[bytes], None] = owner.early  # type: ignore[assignment]
-        self.write: Callable[[bytes], None] = _nowhere
+        self.write: Callable[[bytes], None] = _discard
         self.ended = False
         self._pauses: set[str] = set()
 
@@ -60,7 +60,7 @@ class End(asyncio.Protocol):
         return bool(self._pauses)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.write = _nowhere
+        self.write = _discard
         # A reset goes on as a reset: the other end learns how this one ended.
         self.owner.close(reset=isinstance(exc, ConnectionResetError))
         self.transport = None
@@ -88,12 +88,12 @@ class End(asyncio.Protocol):
 
     def end(self) -> None:
         self.ended = True
-        self.write = _nowhere
+        self.write = _discard
         if self.transport is not None and not self.transport.is_closing():
             try:
                 self.transport.write_eof()
             except OSError:
-                # The peer had ended its side, and then reset the connection: after an end nothing is read any more.
+                # The peer ended its side, then reset the connection: after its end nothing is read, so it shows here.
                 self.transport.abort()
         self.owner.destination_ended()
 
@@ -116,7 +116,7 @@ class End(asyncio.Protocol):
             self.transport.close()
 
 
-def _nowhere(data: bytes) -> None:
+def _discard(data: bytes) -> None:
     """Takes what is written to an end that is not connected yet, or not any more."""
 
 

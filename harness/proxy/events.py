@@ -12,13 +12,13 @@ BACKLOG = 100_000
 class EventStream:
     """Publishes what happens on the proxies."""
 
-    def __init__(self, also: Callable[[AnyProxyEvent], None] | None = None) -> None:
-        self._also = also
+    def __init__(self, forward: Callable[[AnyProxyEvent], None] | None = None) -> None:
+        self._forward = forward
         self._listeners: set[asyncio.Queue[AnyProxyEvent | None]] = set()
 
     def publish(self, event: AnyProxyEvent) -> None:
-        if self._also is not None:
-            self._also(event)
+        if self._forward is not None:
+            self._forward(event)
         for queue in list(self._listeners):
             try:
                 queue.put_nowait(event)

@@ -53,7 +53,7 @@ class SleepingCompute:
         self._timer = TickTimer(self._tick)
         self._planned_wake_at_s = 0.0
         self._released: set[Connection] = set()
-        """Let go at the wake, and not through to the database yet."""
+        """Released at the wake, and not connected to the database yet."""
         # The connections that are open already: a compute may be put behind a proxy that is in use.
         for connection in proxy.connections:
             self._compute.connection_attempt(monotonic(), connection)
@@ -85,7 +85,7 @@ class SleepingCompute:
         self._carry_out(self._compute.server_bytes(monotonic(), connection, idle=data.endswith(IDLE)))
 
     def opened(self, connection: Connection) -> None:
-        """A connection reached the database; of one that was released that is when it went on."""
+        """A connection reached the database; if it was released at the wake, that is when it went on."""
         if connection in self._released:
             self._released.discard(connection)
             at_s = monotonic()
@@ -113,7 +113,7 @@ class SleepingCompute:
                 self._released.add(_proxied(connection))
                 _proxied(connection).release()
             case Refuse(connection) | Drop(connection):
-                # The listener does this from the second attempt on; the first one was accepted to be seen.
+                # From the second attempt on the listener does this; the first one was accepted, so that it is noticed.
                 _proxied(connection).close(reset=True)
             case Fail(connection, error):
                 _proxied(connection).fail(error)
@@ -137,8 +137,8 @@ class SleepingCompute:
 
     def _pause(self, connection: Connection) -> None:
         if connection.stage is ConnectionStage.DIALLING:
-            # Its attempt was before the suspend and is not through: what it waits for now is the wake. After this
-            # step, because an effect of the suspend may not start the wake while the others are still carried out.
+            # Its client asked before the suspend, has not reached the database and now waits for the wake. Said after
+            # this step: one effect of the suspend must not start the wake before the others are carried out.
             asyncio.get_running_loop().call_soon(self.client_sent, connection)
         connection.pause()
 

@@ -1,4 +1,4 @@
-"""Tasks whose failure is seen: an exception that nobody awaits would leave a connection hanging without a word."""
+"""Tasks whose failure is seen: an exception that nobody awaits would leave a connection hanging silently."""
 
 import asyncio
 import logging

@@ -2,8 +2,8 @@
 
 What toxics can't do to open connections is done to the database's own sessions instead. The server dials
 PostgreSQL for every connection it accepts, held or not: PostgreSQL forks a backend for each, and a client that gives
-up leaves a ghost whose bytes still arrive at the wake. The compute of this project's own server has neither
-(docs/toxiproxy.md).
+up leaves a connection to PostgreSQL behind, whose bytes still arrive at the wake. The compute of this project's own
+server does neither (docs/toxiproxy.md).
 """
 
 import asyncio
@@ -83,7 +83,7 @@ class ToxiproxyCompute:
 
     @staticmethod
     def check(wake: WakeProfile, *, can: frozenset[OnSuspend] = frozenset({OnSuspend.CLOSE})) -> None:
-        """Raises `UserError` for what toxics can't express, nor what is done to the database's sessions (`can`)."""
+        """Raises `UserError` for what neither toxics nor the database's sessions (`can`) can do."""
         for what, wanted, allowed in (
             ("on_suspend", wake.on_suspend, can),
             ("while_waking", wake.while_waking, frozenset({WhileWaking.HOLD})),
@@ -113,7 +113,7 @@ class ToxiproxyCompute:
         """Runs until a step fails, a suspend or a wake, and raises why: a `StackError` of whoever refused it."""
         await self._failed
 
-    # What is seen of the connections; a `connection` is any name for one.
+    # Called by whoever sees the connections; a `connection` is any object that stands for one.
 
     def attempted(self, at_s: float | None = None, connection: object = None) -> None:
         """A connection was accepted at this moment of the monotonic clock: the first one starts the wake."""
@@ -155,7 +155,7 @@ class ToxiproxyCompute:
         """One step after the other: the API is asked in threads."""
         before = self._doing
 
-        async def after() -> None:
+        async def after_the_previous_step() -> None:
             if before is not None:
                 await before
             try:
@@ -164,7 +164,7 @@ class ToxiproxyCompute:
                 if not self._failed.done():
                     self._failed.set_exception(error)
 
-        self._doing = asyncio.create_task(after(), name=f"compute of {self._proxy}")
+        self._doing = asyncio.create_task(after_the_previous_step(), name=f"compute of {self._proxy}")
 
     async def _sleep(self) -> None:
         # Upstream: held downstream, PostgreSQL would have executed already, and the real server can hang at the wake.

@@ -45,8 +45,8 @@ async def serve() -> None:
     timeline = Timeline(_emit_sample)
     url = os.environ["DATABASE_URL"]
     engine = create_engine(url, pool, watch=timeline.watch)
-    exported = telemetry(os.environ, pool, timeline.watch)
-    database = Database(engine, timeline.watch, exported)
+    exporter = telemetry(os.environ, pool, timeline.watch)
+    database = Database(engine, timeline.watch, exporter)
     http_socket = listening_socket(os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0")), backlog=BACKLOG)
     config = uvicorn.Config(
         create_app(database),
@@ -70,8 +70,8 @@ async def serve() -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    if exported is not None:
-        exported.shutdown()
+    if exporter is not None:
+        exporter.shutdown()
 
 
 async def _warm(database: Database, connections: int) -> None:

@@ -41,8 +41,8 @@ def create_app(database: Database) -> FastAPI:
 
 
 def _endpoint(database: Database, request: RequestName) -> Callable[..., Awaitable[Response]]:
-    in_query = request.query_parameter("key")
-    where_key: int = Path(ge=0) if in_query is None else Query(0, alias=in_query, ge=0)
+    key_parameter = request.query_parameter("key")
+    where_key: int = Path(ge=0) if key_parameter is None else Query(0, alias=key_parameter, ge=0)
     where_hold_s: float = Query(1.0, alias=request.query_parameter("hold_s") or "hold_s", ge=0, le=3600)
 
     async def endpoint(key: int = where_key, hold_s: float = where_hold_s) -> Response:

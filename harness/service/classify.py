@@ -24,8 +24,8 @@ def classify(exception: BaseException, phase: Phase) -> Outcome:
     if phase is Phase.CONNECT:
         if isinstance(cause, TimeoutError):
             return Outcome.CONNECT_TIMEOUT
-        answered = isinstance(cause, OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
-        return Outcome.CONNECT_ERROR if answered else Outcome.ERROR
+        is_connect_error = isinstance(cause, OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
+        return Outcome.CONNECT_ERROR if is_connect_error else Outcome.ERROR
     if isinstance(cause, TimeoutError):
         # A ping carries no statement of the caller's: when it times out, the connection is dead (half-open).
         return Outcome.STATEMENT_TIMEOUT if phase is Phase.QUERY else Outcome.CONNECTION_LOST
@@ -59,5 +59,5 @@ def _is_lost(exception: BaseException, cause: BaseException) -> bool:
     if isinstance(cause, asyncpg.PostgresError):
         sqlstate = cause.sqlstate or ""
         return sqlstate.startswith("08") or sqlstate in LOST_SQLSTATES
-    # The last one is asyncpg's where the server's last word has come and the end of the connection has not yet.
+    # asyncpg raises the last one when the server has ended the session and the connection's end has not arrived yet.
     return isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)

@@ -1,4 +1,4 @@
-"""Watching a pool through the seams its libraries offer: SQLAlchemy's events, and asyncpg's connection class.
+"""Watching a pool through the hooks that its libraries offer: SQLAlchemy's events, and asyncpg's connection class.
 
 Nothing of either library is patched. SQLAlchemy counts no waiters and gives limits for sizes, so the columns of the
 pool's timeline are counted here from what its events say and from `checkedout()` and `checkedin()`.
@@ -29,7 +29,7 @@ else:
 
 
 class ObservedConnection(_Connection):
-    """An asyncpg connection that times the pre-ping: all that a request does with one before it is checked out."""
+    """An asyncpg connection that times the pre-ping, the one use that a request makes of it before its checkout."""
 
     __slots__ = ()
 
@@ -140,13 +140,13 @@ class PoolWatch:
         self._changed()
 
     def _checked_in(self, _connection: Any, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
-        # A connection whose ping failed comes back without ever having been checked out.
+        # A connection whose ping failed is returned too, but was never checked out.
         if record.record_info.pop(HELD, False):
             self._held -= 1
         try:
             now_s = asyncio.get_running_loop().time()
         except RuntimeError:
-            # The garbage collector found a connection that was never returned, and the loop has ended.
+            # The loop has ended: the garbage collector returns a connection that nobody returned.
             return
         # `info` is the connection's own and goes with it; `record_info` stays when it is replaced.
         record.info[IDLE_SINCE] = now_s

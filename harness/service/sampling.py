@@ -30,7 +30,7 @@ class Timeline:
             await asyncio.sleep(self._every_s)
 
     def _changed(self) -> None:
-        # Events come in bursts that belong together: one sample a millisecond shows where they led.
+        # Events that belong together come in quick succession: one sample a millisecond shows their result.
         if self._due is None:
             self._loop = self._loop or asyncio.get_running_loop()
             self._due = self._loop.call_later(AT_MOST_EVERY_S, self._sample)

@@ -24,11 +24,11 @@ from harness.service.telemetry import telemetry
 async def serve() -> None:
     """Serve until asked to stop."""
     url = make_url(os.environ["DATABASE_URL"])
-    plain = url.set(drivername="postgresql", query={})
-    await create_catalogue(plain.render_as_string(hide_password=False))
+    plain_url = url.set(drivername="postgresql", query={})
+    await create_catalogue(plain_url.render_as_string(hide_password=False))
     watch, pool = PoolWatch(), PoolConfiguration.from_environment(os.environ)
-    exported = telemetry(os.environ, pool, watch)
-    database = Database(create_engine(url, pool, watch=watch), watch, exported)
+    exporter = telemetry(os.environ, pool, watch)
+    database = Database(create_engine(url, pool, watch=watch), watch, exporter)
     config = uvicorn.Config(
         create_app(database),
         host=os.environ.get("HOST", "127.0.0.1"),
@@ -38,8 +38,8 @@ async def serve() -> None:
         timeout_graceful_shutdown=1,
     )
     await uvicorn.Server(config).serve()
-    if exported is not None:
-        exported.shutdown()
+    if exporter is not None:
+        exporter.shutdown()
 
 
 if __name__ == "__main__":

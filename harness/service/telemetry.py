@@ -62,7 +62,7 @@ class Telemetry:
         from opentelemetry.sdk.trace import TracerProvider
 
         def sample() -> PoolSample:
-            # Asked in the reader's thread.
+            # Called in the metric reader's thread, which has no loop to ask for the time.
             return watch.sample(at_s=time.monotonic())
 
         self.pool_name = {"db.client.connection.pool.name": pool.label}
@@ -73,21 +73,21 @@ class Telemetry:
         self._tracer = self._traces.get_tracer("coldstart")
         meter = self._meters.get_meter("coldstart")
 
-        def observed(name: str, unit: str, text: str, *values: tuple[dict[str, str], Callable[[], int]]) -> None:
+        def observe_count(name: str, unit: str, text: str, *values: tuple[dict[str, str], Callable[[], int]]) -> None:
             def observe(_options: object) -> list[Observation]:
-                return [Observation(value(), {**self.pool_name, **more}) for more, value in values]
+                return [Observation(value(), {**self.pool_name, **attributes}) for attributes, value in values]
 
             meter.create_observable_up_down_counter(name, [observe], unit, text)
 
         prefix = "db.client.connection"
-        observed(
+        observe_count(
             f"{prefix}.count", "{connection}", "Connections by their state",
             ({f"{prefix}.state": "idle"}, lambda: sample().idle),
             ({f"{prefix}.state": "used"}, lambda: sample().checked_out),
         )  # fmt: skip
-        observed(f"{prefix}.max", "{connection}", "The most connections there can be", ({}, lambda: pool.capacity))
-        observed(f"{prefix}.idle.max", "{connection}", "The most idle connections", ({}, lambda: pool.pool_size))
-        observed(
+        observe_count(f"{prefix}.max", "{connection}", "The most connections there can be", ({}, lambda: pool.capacity))
+        observe_count(f"{prefix}.idle.max", "{connection}", "The most idle connections", ({}, lambda: pool.pool_size))
+        observe_count(
             f"{prefix}.pending_requests", "{request}", "Requests that wait for a connection",
             ({}, lambda: sample().waiting),
         )  # fmt: skip
@@ -112,12 +112,12 @@ class Telemetry:
         span = self._tracer.start_span(request, start_time=begin_ns, attributes=attributes)
         from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
-        inside = set_span_in_context(span)
+        request_context = set_span_in_context(span)
         # In the order in which SQLAlchemy goes through them.
         for name, seconds in parts:
             if seconds > 0:
                 kind = SpanKind.CLIENT if name in ("query", "connect") else SpanKind.INTERNAL
-                part = self._tracer.start_span(name, inside, kind, attributes={**SYSTEM}, start_time=begin_ns)
+                part = self._tracer.start_span(name, request_context, kind, attributes={**SYSTEM}, start_time=begin_ns)
                 begin_ns += round(seconds * 1e9)
                 part.end(begin_ns)
         if answer.outcome is not Outcome.OK:

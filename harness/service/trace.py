@@ -26,7 +26,7 @@ class RequestTrace:
     query_s: float = 0.0
     idle_s: float | None = None
     """How long its connection had been idle in the pool; None: it has none yet, or a new one."""
-    # Found once: finding the running loop costs a system call.
+    # Looked up once: looking up the running loop costs a system call.
     now_s: Callable[[], float] = field(default_factory=_clock)
     started_at_s: float = field(init=False)
     checked_out_at_s: float | None = None

@@ -28,26 +28,26 @@ from harness.results.converter import from_json
 from harness.simulation.trial import simulate
 
 BATCH = 1000
-"""Rows of a record: a line stays far from the limit of its reader."""
+"""Rows in one record: its line stays far below the length that the reader accepts."""
 
 
 def main() -> None:
-    # The log then says where a crash was; no exception tells of it.
+    # A crash of compiled code raises no exception: this writes into the log where it was.
     faulthandler.enable()
-    asked: queue.SimpleQueue[AnyCommand] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(asked,), name="stdin", daemon=True).start()
+    received: queue.SimpleQueue[AnyCommand] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(received,), name="stdin", daemon=True).start()
     emit(SimulatorReady())
     while True:
-        command = asked.get()
+        command = received.get()
         assert isinstance(command, PlayTrial)
         _play(command)
 
 
-def _read(asked: "queue.SimpleQueue[AnyCommand]") -> None:
+def _read(received: "queue.SimpleQueue[AnyCommand]") -> None:
     # Unbuffered below the lines: this thread is the only reader, and the process ends with it.
     with open(0, "rb", closefd=False) as stdin:
         for line in stdin:
-            asked.put(command_from(line))
+            received.put(command_from(line))
     os._exit(0)
 
 
@@ -60,9 +60,9 @@ def _play(command: PlayTrial) -> None:
         emit(TrialRefused(what=error.what, where=error.where, allowed=error.allowed))
         return
     for table in get_args(PlayedTable):
-        every = getattr(rows, table)
-        for start in range(0, len(every), BATCH):
-            emit(RowsPlayed(table=table, rows=every[start : start + BATCH]))
+        table_rows = getattr(rows, table)
+        for start in range(0, len(table_rows), BATCH):
+            emit(RowsPlayed(table=table, rows=table_rows[start : start + BATCH]))
     emit(TrialPlayed())
 
 

@@ -34,12 +34,12 @@ TOO_MANY = ErrorResponse("FATAL", "53300", "sorry, too many clients already")
 FIRST_PROCESS_ID = 1001
 
 
-def nothing(*_: object, **__: object) -> None:
-    """Hears events that nobody wants."""
+def ignore_event(*_: object, **__: object) -> None:
+    """What `on_event` is when nobody asked for events."""
 
 
 def no_time() -> float:
-    """A time that is never spent."""
+    """What a draw is when nothing else was given: no time."""
     return 0.0
 
 
@@ -58,17 +58,17 @@ class SimulatedPostgres:
     max_connections: int = 100
     password: str | None = None
     """None: everybody is trusted."""
-    on_event: Callable[..., None] = nothing
+    on_event: Callable[..., None] = ignore_event
     seed: int = 0
 
     def __post_init__(self) -> None:
-        # Whether the compute must know of traffic; without it the path is shorter.
+        # Only a compute that suspends by itself has to hear of every message; the others are spared the calls.
         self.watches_bytes = self.behaviour.suspend_after_s is not None
         self._compute = Compute(self.behaviour, self.draw_wake_latency_s, now_s=self.loop.time())
         self._random = random.Random(f"backend/{self.seed}")
         self._sessions: dict[object, Session] = {}
         self._requests: dict[object, Request] = {}
-        self._processes = FIRST_PROCESS_ID
+        self._next_process_id = FIRST_PROCESS_ID
         self._timer: asyncio.TimerHandle | None = None
         self._planned_wake_at_s = 0.0
 
@@ -81,7 +81,7 @@ class SimulatedPostgres:
         """Those with a backend, in the order in which they came."""
         return [session for session in self._sessions.values() if session.admitted]
 
-    # The network's:
+    # Called by the network (Listener):
 
     def connection_requested(self, request: Request) -> None:
         self._requests[request] = request
@@ -91,18 +91,18 @@ class SimulatedPostgres:
     def request_abandoned(self, request: Request) -> None:
         self._carry_out(self._compute.connection_closed(self.loop.time(), request))
 
-    # What the story commands:
+    # Called by the story:
 
     def suspend(self) -> None:
         """Suspend now."""
         self._carry_out(self._compute.suspend(self.loop.time()))
 
-    # The sessions':
+    # Called by the sessions (Postmaster):
 
     def refusal(self, key: object) -> ErrorResponse | None:
-        """Whether there is room for one more backend."""
-        others = sum(1 for session in self._sessions.values() if session.admitted and session.key is not key)
-        return TOO_MANY if others >= self.max_connections else None
+        """Why there is no room for one more backend; None: there is."""
+        admitted = sum(1 for session in self._sessions.values() if session.admitted and session.key is not key)
+        return TOO_MANY if admitted >= self.max_connections else None
 
     def cancel(self, process_id: int, secret: int) -> None:
         """A cancel request, on a connection of its own: wrong keys are ignored, as PostgreSQL does."""
@@ -128,7 +128,7 @@ class SimulatedPostgres:
         if self._sessions.pop(key, None) is not None:
             self._carry_out(self._compute.connection_closed(self.loop.time(), key))
 
-    # The compute's effects:
+    # The compute, and its effects on the sessions:
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -179,14 +179,14 @@ class SimulatedPostgres:
                 assert_never(effect)
 
     def _accept(self, key: object) -> Session:
-        session = Session(self, key, self._processes, self._random.getrandbits(31))
-        self._processes += 1
+        session = Session(self, key, self._next_process_id, self._random.getrandbits(31))
+        self._next_process_id += 1
         self._sessions[key] = session
         self._requests[key].accept(session)
         return session
 
     def _release(self, key: object) -> None:
-        # Released in the order in which they came; one that left in this instant is no longer there.
+        # Connections are released in the order in which they came; one whose client left in this instant is gone.
         if (session := self._sessions.get(key)) is not None:
             self.on_event("released", self.loop.time(), value_s=self.loop.time() - self._planned_wake_at_s)
             session.admit()

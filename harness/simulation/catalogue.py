@@ -1,4 +1,4 @@
-"""What the simulated database knows: the service's statements with their answers, and what clients ask first."""
+"""What the simulated database knows: the service's statements with their answers, and what every client asks first."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ PARAMETERS = {
     "is_superuser": "off",
     "in_hot_standby": "off",
 }
-"""Told to every client as it connects."""
+"""Sent to every client as it connects."""
 SETTINGS = {
     **{name.lower(): value for name, value in PARAMETERS.items()},
     "transaction isolation level": "read committed",
@@ -56,9 +56,9 @@ def normal(sql: str) -> str:
 @lru_cache(maxsize=1024)
 def lookup(sql: str) -> Known | None:
     """What the database knows of a statement, by its `normal` text."""
-    found = _KNOWN.get(sql)
-    if found is not None:
-        return found
+    known = _KNOWN.get(sql)
+    if known is not None:
+        return known
     if match := re.fullmatch(r"show (.+)", sql, re.IGNORECASE):
         name = match.group(1).lower()
         if name in SETTINGS:
@@ -75,10 +75,12 @@ def encoded_rows(sql: str, parameters: tuple[Any, ...], formats: tuple[int, ...]
     """A known statement's answer as DataRow messages. The catalogue never changes, so neither do they."""
     known = lookup(sql)
     assert known is not None
-    binary = [bool(formats and formats[min(index, len(formats) - 1)]) for index in range(len(known.columns))]
+    binaries = [bool(formats and formats[min(index, len(formats) - 1)]) for index in range(len(known.columns))]
     types = [type_ for _, type_ in known.columns]
     return tuple(
-        data_row([encode(*one[:2], binary=one[2]) for one in zip(row, types, binary, strict=True)])
+        data_row(
+            [encode(value, type_, binary=binary) for value, type_, binary in zip(row, types, binaries, strict=True)]
+        )
         for row in known.rows(parameters)
     )
 
@@ -104,6 +106,6 @@ _KNOWN = {
     "select pg_catalog.version()": _constant("version", TEXT, VERSION),
     "SELECT version()": _constant("version", TEXT, VERSION),
     "select current_schema()": _constant("current_schema", TEXT, "public"),
-    "SELECT $1": Known((TEXT,), (("text", TEXT),), lambda given: [(given[0],)], "SELECT 1"),
+    "SELECT $1": Known((TEXT,), (("text", TEXT),), lambda parameters: [(parameters[0],)], "SELECT 1"),
     "SELECT pg_sleep($1)": Known((FLOAT8,), (("pg_sleep", TEXT),), lambda _: [("",)], "SELECT 1"),
 }

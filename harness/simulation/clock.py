@@ -3,8 +3,8 @@
 asyncio, and with it every timeout of asyncpg and of SQLAlchemy's queue, asks the loop for the time. Two places ask
 the operating system instead: SQLAlchemy stamps connections with `time.time()` to recycle and to invalidate them, and
 asyncpg measures what is left of a command timeout (and what it tells query loggers) with `time.monotonic()`. While a
-simulation runs, the name `time` in those modules stands for the virtual clock. Their code is as it was; nobody else's
-clock is touched.
+simulation runs, the name `time` in those modules stands for the virtual clock. Their code is not changed, and no other
+module's clock is touched.
 """
 
 import importlib
@@ -50,11 +50,11 @@ def library_clocks_follow(now_s: Callable[[], float]) -> Iterator[None]:
     """While this lasts, the libraries read the virtual clock `now_s`."""
     clock = LibraryClock(now_s)
     modules = [importlib.import_module(name) for name in MODULES_WITH_A_CLOCK]
-    before = [vars(module)["time"] for module in modules]
+    originals = [vars(module)["time"] for module in modules]
     for module in modules:
         vars(module)["time"] = clock
     try:
         yield
     finally:
-        for module, own in zip(modules, before, strict=True):
-            vars(module)["time"] = own
+        for module, original in zip(modules, originals, strict=True):
+            vars(module)["time"] = original

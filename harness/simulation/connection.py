@@ -36,7 +36,7 @@ class Direction:
         self._in_flight: deque[Segment] = deque()
         self._last_arrival_s = 0.0
         self.draw_way_s = draw_way_s
-        self.receive: Callable[[Segment], None] = _nobody
+        self.receive: Callable[[Segment], None] = _discard
         self.cut = False
 
     def send(self, segment: Segment) -> None:
@@ -62,7 +62,7 @@ class Direction:
             self.receive(segment)
 
 
-def _nobody(segment: Segment) -> None:
+def _discard(segment: Segment) -> None:
     """Receives for an end that is gone."""
 
 

@@ -42,7 +42,7 @@ class Exchange:
         self._step = self._postmaster.loop.call_later(seconds, self._spent, rest)
 
     def stop(self) -> None:
-        """The step that is under way will not end."""
+        """Cancel the step that is under way."""
         if self._step is not None:
             self._step.cancel()
             self._step = None

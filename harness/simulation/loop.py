@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 ITERATIONS_AT_ONE_INSTANT = 1_000_000
 """More than this without the clock moving is a livelock: something waits by trying again and again."""
 CALLBACKS_A_COLLECTION = 250_000
-"""Garbage is collected after this many callbacks and not when the interpreter feels like it: see `_run_once`."""
+"""Garbage is collected after this many callbacks, not at the interpreter's own thresholds: see `_run_once`."""
 CANCELLED_TIMERS_WORTH_SWEEPING = 1_000
 
 REFUSED = (
@@ -77,7 +77,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._iterations_at_this_instant = 0
         self._callbacks_to_collection = CALLBACKS_A_COLLECTION
         self._number = itertools.count()
-        # Tuples, not handles: asyncio compares handles by their time only, which leaves ties to the heap's mood.
+        # Tuples, not handles: asyncio compares handles by their time only, so equal times could change places.
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._cancelled_timers = 0
 
@@ -252,32 +252,33 @@ def run(main: Callable[[VirtualLoop], Coroutine[Any, Any, Result]], *, limit_s: 
     Raises `StalledError` or `TimeLimitError` when it can't end. What is still running when it ends is cancelled.
     """
     loop = VirtualLoop(limit_s=limit_s)
-    with library_clocks_follow(loop.time), _collected_by_count():
+    with library_clocks_follow(loop.time), _own_garbage_collection():
         try:
             return loop.run_until_complete(main(loop))
         finally:
             try:
-                _cancel_what_is_left(loop)
+                _cancel_unfinished(loop)
             finally:
                 loop.close()
 
 
-def _cancel_what_is_left(loop: VirtualLoop) -> None:
-    left = sorted(asyncio.all_tasks(loop), key=lambda task: (len(task.get_name()), task.get_name()))
-    for task in left:
+def _cancel_unfinished(loop: VirtualLoop) -> None:
+    unfinished = sorted(asyncio.all_tasks(loop), key=lambda task: (len(task.get_name()), task.get_name()))
+    for task in unfinished:
         task.cancel()
-    loop._iterations_at_this_instant = 0  # noqa: SLF001 - whatever turned on the spot gets its chance to end
-    if left:
-        loop.run_until_complete(_ended(left))
+    loop._iterations_at_this_instant = 0  # noqa: SLF001 - a task that looped without waiting may still end
+    if unfinished:
+        loop.run_until_complete(_all_ended(unfinished))
     loop.run_until_complete(loop.shutdown_asyncgens())
 
 
-async def _ended(tasks: list["asyncio.Task[Any]"]) -> None:
+async def _all_ended(tasks: list["asyncio.Task[Any]"]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager
-def _collected_by_count() -> Iterator[None]:
+def _own_garbage_collection() -> Iterator[None]:
+    """While inside, the interpreter collects no garbage by itself: the loop does it, after a number of callbacks."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -58,8 +58,8 @@ class Request:
         for again_s in retransmission.again_s:
             self._timers.append(self._loop.call_later(again_s + way_s(), self._arrive))
         self._timers.append(self._loop.call_later(retransmission.gives_up_s, self._give_up))
-        # Last, because without a delay it is answered at once, and the answer stops what is set by then.
-        self._loop_at(way_s(), self._arrive)
+        # Last: without a delay the answer comes at once, and it cancels only the timers that are set by then.
+        self._after(way_s(), self._arrive)
 
     def accept(self, server: asyncio.Protocol) -> End:
         """Accept it. The server's end, which `server` now speaks through."""
@@ -86,11 +86,11 @@ class Request:
         self.abandon()
         self.answer.set_exception(_os_error(errno.ETIMEDOUT, self.address))
 
-    def _answer(self, give: Callable[[], None]) -> None:
+    def _answer(self, set_answer: Callable[[], None]) -> None:
         self._stop()
-        self._loop_at(self._network.draw_way_s(), lambda: None if self.answer.done() else give())
+        self._after(self._network.draw_way_s(), lambda: None if self.answer.done() else set_answer())
 
-    def _loop_at(self, delay_s: float, callback: Callable[[], None]) -> None:
+    def _after(self, delay_s: float, callback: Callable[[], None]) -> None:
         if delay_s > 0:
             self._timers.append(self._loop.call_later(delay_s, callback))
         else:
@@ -121,7 +121,7 @@ class Network:
         self.retransmission = retransmission
         self.slower_s = 0.0
         """How much longer a round trip on a connection takes than `draw_way_s` says, where the network `slows`."""
-        # Asked for every segment: without a story that slows it down, nothing is added.
+        # Called for every segment, so nothing is added up where no story slows the network down.
         self.draw_data_way_s = self._slowed_way_s if slows else draw_way_s
         self._clients: list[End] = []
         self._hosts: dict[str, tuple[str, ...]] = {}
@@ -133,7 +133,7 @@ class Network:
 
     def listen(self, host: str, port: int, listener: Listener, *, addresses: int = 1) -> None:
         """Let `host` have this many addresses, with `listener` behind the port of each."""
-        first = 1 + sum(len(known) for known in self._hosts.values())
+        first = 1 + sum(len(addresses_of_host) for addresses_of_host in self._hosts.values())
         self._hosts[host] = tuple(f"198.51.100.{number}" for number in range(first, first + addresses))
         for address in self._hosts[host]:
             self._listeners[address, port] = listener
@@ -160,7 +160,7 @@ class Network:
                 continue
             protocol = protocol_factory()
             end.set_protocol(protocol)
-            self._clients = [*(one for one in self._clients if not one.is_closing()), end]
+            self._clients = [*(client for client in self._clients if not client.is_closing()), end]
             protocol.connection_made(end)
             return end, protocol
         if len({str(error) for error in errors}) == 1:

@@ -37,14 +37,14 @@ class Challenge:
         without_proof, _, proof = client_final.rpartition(",p=")
         salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), self.salt, ITERATIONS)
         client_key = _hmac(salted, b"Client Key")
-        words = f"{self.client_first_bare},{self.server_first},{without_proof}".encode()
-        signature = _hmac(hashlib.sha256(client_key).digest(), words)
+        auth_message = f"{self.client_first_bare},{self.server_first},{without_proof}".encode()
+        signature = _hmac(hashlib.sha256(client_key).digest(), auth_message)
         expected = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
         nonce = self.server_first.split(",", 1)[0]
         if nonce not in without_proof.split(",") or base64.b64encode(expected).decode() != proof:
             raise WrongPasswordError(client_final)
-        return f"v={base64.b64encode(_hmac(_hmac(salted, b'Server Key'), words)).decode()}"
+        return f"v={base64.b64encode(_hmac(_hmac(salted, b'Server Key'), auth_message)).decode()}"
 
 
-def _hmac(key: bytes, words: bytes) -> bytes:
-    return hmac.digest(key, words, "sha256")
+def _hmac(key: bytes, message: bytes) -> bytes:
+    return hmac.digest(key, message, "sha256")

@@ -74,7 +74,7 @@ class Session(asyncio.Protocol):
         self._exchange.stop()
         self._postmaster.session_ended(self.key)
 
-    # The server's:
+    # Called by the server:
 
     def admit(self) -> None:
         """Begin, or after a pause go on, to carry out what the client sends."""
@@ -130,7 +130,7 @@ class Session(asyncio.Protocol):
         try:
             for packet in self._messages.feed(data):
                 if self._statements is not None and not self._queue and not self._exchange.busy:
-                    # Nearly always: nothing is in front of it.
+                    # The usual case: nothing waits before it.
                     self._carry_out(packet)
                     continue
                 self._queue.append(packet)

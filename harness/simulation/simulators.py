@@ -26,7 +26,7 @@ Say: TypeAlias = Callable[[str], None]
 
 
 class Simulators:
-    """So many simulators, each started when it is first needed."""
+    """A fixed number of simulators, each started when it is first needed."""
 
     def __init__(self, number: int, logs: Path) -> None:
         self._free: asyncio.LifoQueue[_Simulator] = asyncio.LifoQueue()
@@ -48,8 +48,8 @@ class Simulators:
     async def play(self, trial: Trial, times: Times, say: Say, *, sampled: bool = True) -> Simulated:
         """The trial's rows, as `harness.simulation.trial.simulate` returns them, once a simulator is free.
 
-        `say` is told when its process has died and the trial is played once more. Raises `UserError` where that
-        does, and `TrialDiedError` when the trial's process has died twice.
+        `say` is called when the trial's process has died and the trial is played once more. Raises `UserError` where
+        `simulate` does, and `TrialDiedError` when the trial's process has died twice.
         """
         command = PlayTrial(trial=to_json(trial), times=to_json(times), sampled=sampled)
         simulator = await self._free.get()
@@ -57,11 +57,11 @@ class Simulators:
             try:
                 return await simulator.play(command)
             except StackError as death:
-                say(f"{_named(trial)}: its process {death.what}; it is played once more")
+                say(f"{_described(trial)}: its process {death.what}; it is played once more")
             try:
                 return await simulator.play(command)
             except StackError as death:
-                raise TrialDiedError(_named(trial), f"its process {death.what}, twice", log=death.log) from death
+                raise TrialDiedError(_described(trial), f"its process {death.what}, twice", log=death.log) from death
         finally:
             self._free.put_nowait(simulator)
 
@@ -83,7 +83,7 @@ class _Simulator:
             await self._child.send(command)
             return await self._rows(self._child)
         except BaseException as error:
-            # Cancelled in the middle of a trial, its process is of no use any more than a dead one.
+            # A process that was cancelled in the middle of a trial is of no more use than a dead one.
             if not isinstance(error, UserError):
                 await self.stop()
             raise
@@ -92,8 +92,8 @@ class _Simulator:
         rows = Simulated()
         async for record in child.records():
             match record:
-                case RowsPlayed(table=table, rows=some):
-                    getattr(rows, table).extend(some)
+                case RowsPlayed(table=table, rows=batch):
+                    getattr(rows, table).extend(batch)
                 case TrialPlayed():
                     return rows
                 case TrialRefused(what=what, where=where, allowed=allowed):
@@ -110,5 +110,5 @@ class _Simulator:
             self._log.unlink()
 
 
-def _named(trial: Trial) -> str:
+def _described(trial: Trial) -> str:
     return f"trial {trial.number} ({trial.label}, seed {trial.seed})"

@@ -54,7 +54,7 @@ class Authentication:
         self._statement_timeout_s = 0.0
         self._challenge: Challenge | None = None
         self.failure: ErrorResponse | None = None
-        """What the startup packet is answered with, if the compute will have it so."""
+        """The error that answers the startup packet, when the compute wants the connection to fail."""
 
     def carry_out(self, packet: Startup | Message) -> None:
         if isinstance(packet, Startup):

@@ -21,8 +21,8 @@ COMMIT = frozenset({"COMMIT", "END"})
 ROLLBACK = frozenset({"ROLLBACK", "ABORT"})
 CHANNELS = frozenset({"LISTEN", "UNLISTEN", "NOTIFY"})
 ENDS = COMMIT | ROLLBACK
-OWN = BEGIN | ENDS | CHANNELS | {""}
-"""What the session understands itself, by its first word; nothing at all among it."""
+SESSION_WORDS = BEGIN | ENDS | CHANNELS | {""}
+"""The first words of the statements that the session carries out itself; the empty statement has the empty word."""
 SLEEP = "SELECT pg_sleep($1)"
 QUERY_CANCELED = ("57014", "canceling statement due to user request")
 STATEMENT_TIMEOUT = ("57014", "canceling statement due to statement timeout")
@@ -51,7 +51,7 @@ class Prepared:
 
     @property
     def understood(self) -> bool:
-        return self.known is not None or self.word in OWN
+        return self.known is not None or self.word in SESSION_WORDS
 
 
 @lru_cache(maxsize=4096)
@@ -64,7 +64,7 @@ def prepared(text: bytes) -> Prepared:
 @lru_cache(maxsize=1024)
 def statements_of(text: bytes) -> tuple[Prepared, ...]:
     """The statements of a simple query; none of an empty one."""
-    return tuple(one for part in text.split(b";") if (one := prepared(part)).sql)
+    return tuple(statement for part in text.split(b";") if (statement := prepared(part)).sql)
 
 
 def _decoded(text: bytes) -> str:
@@ -217,13 +217,13 @@ class Statements:
         types = bound.known.parameters if bound.known else ()
         if len(values) != len(types):
             raise StatementError("08P01", f"bind message supplies {len(values)} parameters, not {len(types)}")
-        by_value = formats * len(values) if len(formats) == 1 else formats or [0] * len(values)
-        if len(by_value) < len(values):
+        value_formats = formats * len(values) if len(formats) == 1 else formats or [0] * len(values)
+        if len(value_formats) < len(values):
             raise StatementError("08P01", f"bind message has {len(formats)} parameter formats")
         parameters = tuple(
             [
                 wire.decode(value, type_, binary=bool(form))
-                for value, type_, form in zip(values, types, by_value, strict=False)
+                for value, type_, form in zip(values, types, value_formats, strict=False)
             ]
         )
         self._portals[name] = Portal(bound, parameters, tuple([reader.int2() for _ in range(reader.int2())]))
@@ -260,16 +260,16 @@ class Statements:
         self._out += wire.CLOSE_COMPLETE
 
     def _statement(self, name: bytes) -> Prepared:
-        found = self._prepared.get(name)
-        if found is None:
+        statement = self._prepared.get(name)
+        if statement is None:
             raise StatementError("26000", f'prepared statement "{name.decode(errors="replace")}" does not exist')
-        return found
+        return statement
 
     def _portal(self, name: bytes) -> Portal:
-        found = self._portals.get(name)
-        if found is None:
+        portal = self._portals.get(name)
+        if portal is None:
             raise StatementError("34000", f'portal "{name.decode(errors="replace")}" does not exist')
-        return found
+        return portal
 
     def _check(self, statement: Prepared) -> None:
         """Raises `StatementError` for what the database does not know, or will not do in a failed transaction."""
@@ -294,16 +294,16 @@ class Statements:
         if portal.rows is None:
             portal.rows = encoded_rows(portal.prepared.sql, portal.parameters, portal.formats) if known.columns else ()
         rows = portal.rows
-        taken = rows[:limit] if limit > 0 else rows
-        self._out += b"".join(taken)
-        portal.rows = rows[len(taken) :]
-        if 0 < limit == len(taken):
+        fetched = rows[:limit] if limit > 0 else rows
+        self._out += b"".join(fetched)
+        portal.rows = rows[len(fetched) :]
+        if 0 < limit == len(fetched):
             self._out += message(b"s")
         else:
-            self._out += wire.command_complete(known.tag.format(len(taken)))
+            self._out += wire.command_complete(known.tag.format(len(fetched)))
 
     def _control(self, statement: Prepared) -> None:
-        """What the session itself understands: transactions, channels, nothing at all."""
+        """Carries out what the session understands itself: transactions, channels, the empty statement."""
         word = statement.word
         if word in BEGIN:
             if self._status == "T":
@@ -315,30 +315,30 @@ class Statements:
             tag = "COMMIT" if word in COMMIT and self._status != "E" else "ROLLBACK"
             self._status = "I"
         elif word in CHANNELS:
-            self._talk(word, statement.sql)
+            self._use_channel(word, statement.sql)
             tag = word
         else:
             self._out += wire.EMPTY_QUERY_RESPONSE
             return
         self._out += wire.command_complete(tag)
 
-    def _talk(self, word: str, sql: str) -> None:
+    def _use_channel(self, word: str, sql: str) -> None:
         channel, _, payload = sql[len(word) :].strip().partition(",")
         name = channel.strip().strip('"')
         if word == "LISTEN":
             self._channels[name] = None
         elif word == "UNLISTEN":
-            self._channels = {} if name == "*" else {one: None for one in self._channels if one != name}
+            self._channels = {} if name == "*" else {channel: None for channel in self._channels if channel != name}
         else:
             self._postmaster.notify(self._process_id, name, payload.strip().strip("'"))
 
 
 def _split(body: bytes, parts: int) -> list[bytes]:
     """Strings, each ended by a zero, and what comes after the last of them."""
-    found = body.split(b"\0", parts - 1)
-    if len(found) < parts:
+    strings = body.split(b"\0", parts - 1)
+    if len(strings) < parts:
         raise ProtocolViolationError("invalid string in message")
-    return found
+    return strings
 
 
 def _ending(body: bytes) -> bytes:

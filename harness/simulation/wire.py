@@ -56,23 +56,23 @@ class ClientMessages:
     def feed(self, data: bytes) -> Iterator[Startup | Message]:
         """Every whole packet so far. Raises `ProtocolViolationError` for a length that can't be."""
         if self.started and not self._buffer:
-            # Nearly always a client's messages come whole: they are cut from what came, and nothing is kept.
-            data = yield from self._whole(data)
+            # The usual case: whole messages arrive. They are cut from the data that came, and nothing is buffered.
+            data = yield from self._whole_messages(data)
         self._buffer += data
         while (packet := self._next()) is not None:
             yield packet
 
-    def _whole(self, data: bytes) -> Generator[Message, None, bytes]:
-        """The messages that `data` has whole; what is left of it."""
-        at, size = 0, len(data)
-        while size - at >= 5:
-            (length,) = INT.unpack_from(data, at + 1)
-            end = at + 1 + length
+    def _whole_messages(self, data: bytes) -> Generator[Message, None, bytes]:
+        """Yields the whole messages at the start of `data`, and returns the rest of it."""
+        position, size = 0, len(data)
+        while size - position >= 5:
+            (length,) = INT.unpack_from(data, position + 1)
+            end = position + 1 + length
             if length < 4 or end > size:
                 break
-            yield Message(TYPES[data[at]], data[at + 5 : end])
-            at = end
-        return data[at:]
+            yield Message(TYPES[data[position]], data[position + 5 : end])
+            position = end
+        return data[position:]
 
     def _next(self) -> Startup | Message | None:
         buffer = self._buffer
@@ -188,21 +188,21 @@ class Reader:
         end = self._body.find(b"\0", self._at)
         if end < 0:
             raise ProtocolViolationError("invalid string in message")
-        found, self._at = self._body[self._at : end], end + 1
+        value, self._at = self._body[self._at : end], end + 1
         try:
-            return found.decode()
+            return value.decode()
         except UnicodeDecodeError as error:
             raise ProtocolViolationError("invalid byte sequence for encoding UTF8") from error
 
     def take(self, count: int) -> bytes:
         if count < 0 or self._at + count > len(self._body):
             raise ProtocolViolationError("insufficient data left in message")
-        found, self._at = self._body[self._at : self._at + count], self._at + count
-        return found
+        value, self._at = self._body[self._at : self._at + count], self._at + count
+        return value
 
     def rest(self) -> bytes:
-        found, self._at = self._body[self._at :], len(self._body)
-        return found
+        value, self._at = self._body[self._at :], len(self._body)
+        return value
 
     def _unpack(self, form: str, size: int) -> int:
         value: int = struct.unpack(form, self.take(size))[0]

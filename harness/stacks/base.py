@@ -25,14 +25,14 @@ class Recorder(Protocol):
     def add_events(self, trial: int, rows: Sequence[Row]) -> None: ...
 
     def note(self, line: str) -> None:
-        """Something that a reader of the run must know of how it was played."""
+        """Adds a line that a reader of the run must know, about how it was played."""
         ...
 
     def trial_ended(self, trial: int, *, wall_s: float) -> None: ...
 
 
 class Progress(Protocol):
-    """Who watches: told of every trial's phase and of every request that ended."""
+    """Shows how a run goes on: it is told every trial's phase and every request that ended."""
 
     def say(self, line: str) -> None:
         """One line that concerns the run as a whole."""

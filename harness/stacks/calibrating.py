@@ -1,4 +1,4 @@
-"""Measuring the embedded stack's times: PostgreSQL behind the proxy, awake, asked by asyncpg."""
+"""Measures the embedded stack's times: through asyncpg and the proxy, to a PostgreSQL that is awake."""
 
 import sys
 from collections.abc import Awaitable, Callable
@@ -45,18 +45,18 @@ async def _measure(dsn: str, source: str) -> Calibration:
     try:
         round_trips_s = await _timed(SAMPLES, lambda: connection.execute("SELECT 1"))
         statements_s = [
-            one
+            statement_s
             for sql in STATEMENTS
-            for one in await _timed(SAMPLES // len(STATEMENTS), lambda sql=sql: connection.fetch(sql, 7))  # type: ignore[misc]
+            for statement_s in await _timed(SAMPLES // len(STATEMENTS), lambda sql=sql: connection.fetch(sql, 7))  # type: ignore[misc]
         ]
     finally:
         await connection.close()
     connects_s = await _timed(CONNECTS, lambda: _connect_and_close(dsn), warm_up=3)
-    way_s = median(round_trips_s)
+    round_trip_s = median(round_trips_s)
     return Calibration(
         round_trip_s=tuple(round_trips_s),
-        service_s=tuple(max(0.0, one - STATEMENT_ROUND_TRIPS * way_s) for one in statements_s),
-        connect_s=tuple(max(0.0, one - CONNECT_ROUND_TRIPS * way_s) for one in connects_s),
+        service_s=tuple(max(0.0, statement_s - STATEMENT_ROUND_TRIPS * round_trip_s) for statement_s in statements_s),
+        connect_s=tuple(max(0.0, connect_s - CONNECT_ROUND_TRIPS * round_trip_s) for connect_s in connects_s),
         source=source,
     )
 
@@ -66,12 +66,13 @@ async def _connect_and_close(dsn: str) -> None:
     connection.terminate()
 
 
-async def _timed(count: int, ask: Callable[[], Awaitable[Any]], *, warm_up: int = WARM_UP) -> list[float]:
+async def _timed(count: int, operation: Callable[[], Awaitable[Any]], *, warm_up: int = WARM_UP) -> list[float]:
+    """How long each of `count` runs of the operation took, in seconds."""
     for _ in range(warm_up):
-        await ask()
-    taken_s = []
+        await operation()
+    durations_s = []
     for _ in range(count):
-        began_s = perf_counter()
-        await ask()
-        taken_s.append(perf_counter() - began_s)
-    return taken_s
+        start_s = perf_counter()
+        await operation()
+        durations_s.append(perf_counter() - start_s)
+    return durations_s

@@ -26,17 +26,18 @@ class ChildLoadDriver(TargetDriver):
         super().__init__(trial, target, rows)
         self._urls = target.urls
         self._load = load
-        self._kept = rows
+        # The base class allows None for its rows; here there always are some.
+        self._own_rows = rows
         self._progress = progress
         self._finished = asyncio.Queue[BurstFinished]()
         self._first_number = 0
 
     async def read_load(self) -> None:
-        """What Locust says, until it ends."""
+        """Records what Locust reports, until it ends."""
         async for record in self._load.records():
             match record:
                 case RequestEnded(row=row):
-                    self._kept.request(replace(row, number=self._first_number + row.number))
+                    self._own_rows.request(replace(row, number=self._first_number + row.number))
                     self._progress.request_ended(self._trial, row.outcome)
                 case BurstFinished():
                     self._finished.put_nowait(record)
@@ -56,7 +57,7 @@ class ChildLoadDriver(TargetDriver):
         start_s = asyncio.get_running_loop().time() + lead_s(burst.burst)
         self._first_number = first_number
         await self._load.send(StartBurst(at_s=start_s, share=burst, urls=self._urls))
-        self._kept.burst_starts(start_s)
+        self._own_rows.burst_starts(start_s)
         return start_s
 
     async def end_burst(self, burst: BurstShare) -> float:
@@ -70,5 +71,5 @@ class ChildLoadDriver(TargetDriver):
         story = self._trial.story
         if story.retry is None:
             return story.client_timeout_s
-        longest = story.retry.retries * (story.client_timeout_s + story.retry.max_wait_s)
-        return story.client_timeout_s + longest
+        retries_s = story.retry.retries * (story.client_timeout_s + story.retry.max_wait_s)
+        return story.client_timeout_s + retries_s

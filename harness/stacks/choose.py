@@ -16,7 +16,7 @@ STACKS: dict[str, str] = {
 
 
 def plays_in_real_time(stack: "Stack") -> bool:
-    """Whether its clock is real: there a story may be shortened."""
+    """Whether the stack's clock is the real one; only there may a story be shortened."""
     return stack.name != "simulated"
 
 
@@ -24,21 +24,21 @@ def choose(name: str) -> tuple["Stack", str]:
     """The stack of that name, and in one line why it was chosen. Raises `UserError` when its extra is missing."""
     if name == "auto":
         name, why = _automatic()
-        return _made(name), f"stack {name}: {why}"
-    return _made(name), f"stack {name}: as asked"
+        return _created(name), f"stack {name}: {why}"
+    return _created(name), f"stack {name}: as asked"
 
 
 def _automatic() -> tuple[str, str]:
     """Compose where an engine answers and has the images, or can pull them; else embedded."""
-    lacking, to_pull = _lacking_for_compose()
-    if lacking is None:
-        first = f"; {' and '.join(to_pull)} must be pulled first, which takes a while" if to_pull else ""
-        return "compose", f"a Docker engine answers{first}"
-    return "embedded", f"PostgreSQL from a wheel behind the harness' own Toxiproxy, as {lacking}"
+    obstacle, to_pull = _obstacle_to_compose()
+    if obstacle is None:
+        pull_note = f"; {' and '.join(to_pull)} must be pulled first, which takes a while" if to_pull else ""
+        return "compose", f"a Docker engine answers{pull_note}"
+    return "embedded", f"PostgreSQL from a wheel behind the harness' own Toxiproxy, as {obstacle}"
 
 
-def _lacking_for_compose() -> tuple[str | None, list[str]]:
-    """Why the compose stack can't run here, None if it can; and the images it would pull."""
+def _obstacle_to_compose() -> tuple[str | None, list[str]]:
+    """Why the compose stack can't run here (None: it can), and the images that it would have to pull."""
     try:
         from harness.compose import engine
     except ModuleNotFoundError as missing:
@@ -47,13 +47,14 @@ def _lacking_for_compose() -> tuple[str | None, list[str]]:
         engine.engine()
         engine.compose_binary()
         missing_images = engine.missing_images()
-        not_there = next((image for image in missing_images if not engine.can_pull(image)), None)
+        unavailable = next((image for image in missing_images if not engine.can_pull(image)), None)
     except StackError as error:
         return str(error), []
-    return (None if not_there is None else f"the image {not_there} is not there and can't be pulled"), missing_images
+    obstacle = None if unavailable is None else f"the image {unavailable} is not there and can't be pulled"
+    return obstacle, missing_images
 
 
-def _made(name: str) -> "Stack":
+def _created(name: str) -> "Stack":
     module, _, class_name = STACKS[name].partition(":")
     try:
         stack: Stack = getattr(importlib.import_module(module), class_name)()

@@ -38,8 +38,9 @@ UPSTREAM = "postgres:5432"
 """As Toxiproxy's container reaches the server."""
 TEMPLATE = "catalogue"
 DOWN_LIMIT_S = 60.0
-GHOSTS = 3
-"""Backends a slot: the real Toxiproxy dials for every held connection, those of clients that gave up among them."""
+SERVER_CONNECTIONS_PER_SLOT = 3
+"""What PostgreSQL must allow for one slot of a pool: the real Toxiproxy connects to it for every held connection, also
+for those whose clients have given up."""
 
 
 class ComposeStack(RealTimeStack):
@@ -68,9 +69,10 @@ class ComposeStack(RealTimeStack):
     async def running(self, plan: PlannedRun, options: RunOptions) -> AsyncIterator[RunningRealTime]:
         """The containers, healthy, with the catalogue in the database."""
         places = options.parallel or 1
+        max_connections = SERVER_CONNECTIONS_PER_SLOT * connections_needed(plan.trials)
         argv = [
             sys.executable, "-m", "harness.compose", "--places", str(places),
-            "--max-connections", str(GHOSTS * connections_needed(plan.trials)), "--logs", str(options.logs),
+            "--max-connections", str(max_connections), "--logs", str(options.logs),
         ]  # fmt: skip
         async with AsyncExitStack() as stack:
             containers = await stack.enter_async_context(
@@ -100,8 +102,8 @@ class ComposeDatabases:
         self.events = ProxyEvents()
         self._server = server
         self._toxiproxy = toxiproxy
-        self._published = proxies
-        self._free = list(proxies)
+        self._published_ports = proxies
+        self._free_ports = list(proxies)
         self._container = container
         self._computes: dict[str, ToxiproxyCompute] = {}
         self._versions: dict[str, str] = {}
@@ -110,7 +112,7 @@ class ComposeDatabases:
         return self._versions
 
     async def prepare(self) -> None:
-        """The catalogue in a database that the trials' are copies of, and what the servers say they are."""
+        """Creates the catalogue in the template of every trial's database, and asks the servers for their versions."""
         async with self._connection() as admin:
             await admin.execute(f"CREATE DATABASE {TEMPLATE}")
             postgresql = await admin.fetchval("SHOW server_version")
@@ -131,15 +133,15 @@ class ComposeDatabases:
     async def database(self, trial: Trial) -> AsyncIterator[SleepingDatabase]:
         name = f"trial-{trial.number}"
         database = f"trial_{trial.number}"
-        inside = self._free.pop()
+        container_port = self._free_ports.pop()
         async with AsyncExitStack() as stack:
-            stack.callback(self._free.append, inside)
+            stack.callback(self._free_ports.append, container_port)
             admin = await stack.enter_async_context(self._connection())
-            # Its own database: so it is known whose sessions are whose.
+            # A database for each trial, so that its sessions can be told from those of other trials.
             await admin.execute(f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
-            await asyncio.to_thread(self._toxiproxy.create, name, upstream=UPSTREAM, listen=f"0.0.0.0:{inside}")
+            await asyncio.to_thread(self._toxiproxy.create, name, upstream=UPSTREAM, listen=f"0.0.0.0:{container_port}")
             stack.push_async_callback(asyncio.to_thread, self._toxiproxy.remove, name)
-            suspend = _nothing
+            suspend = _no_suspend
             if trial.wake is not None and trial.wake.can_sleep:
                 sessions = DatabaseSessions(admin, database, self._signal)
                 stack.push_async_callback(sessions.thaw)
@@ -157,7 +159,9 @@ class ComposeDatabases:
                 await stack.enter_async_context(beside(compute.watch()))
                 suspend = compute.suspend
             server = await as_limited(self._server, trial, database=database)
-            dsn = server.dsn_at(HOST, self._published[inside], driver="postgresql+asyncpg", database=database)
+            dsn = server.dsn_at(
+                HOST, self._published_ports[container_port], driver="postgresql+asyncpg", database=database
+            )
             yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name))
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:
@@ -181,10 +185,10 @@ class ComposeDatabases:
 
     def _signal(self, name: str, pids: Sequence[int]) -> None:
         command = ["sh", "-c", f"kill -{name} {' '.join(map(str, pids))}"]
-        done = engine().containers.get(self._container).exec_run(command)
-        if done.exit_code != 0:
-            raise StackError("postgres", f"can't send {name} to its sessions: {done.output.decode().strip()}")
+        result = engine().containers.get(self._container).exec_run(command)
+        if result.exit_code != 0:
+            raise StackError("postgres", f"can't send {name} to its sessions: {result.output.decode().strip()}")
 
 
-async def _nothing() -> None:
-    """What never sleeps is never suspended: there is no compute to do it."""
+async def _no_suspend() -> None:
+    """The suspend of a database that never sleeps: it has no compute."""

@@ -1,8 +1,8 @@
 """Which stack honours which field: nothing that a scenario or a user says is ignored in silence.
 
-Every field of what can be said is in `FIELDS` with what each stack makes of it. One that a stack can't honour is
-refused by name when a user asked for it there, and told in a line when the scenario's file says it: the file is for
-every stack. A new field has no entry, and a test fails until this table says who honours it.
+`FIELDS` has every field that can be set, with what each stack makes of it. A field that a stack can't honour is refused
+by name when a user set it for this run; when the scenario's file sets it, a line of the result says so, because the
+file is for every stack. A new field has no entry, and a test fails until this table says who honours it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,15 +26,15 @@ class Treatment(Enum):
     """What a stack makes of a field."""
 
     PLAYED = auto()
-    """It is as it says."""
+    """The stack does what the field says."""
     COMMON = auto()
-    """The plan or the analysis does it, the same for every stack."""
+    """The plan or the analysis handles the field, the same way for every stack."""
     CHECKED = auto()
-    """It is as it says, but for values that the stack's own `check` refuses by name."""
+    """The stack does what the field says, except for values that its own `check` refuses by name."""
     TOLD = auto()
-    """It can't be, and a line of the result says so."""
+    """The stack can't do what the field says, and a line of the result says so."""
     REFUSED = auto()
-    """It can't be, and is an error that names it."""
+    """The stack can't do what the field says: an error names the field."""
 
 
 SIMULATED, EMBEDDED, COMPOSE = "simulated", "embedded", "compose"
@@ -139,7 +139,7 @@ IN_REAL_TIME: dict[str, Callable[[Any], str]] = {
     "connect_time_s": lambda _: "connect_time is PostgreSQL's own",
     "addresses": lambda value: f"addresses: 1 of {value}",
 }
-"""How a field that is told is worded."""
+"""The words for a field whose treatment is TOLD."""
 OPTIONS = {
     "service_time_s": "--service-time",
     "connect_time_s": "--connect-time",
@@ -149,27 +149,27 @@ OPTIONS = {
 
 def check_honoured(stack: str, plan: PlannedRun) -> None:
     """Raises `UserError` for what a user changed that this stack can't honour."""
-    for field, _ in _said(plan.overrides, Overrides, stack, Treatment.REFUSED):
+    for field, _ in _changed_fields(plan.overrides, Overrides, stack, Treatment.REFUSED):
         what = f"{OPTIONS[field]} belongs to the simulated stack: here it is PostgreSQL's own"
         raise UserError(what, where=f"stack {stack}")
 
 
 def unlike_the_scenario(stack: str, plan: PlannedRun) -> list[str]:
-    """What the scenario says that this stack can't be like, in one line; no line when there is nothing."""
+    """One line with what the scenario says and this stack can't do; no line when there is nothing."""
     objects = [*((story, Scenario) for story in plan.stories.values()), *((wake, WakeProfile) for wake in plan.wakes)]
-    words = [
+    differences = [
         IN_REAL_TIME[field](value)
-        for said, kind in objects
-        for field, value in _said(said, kind, stack, Treatment.TOLD)
+        for object_, class_ in objects
+        for field, value in _changed_fields(object_, class_, stack, Treatment.TOLD)
     ]
-    return [f"in real time: {', '.join(dict.fromkeys(words))}"] if words else []
+    return [f"in real time: {', '.join(dict.fromkeys(differences))}"] if differences else []
 
 
-def _said(said: object, kind: type, stack: str, treatment: Treatment) -> Iterator[tuple[str, Any]]:
-    """The fields with this treatment that say something: those whose value is not their default."""
-    defaults = {field.name: _default(field) for field in fields(kind)}
-    for name, treatments in FIELDS[kind].items():
-        if treatments[stack] is treatment and (value := getattr(said, name)) != defaults[name]:
+def _changed_fields(object_: object, class_: type, stack: str, treatment: Treatment) -> Iterator[tuple[str, Any]]:
+    """The fields with this treatment whose value is not the default."""
+    defaults = {field.name: _default(field) for field in fields(class_)}
+    for name, treatments in FIELDS[class_].items():
+        if treatments[stack] is treatment and (value := getattr(object_, name)) != defaults[name]:
             yield name, value
 
 

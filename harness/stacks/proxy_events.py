@@ -24,20 +24,20 @@ class ProxyEvents:
     """The proxy's event stream, sorted by proxy into the rows of the trials."""
 
     def __init__(self) -> None:
-        self._takers: dict[str, _WakeEvents] = {}
+        self._by_proxy: dict[str, _WakeEvents] = {}
 
     @contextmanager
     def of(self, proxy: str, rows: TrialRows) -> Iterator[None]:
         """While inside, this proxy's events go to these rows."""
-        taker = self._takers[proxy] = _WakeEvents(rows)
+        wake_events = self._by_proxy[proxy] = _WakeEvents(rows)
         try:
             yield
         finally:
-            taker.ended()
-            del self._takers[proxy]
+            wake_events.wake_ended()
+            del self._by_proxy[proxy]
 
     async def read(self, proxy: Child) -> None:
-        """Sorts what the proxy's process says, until it ends."""
+        """Sorts what the proxy's process reports, until it ends."""
         async for record in proxy.records():
             if not isinstance(record, ProxyReported):
                 raise proxy.out_of_step(record)
@@ -45,9 +45,9 @@ class ProxyEvents:
 
     def take(self, event: AnyProxyEvent) -> None:
         """One event, to the rows of its proxy's trial."""
-        taker = self._takers.get(event.proxy)
-        if taker is not None:
-            taker.take(event)
+        wake_events = self._by_proxy.get(event.proxy)
+        if wake_events is not None:
+            wake_events.take(event)
 
 
 class _WakeEvents:
@@ -66,12 +66,12 @@ class _WakeEvents:
                 self._accepted.clear()
                 self._rows.event(Event.SUSPENDED, event.at_s)
             case FirstAttempt():
-                # Late: from the moment the attempt was accepted, where whoever says so was there; a dropped one can
-                # only be seen by polling, and Toxiproxy's log is read.
+                # How long after its accept the attempt was noticed. Not known for a dropped attempt, which only polling
+                # notices, nor for the real Toxiproxy, whose accepts are read from its log.
                 late_s = event.at_s - self._accepted[0] if self._accepted else None
                 self._rows.event(Event.FIRST_ATTEMPT, event.at_s, value_s=late_s)
             case ComputeWoken():
-                self.ended()
+                self.wake_ended()
                 self._rows.event(Event.WOKEN, event.at_s, value_s=event.at_s - event.planned_at_s)
             case ConnectionReleased():
                 if self._last_released is None:
@@ -82,8 +82,8 @@ class _WakeEvents:
             case _:
                 assert_never(event)
 
-    def ended(self) -> None:
-        """No more releases belong to the wake that was."""
+    def wake_ended(self) -> None:
+        """The wake is over: the release that came last was its last one."""
         if self._last_released is not None:
             self._rows.event(Event.LAST_RELEASED, self._last_released.at_s, value_s=self._last_released.late_s)
             self._last_released = None

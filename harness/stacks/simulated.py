@@ -13,7 +13,7 @@ from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, che
 from harness.stacks.honoured import check_honoured
 
 WORTH_PROCESSES = 24
-"""Fewer trials are done before a second process would have imported what it needs."""
+"""From this many trials on, more processes pay: fewer are done before a second process has imported what it needs."""
 
 
 class SimulatedStack:

@@ -21,7 +21,7 @@ from harness.stacks.beside import beside
 from harness.stacks.timebase import TrialRows
 
 LISTENER_PATIENCE_S = 60.0
-"""For a listener's first connection, to a database that is awake."""
+"""How long a listener's first connection may take; the database is awake at that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Target:
 
 
 class TargetDriver:
-    """What of a `Driver` is about the service and its database, for one trial. Without `rows` nothing is kept."""
+    """The part of a `Driver` that handles the service and its database, for one trial. `rows` None: nothing is kept."""
 
     def __init__(self, trial: Trial, target: Target, rows: TrialRows | None) -> None:
         self._trial = trial
@@ -58,10 +58,10 @@ class TargetDriver:
         self._listening = asyncio.Queue[ListenerEvent]()
 
     @asynccontextmanager
-    async def attending(self, *others: Awaitable[None]) -> AsyncIterator[None]:
-        """While inside, what the services say is heard; one that dies, or one of the others, ends what is inside."""
-        heard = [coroutine for service in self._services for coroutine in (self._read(service), service.watch())]
-        async with beside(*heard, *others):
+    async def attending(self, *tasks: Awaitable[None]) -> AsyncIterator[None]:
+        """While inside, the services' messages are read; a service that dies or a task that fails ends it."""
+        of_services = [coroutine for service in self._services for coroutine in (self._read(service), service.watch())]
+        async with beside(*of_services, *tasks):
             yield
 
     async def _read(self, service: Child) -> None:
