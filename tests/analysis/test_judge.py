@@ -86,6 +86,7 @@ def judged(
         ({"settings": {"pool_timeout": "30"}}, [REPRODUCED, REPRODUCED, UNKNOWN]),
         ({"pools": (SHORT("10+5"), SHORT("7+3"))}, [REPRODUCED, UNKNOWN]),
         ({"pools": (SHORT("7+3"), SHORT("8+3"))}, [UNKNOWN]),
+        ({"pools": (SHORT("7+3"),), "control": False}, [UNKNOWN]),
         ({"pools": (SHORT("7+3"),), "settings": {"pool_timeout": "5"}}, [UNKNOWN]),
     ],
     ids=str,
@@ -102,9 +103,9 @@ def test_an_unknown_names_what_was_changed() -> None:
 
 
 def test_pools_that_the_file_does_not_have_are_named_once() -> None:
-    few = judged(pools=(SHORT("7+3"), SHORT("8+3")))
+    few = judged(pools=(SHORT("7+3"), SHORT("8+3"), SHORT("9+3")))
     many = judged(pools=tuple(SHORT(f"{size}+7") for size in range(1, 30)))
-    assert [(one.pool, one.statement) for one in few] == [("7+3, 8+3", "nothing: the file has no such pool")]
+    assert [(one.pool, one.statement) for one in few] == [("7+3, 8+3, 9+3", "nothing: the file has no such pool")]
     assert [(one.pool, one.why) for one in many] == [("29 pools", "the story was changed: 29 pools of its own")]
 
 
@@ -128,6 +129,8 @@ def test_only_the_failing_trials_say_why() -> None:
     summaries = [summary(trial, failed=3 if trial.wake_latency_s == 12 else 0) for trial in plan.trials]
     (found,) = judge(plan, summaries)
     assert (found.verdict, found.why) == (FAILED, "ok 7, pool_timeout 3")
+    (every,) = judge(plan, [summary(trial, failed=3) for trial in plan.trials])
+    assert every.why == "ok 7, pool_timeout 3; ok 7, pool_timeout 3"
 
 
 def test_what_was_cut_short_or_late_is_unknown_whatever_its_numbers() -> None:
@@ -148,6 +151,17 @@ def test_a_variant_that_the_changes_leave_alone_is_judged() -> None:
     # Five is what the second variant has anyway.
     assert [one.verdict for one in judged(varied, requests=5)] == [UNKNOWN, REPRODUCED]
     assert [one.verdict for one in judged(replace(varied, retry=Retry(retries=1)))] == [REPRODUCED, REPRODUCED]
+
+
+def test_what_is_expected_of_a_variant_that_was_not_played_is_left_out() -> None:
+    varied = replace(
+        STORY,
+        variants=(Variant("once"), Variant("retried", retry=Retry(retries=1))),
+        expect={"10+5": (none("failure").in_variant("once"), none("failure").in_variant("retried"))},
+    )
+    plan = PlannedRun(scenario=varied, overrides=Overrides(requests=7))
+    found = judge(plan, [summary(trial) for trial in plan.trials if trial.variant == "retried"])
+    assert [(one.statement, one.verdict) for one in found] == [("no failed request, retried", UNKNOWN)]
 
 
 def test_where_time_is_real_the_shortened_story_is_the_files_own() -> None:

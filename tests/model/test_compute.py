@@ -1,5 +1,6 @@
 """The compute: its state machine, by examples and under hypothesis."""
 
+import math
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -124,6 +125,38 @@ def test_open_connections_prevent_the_suspend_where_the_profile_says_so() -> Non
     assert compute.next_tick_s is None
     compute.connection_closed(100.0, "a")
     assert compute.next_tick_s is not None
+
+
+def test_a_statement_whose_connection_is_lost_is_activity_until_then_and_an_idle_connection_is_none() -> None:
+    compute = Compute(Behaviour(suspend_after_s=10.0), lambda: 8.0, now_s=0.0)
+    compute.connection_attempt(0.0, "busy")
+    compute.connection_attempt(0.0, "idle")
+    compute.client_bytes(1.0, "busy")
+    compute.connection_closed(5.0, "busy")
+    assert compute.next_tick_s == 15.0
+    compute.connection_closed(7.0, "idle")
+    assert compute.next_tick_s == 15.0
+
+
+def test_a_suspend_on_command_does_nothing_to_a_compute_that_is_suspended_or_waking() -> None:
+    compute = asleep()
+    assert compute.suspend(1.0) == []
+    compute.connection_attempt(2.0, "a")
+    assert compute.suspend(3.0) == []
+    assert compute.tick(10.0) == [Woken(10.0, 10.0), Release("a")]
+
+
+@pytest.mark.parametrize("latency_s", [-0.1, math.inf, math.nan])
+def test_a_wake_latency_that_no_clock_could_reach_is_refused(latency_s: float) -> None:
+    with pytest.raises(ValueError, match=f"^a wake latency is 0 or positive, got {latency_s}$"):
+        asleep(wake_s=latency_s).connection_attempt(1.0, "a")
+
+
+@pytest.mark.parametrize("suspend_after_s", [0.0, -2.5])
+def test_an_idle_time_that_is_not_positive_is_refused(suspend_after_s: float) -> None:
+    with pytest.raises(UserError) as refused:
+        Behaviour(suspend_after_s=suspend_after_s)
+    assert str(refused.value) == f"compute: suspend_after_s must be positive, got {suspend_after_s:g}"
 
 
 class ComputeMachine(RuleBasedStateMachine):

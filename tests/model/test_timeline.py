@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.model.errors import UserError
-from harness.model.limits import LONGEST_S
+from harness.model.limits import LARGEST_FACTOR, LONGEST_S
 from harness.model.retry import Retry
 from harness.model.timeline import Burst, Idle, Slow, Warm
 
@@ -21,9 +21,18 @@ from harness.model.timeline import Burst, Idle, Slow, Warm
         (lambda: Burst(requests=1, over_s=0.0), "burst: over must be positive"),
         (Burst.at, "burst: requests must be at least 1"),
         (lambda: Burst.at(2.0, 1.0), "burst: the pattern `given` needs its moments, in order"),
+        (
+            lambda: Burst(requests=2, over_s=1.0, arrivals="given", given_s=(0.5,)),
+            "burst: 2 requests need as many moments",
+        ),
+        (
+            lambda: Burst(requests=1, over_s=1.0, arrivals="never"),
+            "burst: no arrival pattern 'never' (allowed: poisson, ",
+        ),
         (lambda: Burst.at(-1.0, 1.0), "burst: moments must be 0 or positive"),
         (lambda: Retry(retries=0), "retry: retries must be at least 1"),
         (lambda: Retry(retries=1, factor=0.5), "retry: factor must be"),
+        (lambda: Retry(retries=1, factor=LARGEST_FACTOR * 2), "retry: factor must be"),
         (lambda: Retry(retries=1, wait_s=LONGEST_S * 2), "retry: wait_s must be"),
         (lambda: Retry(retries=1, max_wait_s=-1.0), "retry: max_wait_s must be 0 or positive"),
     ],
@@ -41,6 +50,12 @@ def test_the_smallest_and_largest_that_mean_something_are_taken() -> None:
     assert Retry(retries=1, wait_s=LONGEST_S, max_wait_s=LONGEST_S, factor=1.0).waits_s(1, 1) == [LONGEST_S]
 
 
+def test_a_burst_s_schedule_is_its_seed_s() -> None:
+    burst = Burst(requests=20, over_s=2.0)
+    assert burst.schedule(1) == burst.schedule(1) != burst.schedule(2)
+
+
 def test_requests_at_given_moments_last_until_the_last_of_them() -> None:
     burst = Burst.at(0.5, 2.0, 7)
     assert (burst.requests, burst.over_s, burst.given_s) == (3, 7.0, (0.5, 2.0, 7.0))
+    assert Burst.at(0.5).given_s == (0.5,)

@@ -87,6 +87,9 @@ def test_a_wrapping_without_a_cause_or_in_a_circle_ends_the_search() -> None:
     other = AsyncAdapt_asyncpg_dbapi.Error("other")
     twin.__cause__, other.__cause__ = other, twin
     assert driver_exception(twin) is other
+    outer = AsyncAdapt_asyncpg_dbapi.Error("outer")
+    outer.__cause__ = twin
+    assert driver_exception(outer) is other
     twin.__cause__ = twin
     assert driver_exception(twin) is twin
 
