@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.report import write_table
 from harness.library import load_scenario
-from harness.model.burst_share import BurstShare
+from harness.model.load_share import LoadShare
 from harness.model.outcomes import Outcome
 from harness.model.timeline import Burst
 from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
@@ -38,7 +38,7 @@ async def main() -> None:
             rows = []
             for rate in RATES_PER_S:
                 burst = Burst(requests=round(rate * OVER_S), over_s=OVER_S)
-                await load.send(StartBurst(at_s=monotonic() + 0.5, share=BurstShare(burst=burst, seed=rate)))
+                await load.send(StartBurst(at_s=monotonic() + 0.5, share=LoadShare(burst=burst, seed=rate)))
                 late_ms, answered = [], 0
                 async for record in load.records():
                     if isinstance(record, BurstFinished):

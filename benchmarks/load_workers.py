@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.load_lateness import answer
 from benchmarks.report import write_table
 from harness.library import load_scenario
-from harness.model.burst_share import BurstShare, lead_s
 from harness.model.errors import StackError
+from harness.model.load_share import LoadShare, lead_s
 from harness.model.outcomes import Outcome
 from harness.model.timeline import Burst
 from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
@@ -59,7 +59,7 @@ async def ready(url: str, workers: int | None) -> AsyncIterator[Child]:
 
 async def drive(load: Child, burst: Burst, *, seed: int) -> Lateness:
     start_s = monotonic() + NEXT_WORD_S + lead_s(burst)
-    await load.send(StartBurst(at_s=start_s, share=BurstShare(burst=burst, seed=seed)))
+    await load.send(StartBurst(at_s=start_s, share=LoadShare(burst=burst, seed=seed)))
     late_ms, answered, took_s = [], 0, 0.0
     async for record in load.records():
         if isinstance(record, BurstFinished):

@@ -11,12 +11,13 @@ from statistics import median
 
 from benchmarks.queueing_model import played
 from benchmarks.report import write_table
+from harness.model.distribution import Constant
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario
 from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.times import Times
 from harness.model.trial import Trial
-from harness.model.wake import Constant, profile
+from harness.model.wake import profile
 from harness.simulation.trial import simulate
 
 BURST = Burst(requests=200, over_s=20)

@@ -9,12 +9,13 @@ from statistics import mean, stdev
 
 from benchmarks.queueing_theory import Exponential, lost_to_impatience, served_after_wake, wakes_per_s
 from benchmarks.report import SIMULATION_PAGE, write_table
+from harness.model.distribution import Constant
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario
 from harness.model.timeline import Burst, Idle, Suspend, Warm
 from harness.model.times import Times
 from harness.model.trial import Trial
-from harness.model.wake import Constant, profile
+from harness.model.wake import profile
 from harness.simulation.trial import simulate
 
 PATIENT_S = 10_000.0

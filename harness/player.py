@@ -5,11 +5,24 @@ each have one. Time is the running asyncio loop's, which in real time is the mon
 """
 
 import asyncio
+from itertools import count
 from typing import Protocol, assert_never
 
-from harness.model.burst_share import BurstShare
 from harness.model.events import Event
-from harness.model.timeline import Burst, Idle, Slow, Suspend, TimelinePhase, Warm
+from harness.model.load_share import LoadShare
+from harness.model.timeline import (
+    Burst,
+    Deploy,
+    Idle,
+    Load,
+    MomentPhase,
+    Outage,
+    Slow,
+    Suspend,
+    TimelinePhase,
+    Traffic,
+    Warm,
+)
 from harness.model.trial import Trial
 
 SETTLE_S = 0.25
@@ -46,12 +59,20 @@ class Driver(Protocol):
         """From now on a round trip to the database takes this much longer."""
         ...
 
-    async def begin_burst(self, burst: BurstShare, *, first_number: int) -> float:
-        """Have the clients start on a burst; the moment it starts at. Its requests are numbered from `first_number`."""
+    async def outage(self, outage: Outage) -> None:
+        """The database goes away, and comes back by itself after the outage's time."""
         ...
 
-    async def end_burst(self, burst: BurstShare) -> float:
-        """Wait until every request of the burst that has begun has ended; when the last did."""
+    async def replace_pool(self, instance: int) -> None:
+        """An instance gets a new, empty pool; the old one closes when its last request has ended."""
+        ...
+
+    async def begin_load(self, share: LoadShare) -> float:
+        """Have the clients start on a load; the moment it starts at."""
+        ...
+
+    async def end_load(self, share: LoadShare) -> float:
+        """Wait until every request of the load that has begun has ended; when the last did."""
         ...
 
 
@@ -63,7 +84,7 @@ class Player:
         self._driver = driver
         self._bursts = 0
         self._requests = 0
-        """Of the bursts that are over: numbers go on from one burst to the next."""
+        """Of the loads that are over: numbers go on from one load to the next."""
 
     async def play(self) -> None:
         await self._driver.connect_listeners()
@@ -90,17 +111,67 @@ class Player:
                 driver.under_way("slowing")
                 await driver.slow(round_trip_s)
                 driver.event(Event.SLOW, asyncio.get_running_loop().time(), value_s=round_trip_s)
-            case Burst():
-                await self._burst(phase)
+            case Outage():
+                driver.under_way("outage")
+                if not self._trial.is_control:
+                    driver.event(Event.OUTAGE, asyncio.get_running_loop().time(), value_s=phase.for_s)
+                    await driver.outage(phase)
+            case Deploy():
+                driver.under_way("deploying")
+                await self._deploy(phase)
+            case Burst() | Traffic():
+                await self._drive(phase)
             case _:
                 assert_never(phase)
 
-    async def _burst(self, burst: Burst) -> None:
-        share = BurstShare(burst=burst, seed=self._trial.burst_seed(self._bursts), retry=self._trial.story.retry)
-        self._bursts += 1
-        start_s = await self._driver.begin_burst(share, first_number=self._requests)
-        self._driver.event(Event.BURST_STARTED, start_s)
-        self._driver.under_way("burst")
-        ended_s = await self._driver.end_burst(share)
-        self._requests += burst.requests
+    async def _deploy(self, deploy: Deploy) -> None:
+        for instance in range(self._trial.story.instances):
+            if instance:
+                await asyncio.sleep(deploy.every_s)
+            await self._driver.replace_pool(instance)
+            self._driver.event(Event.POOL_REPLACED, asyncio.get_running_loop().time(), instance=instance)
+
+    async def _drive(self, load: Load) -> None:
+        """A load from its start to its last answer, and what comes meanwhile."""
+        share = LoadShare(
+            load=load,
+            seed=self._trial.burst_seed(self._bursts),
+            first_number=self._requests,
+            first_burst=self._bursts,
+            retry=self._trial.story.retry,
+        )
+        self._bursts += len(load.bursts)
+        self._requests += load.requests
+        start_s = await self._driver.begin_load(share)
+        self._burst_started(start_s + load.starts_s[0], share.first_burst)
+        meanwhile = asyncio.create_task(self._meanwhile(load, start_s, share.first_burst))
+        try:
+            ended_s = await self._driver.end_load(share)
+            await meanwhile
+        finally:
+            meanwhile.cancel()
         self._driver.event(Event.BURST_ENDED, ended_s)
+
+    async def _meanwhile(self, load: Load, start_s: float, first_burst: int) -> None:
+        """The bursts as they start, and the phases as their moments come. A deploy goes on beside the others."""
+        coming: list[tuple[float, int | MomentPhase]] = []
+        coming += list(zip(load.starts_s, count(first_burst), strict=False))[1:]
+        if isinstance(load, Traffic):
+            coming += [(at.at_s, at.phase) for at in load.moments]
+        # Stable: what begins at the same moment as a burst comes after it.
+        coming.sort(key=lambda come: come[0])
+        async with asyncio.TaskGroup() as deploys:
+            for at_s, what in coming:
+                if (wait_s := start_s + at_s - asyncio.get_running_loop().time()) > 0:
+                    await asyncio.sleep(wait_s)
+                if isinstance(what, int):
+                    self._burst_started(start_s + at_s, what)
+                elif isinstance(what, Deploy):
+                    deploys.create_task(self._deploy(what))
+                else:
+                    await self._play(what)
+
+    def _burst_started(self, at_s: float, number: int) -> None:
+        detail = {"burst": number} if len(self._trial.story.bursts) > 1 else {}
+        self._driver.event(Event.BURST_STARTED, at_s, **detail)
+        self._driver.under_way("burst")

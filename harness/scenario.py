@@ -1,6 +1,7 @@
 """The words a scenario file is written in. Importing this does no I/O and loads neither Locust nor gevent."""
 
 from harness.model.arrivals import RequestMix, RequestName
+from harness.model.distribution import Constant, Empirical, LogNormal, Uniform
 from harness.model.expectation import (
     Expectation,
     at_least,
@@ -16,25 +17,43 @@ from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration, after_change, before_change
 from harness.model.retry import Retry
 from harness.model.scenario import RealTime, Scenario, Variant, pool
+from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Upstream, Write
+from harness.model.story import OnDisconnect
 from harness.model.summary import TrialSummary
-from harness.model.timeline import Burst, Idle, Slow, Suspend, Warm
+from harness.model.timeline import At, Burst, Deploy, Idle, Outage, Slow, Suspend, Traffic, Warm
 
 __all__ = [
+    "At",
     "Burst",
+    "Checkout",
+    "Commit",
+    "Constant",
+    "Deploy",
+    "Empirical",
     "Expectation",
     "Idle",
+    "LogNormal",
+    "OnDisconnect",
+    "Outage",
+    "Parallel",
     "PoolConfiguration",
+    "Query",
     "QueueListener",
     "RealTime",
     "RequestMix",
     "RequestName",
+    "RequestShape",
     "Retry",
     "Scenario",
     "Slow",
     "Suspend",
+    "Traffic",
     "TrialSummary",
+    "Uniform",
+    "Upstream",
     "Variant",
     "Warm",
+    "Write",
     "after_change",
     "at_least",
     "at_most",

@@ -15,6 +15,8 @@ HARNESS = Path(__file__).parent.parent / "harness"
 # here, which stand before it.
 ROOMS: dict[str, set[str]] = {
     "model": set(),
+    # Every model as JSON, for files and for messages.
+    "converter": set(),
     # What a scenario file imports.
     "scenario": set(),
     "wake": set(),
@@ -27,14 +29,14 @@ ROOMS: dict[str, set[str]] = {
     "postgres": {"processes"},
     "compose": {"processes", "proxy", "shipped"},
     "sleeper": {"compose", "processes", "proxy"},
-    "service": {"processes"},
-    "results": {"shipped"},
-    "simulation": {"player", "processes", "results", "service"},
+    "service": {"converter", "processes"},
+    "results": {"converter", "shipped"},
+    "simulation": {"converter", "player", "processes", "results", "service"},
     "analysis": {"results"},
     "postmortem": {"analysis", "results", "simulation"},
-    "stacks": {"compose", "library", "player", "processes", "proxy", "postgres", "service", "simulation"},
+    "stacks": {"compose", "converter", "library", "player", "processes", "proxy", "postgres", "service", "simulation"},
     # It brings up a stack for Locust's own command line; the stacks start it as a program.
-    "load": {"library", "player", "processes", "service", "stacks"},
+    "load": {"converter", "library", "player", "processes", "service", "stacks"},
     "run": {"stacks", "results", "analysis"},
 }
 TOP = {"cli", "__main__"}

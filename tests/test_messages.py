@@ -1,14 +1,16 @@
 """What the processes of the harness write to each other comes back as it was."""
 
+import json
 import typing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.converter import from_json, to_json
 from harness.model.arrivals import Pattern, RequestMix, RequestName
-from harness.model.burst_share import BurstShare
 from harness.model.events import Event
+from harness.model.load_share import LoadShare
 from harness.model.outcomes import Outcome
 from harness.model.retry import Retry
 from harness.model.rows import ListenerEvent, PoolSample, RequestRow
@@ -58,9 +60,7 @@ for type_, strategy in {
     int: numbers,
     float: seconds,
     str: texts,
-    BurstShare: st.builds(
-        BurstShare, burst=bursts, seed=numbers, index=numbers, count=numbers, retry=st.none() | retries
-    ),
+    LoadShare: st.builds(LoadShare, load=bursts, seed=numbers, index=numbers, count=numbers, retry=st.none() | retries),
     RequestRow: st.builds(
         RequestRow,
         number=numbers,
@@ -125,14 +125,16 @@ def test_every_command_comes_back_as_it_was_on_a_line_of_its_own(command: Comman
 @given(
     st.builds(
         StartShare,
-        share=st.from_type(BurstShare),
+        share=st.from_type(LoadShare).map(lambda share: json.loads(json.dumps(to_json(share)))),
         urls=st.lists(texts).map(tuple),
         at_s=st.none() | seconds,
         delay_s=seconds,
     )
 )
 def test_a_workers_share_comes_back_as_it_was(share: StartShare) -> None:
-    assert share_from(to_share(share)) == share
+    again = share_from(to_share(share))
+    assert again == share
+    assert json.loads(json.dumps(to_json(from_json(again.share, LoadShare, where="share")))) == share.share
 
 
 @pytest.mark.parametrize(("base", "union"), [(Command, AnyCommand), (Record, AnyRecord), (ProxyEvent, AnyProxyEvent)])

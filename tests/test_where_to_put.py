@@ -107,18 +107,20 @@ def test_a_timeline_phase_fails_the_type_check_in_the_other_place_until_it_is_pl
         "@dataclass(frozen=True, slots=True)\nclass Failover:\n    '''The compute moves.'''\n\n\n",
     )  # fmt: skip
     path = copy / timeline
-    path.write_text(path.read_text().replace("Warm | Suspend | Idle", "Failover | Warm | Suspend | Idle"))
+    path.write_text(
+        path.read_text().replace("TimelinePhase: TypeAlias = Warm |", "TimelinePhase: TypeAlias = Failover | Warm |")
+    )
     assert complaints(copy) == {player}
     insert(copy, player, "            case Idle(", "            case Failover():\n                pass\n")
     path = copy / player
-    path.write_text(path.read_text().replace("import Burst,", "import Burst, Failover,"))
+    path.write_text(path.read_text().replace("    Deploy,\n", "    Deploy,\n    Failover,\n", 1))
     assert complaints(copy) == set()
     assert printed(
         copy,
         "from harness.model.story import Story\n"
         "from harness.model.timeline import Burst, Failover\n"
         "from harness.model.wake import profile\n"
-        "from harness.results.converter import from_json, to_json\n"
+        "from harness.converter import from_json, to_json\n"
         "import json\n"
         "story = Story(name='x', wake=profile('neon'), timeline=(Failover(), Burst(1, 1.0)))\n"
         "print(from_json(json.loads(json.dumps(to_json(story))), Story, where='') == story)\n",
@@ -136,8 +138,10 @@ def test_a_request_kind_fails_the_type_check_in_the_other_place_until_it_is_carr
     assert complaints(copy) == set()
     assert printed(
         copy,
+        "from types import SimpleNamespace\n"
         "from harness.service.app import create_app\n"
-        "print(any(getattr(route, 'path', '') == '/search' for route in create_app(None).routes))\n",
+        "routes = create_app(SimpleNamespace(shapes={})).routes\n"
+        "print(any(getattr(route, 'path', '') == '/search' for route in routes))\n",
     ) == ["True"]
 
 
@@ -148,7 +152,7 @@ def test_a_scenario_field_is_kept_in_manifests_and_a_test_asks_which_stack_honou
     assert printed(
         copy,
         "from harness.library import load_scenario\n"
-        "from harness.results.converter import to_json\n"
+        "from harness.converter import to_json\n"
         "print(to_json(load_scenario('cold_burst'))['regions'])\n",
     ) == ["1"]
     done = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/stacks/test_honoured.py")

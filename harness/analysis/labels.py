@@ -6,8 +6,8 @@ room, the settings that all configurations of the page have in common are left o
 
 from collections.abc import Collection, Iterable
 
+from harness.model.distribution import Constant
 from harness.model.trial import Trial
-from harness.model.wake import Constant
 
 CONTROL = "awake (control)"
 

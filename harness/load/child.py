@@ -20,9 +20,11 @@ from gevent.queue import Queue
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
+from harness.converter import from_json
 from harness.load.distribution import Conductor
 from harness.load.records import row
 from harness.load.user import OpenLoopUser
+from harness.model.load_share import LoadShare
 from harness.processes.child import emit, emit_lines
 from harness.processes.messages import (
     AnyCommand,
@@ -144,7 +146,8 @@ def _end(exception: BaseException, **_: Any) -> None:  # noqa: ANN401 - Locust's
 def _follow_commands(conductor: Conductor) -> None:
     for command in _commands:
         assert isinstance(command, StartBurst)
-        conductor.begin(command.share, urls=command.urls, at_s=command.at_s)
+        share = from_json(command.share, LoadShare, where="share")
+        conductor.begin(share, urls=command.urls, at_s=command.at_s)
 
 
 def _pass_on(msg: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own
@@ -171,6 +174,7 @@ def _record(
         start_s=context["start_s"],
         end_s=context["end_s"],
         attempts=context["attempts"],
+        burst=context["burst"],
         status=response.status_code if answered else 0,
         headers=response.headers if answered else {},
         body=response.content or b"" if answered else b"",

@@ -16,7 +16,8 @@ from typing import Any
 from gevent.queue import Queue
 from locust.runners import MasterRunner, Runner
 
-from harness.model.burst_share import BurstShare
+from harness.converter import from_json, to_json
+from harness.model.load_share import LoadShare
 from harness.processes.messages import StartShare, share_from, to_share
 
 BURST, WAITING, FINISHED = "coldstart_burst", "coldstart_waiting", "coldstart_finished"
@@ -35,7 +36,7 @@ def unguarded(listener: Listener) -> Listener:
 class StartedShare:
     """What a worker is to drive, and where."""
 
-    share: BurstShare
+    share: LoadShare
     urls: tuple[str, ...]
     start_s: float
     """When its burst starts, on this host's monotonic clock."""
@@ -64,7 +65,7 @@ class Inbox:
         # Hosts share no monotonic clock: to them the moment is a delay. On one host it is the same clock everywhere.
         start = share_from(msg.data["share"])
         start_s = time.monotonic() + start.delay_s if start.at_s is None else start.at_s
-        self._shares.put(StartedShare(start.share, start.urls, start_s))
+        self._shares.put(StartedShare(from_json(start.share, LoadShare, where="share"), start.urls, start_s))
 
 
 class Conductor:
@@ -99,14 +100,14 @@ class Conductor:
         return frozenset(self._driving)
 
     def begin(
-        self, whole: BurstShare, *, urls: tuple[str, ...] = (), at_s: float | None = None, delay_s: float = 0.0
+        self, whole: LoadShare, *, urls: tuple[str, ...] = (), at_s: float | None = None, delay_s: float = 0.0
     ) -> None:
         """Share the burst among the workers that wait, to start `at_s` of the clock they all share, or in `delay_s`."""
         workers = sorted(self._waiting, key=self._number)
         self._driving = set(workers)
         self._ended_at_s = float("-inf")
         for worker, share in zip(workers, whole.split(len(workers)), strict=True):
-            message = to_share(StartShare(share=share, urls=urls, at_s=at_s, delay_s=delay_s))
+            message = to_share(StartShare(share=to_json(share), urls=urls, at_s=at_s, delay_s=delay_s))
             self._runner.send_message(BURST, {"share": message}, worker)
 
     def forget(self, workers: frozenset[str]) -> None:

@@ -44,6 +44,7 @@ def row(  # noqa: PLR0913 - one argument a column
     start_s: float,
     end_s: float,
     attempts: int,
+    burst: int,
     status: int,
     headers: Mapping[str, str],
     body: bytes,
@@ -61,5 +62,6 @@ def row(  # noqa: PLR0913 - one argument a column
         error=error,
         status=status or None,
         attempts=attempts,
+        burst=burst,
         **server_timing(headers.get("server-timing")),
     )

@@ -16,9 +16,11 @@ import gevent
 from locust import LoadTestShape, events
 from locust.runners import WORKER_REPORT_INTERVAL, MasterRunner, WorkerRunner
 
+from harness.converter import from_json
 from harness.library import scenario_names, story_in_real_time
 from harness.load.distribution import Conductor, connected
 from harness.load.user import OpenLoopUser
+from harness.model.load_share import LoadShare
 from harness.processes.messages import (
     AnyRecord,
     BeginStory,
@@ -150,8 +152,9 @@ def _play(environment: Any, conductor: Conductor, player: _Player) -> None:  # n
     requests = 0
     while isinstance(planned := player.next(), BurstPlanned):
         delay_s = planned.at_s - time.monotonic()
-        conductor.begin(planned.share, urls=planned.urls, delay_s=delay_s)
-        requests += planned.share.burst.requests
+        share = from_json(planned.share, LoadShare, where="share")
+        conductor.begin(share, urls=planned.urls, delay_s=delay_s)
+        requests += share.load.requests
         while conductor.driving:
             if lost := conductor.driving - connected(runner):
                 logger.error("coldstart: %s went away with its share of the burst", ", ".join(sorted(lost)))

@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from harness.converter import to_json
 from harness.library import load_scenario
-from harness.model.burst_share import BurstShare, lead_s
 from harness.model.errors import StackError, UserError
 from harness.model.events import Event
+from harness.model.load_share import LoadShare, lead_s
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
+from harness.model.timeline import Outage
 from harness.model.trial import Trial
 from harness.model.wake import read_wake
 from harness.player import Driver, Player
@@ -42,15 +44,15 @@ class LocustBursts:
     def driven(self, command: BurstDriven) -> None:
         self._driven.put_nowait(command)
 
-    async def begin_burst(self, burst: BurstShare, *, first_number: int) -> float:  # noqa: ARG002 - Locust numbers none
+    async def begin_load(self, share: LoadShare) -> float:
         while not self._driven.empty():
             # Of a test that was stopped.
             self._driven.get_nowait()
-        start_s = asyncio.get_running_loop().time() + lead_s(burst.burst) + self._lead_s
-        emit(BurstPlanned(at_s=start_s, share=burst, urls=self._urls))
+        start_s = asyncio.get_running_loop().time() + lead_s(share.load) + self._lead_s
+        emit(BurstPlanned(at_s=start_s, share=to_json(share), urls=self._urls))
         return start_s
 
-    async def end_burst(self, burst: BurstShare) -> float:  # noqa: ARG002 - the one under way
+    async def end_load(self, share: LoadShare) -> float:  # noqa: ARG002 - the one under way
         return (await self._driven.get()).at_s
 
     def under_way(self, phase: str) -> None:
@@ -88,6 +90,10 @@ class ForeignService(LocustBursts):
     async def suspend(self) -> None: ...
 
     async def slow(self, round_trip_s: float) -> None: ...
+
+    async def outage(self, outage: Outage) -> None: ...
+
+    async def replace_pool(self, instance: int) -> None: ...
 
 
 async def serve(plan: PlannedRun, host: str, logs: Path) -> None:

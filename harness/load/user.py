@@ -16,7 +16,7 @@ from locust.contrib.fasthttp import FastHttpUser
 
 from harness.load.distribution import FINISHED, WAITING, Inbox, StartedShare
 from harness.load.records import outcome_of
-from harness.model.arrivals import Arrival, RequestName
+from harness.model.arrivals import AnyRequest, Arrival
 from harness.model.outcomes import Outcome
 from harness.model.retry import Attempts
 
@@ -56,16 +56,15 @@ class OpenLoopUser(FastHttpUser):
     def _ask(self, arrival: Arrival, started: StartedShare) -> None:
         """One request, until an answer is good or its client has no retry left."""
         attempts = Attempts(started.share.waits_s(arrival.number))
-        hold_s = started.share.burst.mix.hold_s
-        path = arrival.request.url(arrival.key, hold_s=hold_s)
         instance = started.urls[arrival.number % len(started.urls)] if started.urls else ""
         context = {
-            "number": arrival.number, "arrival_s": started.start_s + arrival.at_s, "start_s": time.monotonic()
+            "number": started.share.first_number + arrival.number, "burst": started.share.first_burst + arrival.burst,
+            "arrival_s": started.start_s + arrival.at_s, "start_s": time.monotonic(),
         }  # fmt: skip
-        while (wait_s := self._try(arrival.request, instance + path, attempts, context)) is not None:
+        while (wait_s := self._try(arrival.request, instance + arrival.url, attempts, context)) is not None:
             gevent.sleep(wait_s)
 
-    def _try(self, request: RequestName, url: str, attempts: Attempts, context: Mapping[str, Any]) -> float | None:
+    def _try(self, request: AnyRequest, url: str, attempts: Attempts, context: Mapping[str, Any]) -> float | None:
         """Try once; how long until the next try, None after the last. Locust is told whether it was the last."""
         attempt_start_s = time.monotonic()
         with self.client.request(

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
-from typing import Self, assert_never
+from typing import Self, TypeAlias, assert_never
 
 from harness.model.errors import UserError
 from harness.model.limits import check_number, check_weights
+from harness.model.shape import RequestShape
 
 
 class Pattern(StrEnum):
@@ -62,15 +63,28 @@ class RequestName(StrEnum):
         return self.target.format(key=key, hold_s=hold_s)
 
 
+AnyRequest: TypeAlias = RequestName | RequestShape
+"""What a client can ask for: one of the service's own requests, or one that the scenario describes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One request's intended start, in seconds from the start of the burst, and what it asks for."""
+    """One request's intended start, in seconds from the start of the load, and what it asks for."""
 
     number: int
     at_s: float
-    request: RequestName
+    request: AnyRequest
     key: int
     """A whole number from 0 below 2**31 that stands for whatever the request is about (which track)."""
+    hold_s: float = 1.0
+    """As its mix has it."""
+    burst: int = 0
+    """Which burst of the load it belongs to, from 0."""
+
+    @property
+    def url(self) -> str:
+        """The path and query by which it asks."""
+        return self.request.url(self.key, hold_s=self.hold_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +94,30 @@ class RequestMix:
     `hold_s` is how long one `hold_connection` holds its connection, and how long one `slow_query` takes.
     """
 
-    weights: tuple[tuple[RequestName, float], ...]
+    weights: tuple[tuple[AnyRequest, float], ...]
     hold_s: float = 1.0
 
     def __post_init__(self) -> None:
-        check_weights(self.weights, where="request mix")
+        check_weights([(request.value, weight) for request, weight in self.weights], where="request mix")
         check_number("hold_s", self.hold_s, where="request mix")
 
     @classmethod
-    def of(cls, weights: Mapping[str, float], *, hold_s: float = 1.0) -> "RequestMix":
-        """A mix from request names and weights, as a scenario writes it."""
-        unknown = sorted(set(weights) - set(RequestName))
+    def of(cls, weights: Mapping[str | RequestShape, float], *, hold_s: float = 1.0) -> "RequestMix":
+        """A mix from requests and weights, as a scenario writes it; a request is a name or a shape."""
+        unknown = sorted(name for name in weights if isinstance(name, str) and name not in set(RequestName))
         if unknown:
-            raise UserError(f"no request {unknown[0]!r}", where="request mix", allowed=", ".join(RequestName))
-        return cls(tuple((RequestName(name), float(weight)) for name, weight in weights.items()), hold_s)
+            allowed = f"{', '.join(RequestName)}, or a RequestShape"
+            raise UserError(f"no request {unknown[0]!r}", where="request mix", allowed=allowed)
+        return cls(tuple((_request(name), float(weight)) for name, weight in weights.items()), hold_s)
+
+    @property
+    def shapes(self) -> tuple[RequestShape, ...]:
+        """The requests that the scenario describes."""
+        return tuple(request for request, _ in self.weights if isinstance(request, RequestShape))
+
+
+def _request(named: str | RequestShape) -> AnyRequest:
+    return named if isinstance(named, RequestShape) else RequestName(named)
 
 
 BROWSING = RequestMix.of({"read_track": 6, "list_tracks": 3, "write_play": 1})
@@ -119,7 +143,7 @@ def schedule(
     names = [name for name, _ in mix.weights]
     cumulative = list(accumulate(weight for _, weight in mix.weights))
     return tuple(
-        Arrival(number, at_s, draw.choices(names, cum_weights=cumulative)[0], draw.randrange(2**31))
+        Arrival(number, at_s, draw.choices(names, cum_weights=cumulative)[0], draw.randrange(2**31), mix.hold_s)
         for number, at_s in enumerate(times)
     )
 

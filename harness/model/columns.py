@@ -35,9 +35,15 @@ REQUESTS: tuple[Column, ...] = (
     Column("checkout_s", "float", "Time in the pool's queue", nullable=True),
     Column("connect_s", "float", "Time spent making a new connection", nullable=True),
     Column("ping_s", "float", "Time spent in the pre-ping", nullable=True),
-    Column("query_s", "float", "Time spent in statements", nullable=True),
+    Column(
+        "query_s",
+        "float",
+        "Time with a connection: statements, and what the request waits for meanwhile",
+        nullable=True,
+    ),
     Column("idle_s", "float", "How long its connection had been idle in the pool; empty: a new one", nullable=True),
     Column("attempts", "int", "How often the client asked; the row is its last try's", nullable=True),
+    Column("burst", "int", "The burst it belongs to: the number in the timeline, from 0", nullable=True),
 )
 
 POOL: tuple[Column, ...] = (
@@ -50,6 +56,9 @@ POOL: tuple[Column, ...] = (
     Column("connecting", "int", "Slots whose connection is being made"),
     Column("waiting", "int", "Requests in the pool's queue (db.client.connection.pending_requests)"),
     Column("instance", "int", "Whose pool it is: the service's instance, from 0", nullable=True),
+    Column("connects", "int", "Connections made until now", nullable=True),
+    Column("connects_failed", "int", "Connections until now that could not be made", nullable=True),
+    Column("pings_failed", "int", "Pre-pings that failed until now", nullable=True),
 )
 
 EVENTS: tuple[Column, ...] = (

@@ -183,7 +183,19 @@ class Woken:
     planned_at_s: float
 
 
-Effect: TypeAlias = Admit | Hold | Release | Drop | Refuse | Fail | Close | Freeze | Pause | Suspended | Waking | Woken
+@dataclass(frozen=True, slots=True)
+class Away:
+    """An outage has begun: the compute will answer at `ready_at_s`, and new connections meet `while_waking`."""
+
+    at_s: float
+    ready_at_s: float
+    on_suspend: OnSuspend
+    while_waking: WhileWaking
+
+
+Effect: TypeAlias = (
+    Admit | Hold | Release | Drop | Refuse | Fail | Close | Freeze | Pause | Suspended | Waking | Woken | Away
+)
 
 
 class Compute:
@@ -204,6 +216,8 @@ class Compute:
         self._held: dict[Connection, None] = {}
         self._paused: dict[Connection, None] = {}
         self._busy: set[Connection] = set()
+        self.meanwhile = behaviour.while_waking
+        """What a connection attempt meets until the compute answers: the behaviour's, or an outage's."""
 
     @property
     def next_tick_s(self) -> float | None:
@@ -230,7 +244,7 @@ class Compute:
             self._active_at_s = now_s
             self._open[connection] = None
             return [*effects, Admit(connection)]
-        match self.behaviour.while_waking:
+        match self.meanwhile:
             case WhileWaking.HOLD:
                 self._held[connection] = None
                 return [*effects, Hold(connection)]
@@ -275,6 +289,20 @@ class Compute:
         effects = self.tick(now_s)
         return effects if self.state is not State.ACTIVE else [*effects, *self._suspend(now_s)]
 
+    def outage(self, now_s: float, for_s: float, *, on_suspend: OnSuspend, while_waking: WhileWaking) -> list[Effect]:
+        """The compute is away for `for_s` seconds: it ends what is open and comes back by itself.
+
+        While it is suspended or waking there is nothing to end; then it answers at the end of the outage, or of its
+        wake if that is later.
+        """
+        effects = self.tick(now_s)
+        ended = self._end_all(on_suspend) if self.state is State.ACTIVE else []
+        waking_until_s = self._ready_at_s if self.state is State.WAKING else now_s
+        self.state = State.WAKING
+        self._ready_at_s = max(waking_until_s, now_s + for_s)
+        self.meanwhile = while_waking
+        return [*effects, Away(now_s, self._ready_at_s, on_suspend, while_waking), *ended]
+
     def tick(self, now_s: float) -> list[Effect]:
         """Time has passed: wake, or suspend after the idle time, if that is due."""
         due = self.next_tick_s
@@ -298,28 +326,34 @@ class Compute:
         self._busy.update(self._held)
         self._held.clear()
         self._paused.clear()
+        self.meanwhile = self.behaviour.while_waking
         woken = Woken(now_s, self._ready_at_s)
         self._ready_at_s = math.inf
         return [woken, *(Release(connection) for connection in released)]
 
     def _suspend(self, now_s: float) -> list[Effect]:
         self.state = State.SUSPENDED
+        return [Suspended(now_s), *self._end_all(self.behaviour.on_suspend)]
+
+    def _end_all(self, on_suspend: OnSuspend) -> list[Effect]:
+        """What happens to every open connection."""
         connections = list(self._open)
         self._open.clear()
         self._busy.clear()
-        if self.behaviour.on_suspend is OnSuspend.KEEP:
+        if on_suspend is OnSuspend.KEEP:
             self._paused = dict.fromkeys(connections)
-        return [Suspended(now_s), *(self._ended(connection) for connection in connections)]
+        return [_ended(connection, on_suspend) for connection in connections]
 
-    def _ended(self, connection: Connection) -> Effect:
-        match self.behaviour.on_suspend:
-            case OnSuspend.CLOSE:
-                return Close(connection)
-            case OnSuspend.TERMINATE:
-                return Close(connection, error=ADMIN_SHUTDOWN)
-            case OnSuspend.RESET:
-                return Close(connection, reset=True)
-            case OnSuspend.FREEZE:
-                return Freeze(connection)
-            case OnSuspend.KEEP:
-                return Pause(connection)
+
+def _ended(connection: Connection, on_suspend: OnSuspend) -> Effect:
+    match on_suspend:
+        case OnSuspend.CLOSE:
+            return Close(connection)
+        case OnSuspend.TERMINATE:
+            return Close(connection, error=ADMIN_SHUTDOWN)
+        case OnSuspend.RESET:
+            return Close(connection, reset=True)
+        case OnSuspend.FREEZE:
+            return Freeze(connection)
+        case OnSuspend.KEEP:
+            return Pause(connection)

@@ -18,10 +18,12 @@ class Event(StrEnum):
     WARMED = "warmed", "The pool holds the connections the story begins with; detail: how many"
     SUSPENDED = "suspended", "The compute suspended"
     SLOW = "slow", "From here on a round trip to the database takes longer; value_s: by how much"
+    OUTAGE = "outage", "The database went away; value_s: for how long"
+    POOL_REPLACED = "pool_replaced", "A deploy: an instance has a new, empty pool; detail: which instance"
     BURST_STARTED = (
         "burst_started",
         "The first arrival of a burst could come from here on; at_s is 0 for the first burst; "
-        "detail: that moment in UTC, in real time",
+        "detail: its number where there are several, and that moment in UTC, in real time",
     )
     FIRST_ATTEMPT = (
         "first_attempt",
@@ -30,7 +32,7 @@ class Event(StrEnum):
     WOKEN = "woken", "The compute answers again; value_s: how long after the planned wake"
     FIRST_RELEASED = "first_released", "The first held connection went on; value_s: how long after the planned wake"
     LAST_RELEASED = "last_released", "The last held connection went on; value_s: how long after the planned wake"
-    BURST_ENDED = "burst_ended", "The last request of a burst had ended"
+    BURST_ENDED = "burst_ended", "The last request of a burst had ended; of overlapping bursts, the last of all"
     LISTENER_CONNECTED = (
         "listener_connected",
         "The queue listener listens; value_s: how long the attempt took; detail: which",

@@ -80,6 +80,13 @@ def check_weights(weights: Sequence[tuple[str, float]], *, where: str) -> None:
         raise UserError(f"weights must be positive, got {named}", where=where)
 
 
+def check_kind(value: object, kinds: Sequence[type], what: str, *, where: str) -> None:
+    """Raise `UserError` unless the value is one of these kinds: `what` says what it is not."""
+    if not isinstance(value, tuple(kinds)):
+        allowed = ", ".join(f"{kind.__name__}(…)" for kind in kinds)
+        raise UserError(f"{_cut(value)} {what}", where=where, allowed=allowed)
+
+
 def check_name(name: object, *, where: str) -> None:
     """Raise `UserError` unless this can be part of a file name."""
     if not isinstance(name, str) or not NAME.fullmatch(name):

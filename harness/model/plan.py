@@ -11,16 +11,17 @@ from typing import Any
 
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
+from harness.model.distribution import Constant
 from harness.model.errors import UserError
 from harness.model.expectation import Expectation
 from harness.model.limits import LARGEST_SEED, MAX_REQUESTS_OF_A_RUN, MAX_TRIALS, check_number, check_whole
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario
 from harness.model.story import Story
-from harness.model.timeline import Burst, TimelinePhase, Warm
+from harness.model.timeline import Burst, TimelinePhase, Traffic, Warm
 from harness.model.times import Calibration, Times
 from harness.model.trial import Trial
-from harness.model.wake import Constant, WakeChoice, WakeProfile
+from harness.model.wake import WakeChoice, WakeProfile
 
 POOLS_NAMED = 3
 """How many pools that the file does not have are listed by name; of more only the number is given."""
@@ -88,13 +89,19 @@ class Overrides:
     def _timeline(self, story: Story) -> Iterator[TimelinePhase]:
         given = {"requests": self.requests, "over_s": self.over_s, "arrivals": self.arrivals}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+
+        def changed(burst: Burst) -> Burst:
+            # Listed moments fit only the file's own numbers; with others, arrivals are a Poisson process.
+            unnamed = {"given_s": (), "arrivals": Pattern.POISSON} if burst.given_s and changes else {}
+            return replace(burst, **{**unnamed, **changes})
+
         if self.warm is not None and not any(isinstance(phase, Warm) for phase in story.timeline):
             yield Warm(self.warm)
         for phase in story.timeline:
-            if isinstance(phase, Burst) and changes:
-                # Listed moments fit only the file's own numbers; with others, arrivals are a Poisson process.
-                unnamed = {"given_s": (), "arrivals": Pattern.POISSON} if phase.given_s else {}
-                yield replace(phase, **{**unnamed, **changes})
+            if isinstance(phase, Burst):
+                yield changed(phase)
+            elif isinstance(phase, Traffic):
+                yield phase.with_bursts(changed)
             elif isinstance(phase, Warm) and self.warm is not None:
                 yield Warm(self.warm)
             else:

@@ -30,6 +30,7 @@ class RequestRow:
     ping_s: float | None = None
     query_s: float | None = None
     idle_s: float | None = None
+    burst: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class PoolSample:
     overflow: int
     connecting: int
     waiting: int
+    connects: int = 0
+    """Connections made until now, and those that could not be made; and pre-pings that failed."""
+    connects_failed: int = 0
+    pings_failed: int = 0
 
     def to_record(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}

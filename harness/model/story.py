@@ -1,16 +1,37 @@
 """A story: what the database and the clients do, independent of the pool, as data."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import get_args
 
+from harness.model.distribution import Constant, three_figures
 from harness.model.errors import UserError
-from harness.model.limits import MAX_CONNECTIONS, MAX_INSTANCES, check_number, check_whole
+from harness.model.limits import MAX_CONNECTIONS, MAX_INSTANCES, check_kind, check_number, check_whole
 from harness.model.listener import QueueListener
 from harness.model.retry import Retry
-from harness.model.timeline import Burst, Suspend, TimelinePhase
-from harness.model.wake import Constant, WakeProfile, three_figures
+from harness.model.shape import RequestShape
+from harness.model.timeline import Burst, Load, Suspend, TimelinePhase, Traffic
+from harness.model.wake import WakeProfile
 
 ALERT_SUSTAINED_S = 1.0
+
+
+class OnDisconnect(StrEnum):
+    """What the service does with a request whose client has gone."""
+
+    FINISH = "finish"
+    """It carries the request out, and nobody reads the answer: what Starlette and most frameworks do."""
+    CANCEL = "cancel"
+    """It cancels the request, wherever it is: in the pool's queue, or in the middle of a statement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePart:
+    """What of a story the service under test must know."""
+
+    shapes: tuple[RequestShape, ...] = ()
+    on_disconnect: OnDisconnect = OnDisconnect.FINISH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +42,11 @@ class Story:
     wake: WakeProfile | tuple[WakeProfile, ...]
     timeline: tuple[TimelinePhase, ...]
     client_timeout_s: float = 120.0
-    """How long a client waits for its answer before it gives up."""
+    """How long a client waits for its answer before it gives up and disconnects."""
+    on_disconnect: OnDisconnect = OnDisconnect.FINISH
+    """What the service does with a request whose client has disconnected."""
+    patience_s: float | None = None
+    """How long an answer is worth having: one that comes later is ok, but too late. None: any answer is."""
     instances: int = 1
     """The number of instances of the service, each with its own pool; requests go to them in turn."""
     max_connections: int | None = None
@@ -38,13 +63,23 @@ class Story:
     """How long a new connection takes there, in the same way."""
 
     def __post_init__(self) -> None:
-        if not self.bursts:
-            raise UserError("its timeline needs a burst", where=f"scenario {self.name}")
         where = f"scenario {self.name}"
+        for phase in self.timeline:
+            check_kind(phase, get_args(TimelinePhase), "is not a phase of a timeline", where=where)
+        if not self.bursts:
+            raise UserError("its timeline needs a burst", where=where)
+        names = [shape.name for shape in self.shapes]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UserError(f"two different request shapes have the name {twice}", where=where)
         check_whole("instances", self.instances, where=where, least=1, most=MAX_INSTANCES)
         if self.max_connections is not None:
             check_whole("max_connections", self.max_connections, where=where, least=1, most=MAX_CONNECTIONS)
         check_number("client_timeout_s", self.client_timeout_s, where=where, above_least=True)
+        if self.on_disconnect not in set(OnDisconnect):
+            raise UserError(f"no on_disconnect {self.on_disconnect!r}", where=where, allowed=", ".join(OnDisconnect))
+        object.__setattr__(self, "on_disconnect", OnDisconnect(self.on_disconnect))
+        if self.patience_s is not None:
+            check_number("patience_s", self.patience_s, where=where, above_least=True)
         check_number("alert_sustained_s", self.alert_sustained_s, where=where)
         for name in ("service_time_s", "connect_time_s"):
             if (seconds := getattr(self, name)) is not None:
@@ -55,13 +90,35 @@ class Story:
         return self.wake if isinstance(self.wake, tuple) else (self.wake,)
 
     @property
+    def loads(self) -> tuple[Load, ...]:
+        return tuple(phase for phase in self.timeline if isinstance(phase, Burst | Traffic))
+
+    @property
     def bursts(self) -> tuple[Burst, ...]:
-        return tuple(phase for phase in self.timeline if isinstance(phase, Burst))
+        """Every burst, those of a `Traffic` in the order in which they start."""
+        return tuple(burst for load in self.loads for burst in load.bursts)
+
+    @property
+    def phases(self) -> Iterator[TimelinePhase]:
+        """Every phase of the timeline, and those that come at a moment of a `Traffic`."""
+        for phase in self.timeline:
+            yield phase
+            if isinstance(phase, Traffic):
+                yield from (at.phase for at in phase.moments)
+
+    @property
+    def shapes(self) -> tuple[RequestShape, ...]:
+        """Every kind of request that the story describes, once each."""
+        return tuple(dict.fromkeys(shape for burst in self.bursts for shape in burst.mix.shapes))
+
+    @property
+    def service_part(self) -> ServicePart:
+        return ServicePart(shapes=self.shapes, on_disconnect=self.on_disconnect)
 
     @property
     def suspends_by_itself(self) -> bool:
         """Whether the compute suspends after its idle time: the timeline has no `Suspend`."""
-        return not any(isinstance(phase, Suspend) for phase in self.timeline)
+        return not any(isinstance(phase, Suspend) for phase in self.phases)
 
     @property
     def can_sleep(self) -> bool:

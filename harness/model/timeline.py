@@ -1,11 +1,17 @@
-"""The phases of a timeline: warm, suspend, idle, slow and burst, in any order."""
+"""The phases of a timeline, in any order: each begins when the one before it is over.
 
-from dataclasses import dataclass
-from typing import Self, TypeAlias
+In a `Traffic` they overlap: its bursts follow one another without waiting for answers, and other phases come at their
+moments meanwhile.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias, get_args
 
 from harness.model.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule
+from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
-from harness.model.limits import MAX_CONNECTIONS, MAX_REQUESTS, check_number, check_whole
+from harness.model.limits import MAX_CONNECTIONS, MAX_REQUESTS, check_kind, check_number, check_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,13 @@ class Burst:
     """With the pattern `given`: when each request arrives, in seconds from the burst's start, in order."""
 
     @classmethod
+    def rate(cls, per_s: float, *, for_s: float, arrivals: str = Pattern.POISSON, mix: RequestMix = BROWSING) -> Self:
+        """So many requests a second for so many seconds."""
+        check_number("per_s", per_s, where="burst", above_least=True, most=MAX_REQUESTS)
+        check_number("for_s", for_s, where="burst", above_least=True)
+        return cls(max(1, round(per_s * for_s)), float(for_s), arrivals, mix)
+
+    @classmethod
     def at(cls, *given_s: float, mix: RequestMix = BROWSING) -> Self:
         """A burst with requests at these moments, in seconds from its start."""
         return cls(
@@ -64,6 +77,16 @@ class Burst:
             raise UserError(f"{self.requests} requests need as many moments, 0 or later", where="burst")
         if self.arrivals not in set(Pattern):
             raise UserError(f"no arrival pattern {self.arrivals!r}", where="burst", allowed=", ".join(Pattern))
+
+    @property
+    def bursts(self) -> tuple["Burst", ...]:
+        """As a load, it is one burst."""
+        return (self,)
+
+    @property
+    def starts_s(self) -> tuple[float, ...]:
+        """When each burst of this load starts, in seconds from the load's start."""
+        return (0.0,)
 
     def schedule(self, seed: int) -> tuple[Arrival, ...]:
         """The arrivals of this burst, from the seed alone."""
@@ -87,4 +110,150 @@ class Slow:
         check_number("round_trip_s", self.round_trip_s, where="slow")
 
 
-TimelinePhase: TypeAlias = Warm | Suspend | Idle | Slow | Burst
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The database is away for `for_s` seconds, whether or not it sleeps at other times. A control has none."""
+
+    for_s: float
+    connections: OnSuspend = OnSuspend.TERMINATE
+    """What happens to the open connections."""
+    meanwhile: WhileWaking = WhileWaking.REFUSE
+    """What a new connection meets until the end of the outage."""
+
+    def __post_init__(self) -> None:
+        check_number("for_s", self.for_s, where="outage", above_least=True)
+        for name, value, words in (
+            ("connections", self.connections, OnSuspend), ("meanwhile", self.meanwhile, WhileWaking)
+        ):  # fmt: skip
+            if value not in set(words):
+                raise UserError(f"no {name} {value!r}", where="outage", allowed=", ".join(words))
+            object.__setattr__(self, name, words(value))
+
+    @classmethod
+    def restart(cls, for_s: float) -> Self:
+        """PostgreSQL restarts: its sessions are told so (57P01), and its port refuses until it is up."""
+        return cls(for_s, OnSuspend.TERMINATE, WhileWaking.REFUSE)
+
+    @classmethod
+    def failover(cls, for_s: float) -> Self:
+        """A standby takes over the address: open connections go silent, and new ones get no answer until it has."""
+        return cls(for_s, OnSuspend.FREEZE, WhileWaking.DROP)
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """A rolling deploy: the instances get new pools, empty ones, `every_s` seconds apart, beginning now.
+
+    An instance's old pool serves the requests that it has, and closes its connections when the last has ended.
+    """
+
+    every_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("every_s", self.every_s, where="deploy")
+
+
+MomentPhase: TypeAlias = Burst | Suspend | Slow | Outage | Deploy
+"""What can happen while traffic goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """In a `Traffic`: the phase comes `at_s` seconds after its beginning; a burst is then played beside the others."""
+
+    at_s: float
+    phase: MomentPhase
+
+    def __post_init__(self) -> None:
+        check_number("at_s", self.at_s, where="at")
+        check_kind(self.phase, get_args(MomentPhase), "can't come at a moment of traffic", where="at")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Traffic:
+    """Bursts that follow one another on time, whatever became of the requests before, and phases meanwhile.
+
+    `Traffic(Burst.rate(4, for_s=60), Burst.rate(12, for_s=180), At(90, Suspend()))`: the second burst begins after
+    60 s, and the database suspends in the middle of it. It is over when every request has ended and every phase has
+    come.
+    """
+
+    phases: tuple[Burst | At, ...]
+
+    def __init__(self, *phases: Burst | At) -> None:
+        for phase in phases:
+            check_kind(phase, (Burst, At), "has no moment in traffic", where="traffic")
+        object.__setattr__(self, "phases", phases)
+        if not self.bursts:
+            raise UserError("needs a burst", where="traffic")
+        if self.requests > MAX_REQUESTS:
+            raise UserError(f"these are {self.requests} requests", where="traffic", allowed=f"up to {MAX_REQUESTS}")
+
+    @property
+    def _placed(self) -> list[tuple[float, Burst]]:
+        placed, at_s = [], 0.0
+        for phase in self.phases:
+            match phase:
+                case Burst():
+                    placed.append((at_s, phase))
+                    at_s += phase.over_s
+                case At(moment_s, Burst() as beside):
+                    placed.append((moment_s, beside))
+                case At():
+                    pass
+        return sorted(placed, key=lambda placed: placed[0])
+
+    @property
+    def bursts(self) -> tuple[Burst, ...]:
+        """Its bursts, in the order in which they start."""
+        return tuple(burst for _, burst in self._placed)
+
+    @property
+    def starts_s(self) -> tuple[float, ...]:
+        """When each of them starts, in seconds from the beginning of the traffic."""
+        return tuple(at_s for at_s, _ in self._placed)
+
+    @property
+    def moments(self) -> tuple[At, ...]:
+        """What comes meanwhile, in order of time."""
+        meanwhile = (phase for phase in self.phases if isinstance(phase, At) and not isinstance(phase.phase, Burst))
+        return tuple(sorted(meanwhile, key=lambda at: at.at_s))
+
+    @property
+    def requests(self) -> int:
+        return sum(burst.requests for burst in self.bursts)
+
+    @property
+    def over_s(self) -> float:
+        """From the start of the first burst to the last moment at which a request can arrive."""
+        return max(at_s + burst.over_s for at_s, burst in self._placed)
+
+    def with_bursts(self, change: Callable[[Burst], Burst]) -> Self:
+        """The same traffic with each burst changed."""
+
+        def changed(phase: Burst | At) -> Burst | At:
+            if isinstance(phase, Burst):
+                return change(phase)
+            return replace(phase, phase=change(phase.phase)) if isinstance(phase.phase, Burst) else phase
+
+        return type(self)(*map(changed, self.phases))
+
+    def schedule(self, seed: int) -> tuple[Arrival, ...]:
+        """The arrivals of all its bursts in order of time, numbered anew; each burst has a seed of its own."""
+        arrivals = [
+            replace(arrival, at_s=start_s + arrival.at_s, burst=number)
+            for number, (start_s, burst) in enumerate(self._placed)
+            for arrival in burst.schedule(seed_of_burst(seed, number))
+        ]
+        arrivals.sort(key=lambda arrival: arrival.at_s)
+        return tuple(replace(arrival, number=number) for number, arrival in enumerate(arrivals))
+
+
+Load: TypeAlias = Burst | Traffic
+"""What the clients drive from one beginning to one end."""
+TimelinePhase: TypeAlias = Warm | Suspend | Idle | Slow | Outage | Deploy | Burst | Traffic
+
+
+def seed_of_burst(seed: int, number: int) -> int:
+    """The seed of a trial's burst of this number, from 0: each burst has its own arrivals."""
+    return seed + 1_000_003 * number

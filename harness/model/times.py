@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
-from harness.model.wake import Constant, Distribution, Empirical
+from harness.model.distribution import Constant, Distribution, Empirical
 
 Draw = Callable[[], float]
 NONE = Constant(0.0)

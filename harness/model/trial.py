@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.model.pool import PoolConfiguration
 from harness.model.story import Story
+from harness.model.timeline import seed_of_burst
 from harness.model.wake import WakeProfile
 
 WAKES = 100
@@ -44,7 +45,7 @@ class Trial:
 
     def burst_seed(self, number: int) -> int:
         """The seed for the arrivals of the timeline's burst of this number, from 0; each burst has its own."""
-        return self.seed + 1_000_003 * number
+        return seed_of_burst(self.seed, number)
 
     @cached_property
     def configuration(self) -> str:

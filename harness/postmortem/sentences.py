@@ -13,12 +13,12 @@ from harness.analysis.findings import alert_sentence, why
 from harness.analysis.labels import Names
 from harness.analysis.sentences import Failures, listed, percent, plural, seconds, span
 from harness.analysis.statistics import rate
+from harness.model.distribution import Constant, three_figures
 from harness.model.events import Event
 from harness.model.outcomes import FAILURES, Outcome
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.timeline import Burst
-from harness.model.wake import Constant, three_figures
 from harness.postmortem.changes import AWAKE, SEEDS, Change, Changes
 from harness.postmortem.incident import Incident
 

@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from harness.model.burst_share import BurstShare
 from harness.model.rows import ListenerEvent, PoolSample, RequestRow
 
 
@@ -29,12 +28,18 @@ class WarmPool(Command, frozen=True, kw_only=True):
     connections: int
 
 
+class ReplacePool(Command, frozen=True, kw_only=True):
+    """To the service: take a new, empty pool, and close the old one when its last request has ended. Answered by
+    `PoolReplaced`."""
+
+
 class StartBurst(Command, frozen=True, kw_only=True):
     """To Locust: drive this burst. Answered by `BurstFinished`, after a `RequestEnded` for every request."""
 
     at_s: float
     """When it starts, on the monotonic clock."""
-    share: BurstShare
+    share: dict[str, Any]
+    """A `LoadShare`, as harness/converter.py writes it."""
     urls: tuple[str, ...] = ()
     """The service's instances: the requests go to them in turn, by their numbers; none: Locust's own host."""
 
@@ -42,7 +47,8 @@ class StartBurst(Command, frozen=True, kw_only=True):
 class StartShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From Locust's master to a worker, inside a message of Locust's: the part of a burst that it drives."""
 
-    share: BurstShare
+    share: dict[str, Any]
+    """A `LoadShare`, likewise."""
     urls: tuple[str, ...]
     """The service's instances; none: Locust's own host."""
     at_s: float | None
@@ -66,7 +72,7 @@ class PlayTrial(Command, frozen=True, kw_only=True):
     """To a simulator. Answered by `RowsPlayed` as often as it takes and `TrialPlayed`, or by `TrialRefused`."""
 
     trial: dict[str, Any]
-    """A `Trial`, as harness/results/converter.py writes it."""
+    """A `Trial`, as harness/converter.py writes it."""
     times: dict[str, Any]
     """The `Times` of its database, likewise."""
     sampled: bool
@@ -90,6 +96,12 @@ class PoolWarmed(Record, frozen=True, kw_only=True):
 
 class PoolNotWarmed(Record, frozen=True, kw_only=True):
     error: str
+
+
+class PoolReplaced(Record, frozen=True, kw_only=True):
+    """New requests have the new pool."""
+
+    at_s: float
 
 
 class PoolSampled(Record, frozen=True, kw_only=True):
@@ -191,7 +203,8 @@ class BurstPlanned(Record, frozen=True, kw_only=True):
 
     at_s: float
     """When it starts, on the monotonic clock."""
-    share: BurstShare
+    share: dict[str, Any]
+    """A `LoadShare`, likewise."""
     urls: tuple[str, ...]
     """The service's instances; none: Locust's own host."""
 
@@ -278,11 +291,12 @@ class ProxyReported(Record, frozen=True, kw_only=True):
     event: AnyProxyEvent
 
 
-AnyCommand: TypeAlias = WarmPool | StartBurst | BeginStory | BurstDriven | PlayTrial
+AnyCommand: TypeAlias = WarmPool | ReplacePool | StartBurst | BeginStory | BurstDriven | PlayTrial
 AnyRecord: TypeAlias = (
     ServiceReady
     | PoolWarmed
     | PoolNotWarmed
+    | PoolReplaced
     | PoolSampled
     | ListenerReported
     | MasterListening

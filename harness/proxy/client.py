@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx
 
 from harness.model.errors import StackError
+from harness.model.timeline import Outage
 from harness.model.wake import WakeProfile
 from harness.proxy.compute_settings import ComputeSettings
 
@@ -51,6 +52,13 @@ class ProxyClient:
             await self._ask("DELETE", toxic)
             return
         await self._ask("POST", f"/proxies/{name}/toxics", slow_toxic(round_trip_s))
+
+    async def outage(self, name: str, outage: Outage) -> None:
+        """The compute behind a proxy is away, beginning now."""
+        body = {
+            "for_s": outage.for_s, "on_suspend": outage.connections.value, "while_waking": outage.meanwhile.value
+        }  # fmt: skip
+        await self._ask("POST", f"/coldstart/proxies/{name}/outage", body)
 
     async def remove(self, name: str) -> None:
         await self._ask("DELETE", f"/proxies/{name}")

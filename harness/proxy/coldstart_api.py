@@ -4,11 +4,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
 from harness.proxy.api import json_answer
 from harness.proxy.bodies import ApiError, field, read_json
 from harness.proxy.collection import ProxyCollection, add_toxic
-from harness.proxy.compute_settings import ComputeSettings
+from harness.proxy.compute_settings import ComputeSettings, is_seconds
 from harness.proxy.proxy import Proxy
 from harness.proxy.sleep import attach_compute, compute_behind
 
@@ -18,6 +19,7 @@ def routes() -> list[BaseRoute]:
         Route("/coldstart/proxies", _create, methods=["POST"]),
         Route("/coldstart/proxies/{proxy}/compute", _compute, methods=["GET", "PUT", "DELETE"]),
         Route("/coldstart/proxies/{proxy}/suspend", _suspend, methods=["POST"]),
+        Route("/coldstart/proxies/{proxy}/outage", _outage, methods=["POST"]),
         Route("/coldstart/events", _events, methods=["GET"]),
     ]
 
@@ -76,6 +78,25 @@ async def _suspend(request: Request) -> Response:
     if compute is None:
         raise ApiError("proxy has no compute", 409)
     compute.suspend()
+    return _answer(proxy)
+
+
+async def _outage(request: Request) -> Response:
+    """The compute is away for `for_s` seconds; `on_suspend` and `while_waking` say what connections meet."""
+    proxy = _collection(request).get(request.path_params["proxy"])
+    compute = compute_behind(proxy)
+    if compute is None:
+        raise ApiError("proxy has no compute", 409)
+    document = await read_json(request, dict)
+    for_s = document.get("for_s")
+    if not is_seconds(for_s):
+        raise ApiError("bad request body: for_s must be seconds, 0 or positive", 400)
+    try:
+        on_suspend = OnSuspend(document.get("on_suspend", OnSuspend.TERMINATE))
+        while_waking = WhileWaking(document.get("while_waking", WhileWaking.REFUSE))
+    except ValueError as error:
+        raise ApiError(f"bad request body: {error}", 400) from error
+    compute.outage(float(for_s or 0), on_suspend=on_suspend, while_waking=while_waking)
     return _answer(proxy)
 
 

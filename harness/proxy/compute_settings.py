@@ -21,10 +21,10 @@ class ComputeSettings:
         """Raises `UserError` for a word or a number that doesn't fit."""
         latencies = body.get("wake_latency_s", 0.0)
         latencies_s = tuple(latencies) if isinstance(latencies, list) else (latencies,)
-        if not latencies_s or not all(_is_seconds(latency_s) for latency_s in latencies_s):
+        if not latencies_s or not all(is_seconds(latency_s) for latency_s in latencies_s):
             raise UserError("wake_latency_s must be seconds, 0 or positive, or a list of them", where="compute")
         suspend_after_s = body.get("suspend_after_s")
-        if suspend_after_s is not None and not _is_seconds(suspend_after_s):
+        if suspend_after_s is not None and not is_seconds(suspend_after_s):
             raise UserError("suspend_after_s must be seconds, more than 0", where="compute")
         error = body.get("error")
         try:
@@ -55,6 +55,6 @@ class ComputeSettings:
         }
 
 
-def _is_seconds(value: object) -> bool:
+def is_seconds(value: object) -> bool:
     # Python compares whole numbers of any size with infinity, and then can't add them to a clock: hence the largest.
     return type(value) in (int, float) and 0 <= value <= sys.float_info.max  # type: ignore[operator]  # a number

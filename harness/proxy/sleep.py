@@ -7,6 +7,7 @@ from typing import assert_never
 
 from harness.model.compute import (
     Admit,
+    Away,
     Close,
     Compute,
     Drop,
@@ -14,6 +15,7 @@ from harness.model.compute import (
     Fail,
     Freeze,
     Hold,
+    OnSuspend,
     Pause,
     Refuse,
     Release,
@@ -52,6 +54,8 @@ class SleepingCompute:
         self._compute = Compute(settings.behaviour, latencies_s.__next__, now_s=monotonic())
         self._timer = TickTimer(self._tick)
         self._planned_wake_at_s = 0.0
+        self._turns_away = False
+        """Whether the listener drops or refuses connection requests."""
         self._released: set[Connection] = set()
         """Released at the wake, and not connected to the database yet."""
         # The connections that are open already: a compute may be put behind a proxy that is in use.
@@ -70,6 +74,10 @@ class SleepingCompute:
 
     def suspend(self) -> None:
         self._carry_out(self._compute.suspend(monotonic()))
+
+    def outage(self, for_s: float, *, on_suspend: OnSuspend, while_waking: WhileWaking) -> None:
+        """Be away for so long, beginning now."""
+        self._carry_out(self._compute.outage(monotonic(), for_s, on_suspend=on_suspend, while_waking=while_waking))
 
     def attempt(self, connection: Connection) -> None:
         self._carry_out(self._compute.connection_attempt(monotonic(), connection))
@@ -132,6 +140,9 @@ class SleepingCompute:
                 self._waking(at_s, ready_at_s)
             case Woken(at_s, planned_at_s):
                 self._woken(at_s, planned_at_s)
+            case Away(_, ready_at_s):
+                self._planned_wake_at_s = ready_at_s
+                self.proxy_started()
             case _:
                 assert_never(effect)
 
@@ -150,11 +161,14 @@ class SleepingCompute:
         """Let the listener meet clients as the state wants it: now, and again when the proxy is enabled anew."""
         if not self._proxy.enabled:
             return
-        while_waking = self.settings.behaviour.while_waking
-        if while_waking is WhileWaking.DROP and self.state is not State.ACTIVE:
+        meanwhile = self._compute.meanwhile
+        if meanwhile is WhileWaking.DROP and self.state is not State.ACTIVE:
             self._proxy.listener.drop(self._first_dropped)
-        elif while_waking is WhileWaking.REFUSE and self.state is State.WAKING:
+        elif meanwhile is WhileWaking.REFUSE and self.state is State.WAKING:
             self._proxy.listener.refuse()
+        else:
+            return
+        self._turns_away = True
 
     def _first_dropped(self) -> None:
         # A dropped connection has no socket here: it stands for itself in the compute, and needs no effect.
@@ -164,12 +178,13 @@ class SleepingCompute:
     def _waking(self, at_s: float, ready_at_s: float) -> None:
         self._planned_wake_at_s = ready_at_s
         self._proxy.report(FirstAttempt(proxy=self._proxy.name, at_s=at_s, ready_at_s=ready_at_s))
-        if self.settings.behaviour.while_waking is WhileWaking.REFUSE:
+        if self._compute.meanwhile is WhileWaking.REFUSE:
             self.proxy_started()
 
     def _woken(self, at_s: float, planned_at_s: float) -> None:
         self._proxy.report(ComputeWoken(proxy=self._proxy.name, at_s=at_s, planned_at_s=planned_at_s))
-        if self.settings.behaviour.while_waking in (WhileWaking.DROP, WhileWaking.REFUSE):
+        if self._turns_away:
+            self._turns_away = False
             # After this step: what waits in the accept queue are attempts at an active compute.
             asyncio.get_running_loop().call_soon(self._accept_again)
 

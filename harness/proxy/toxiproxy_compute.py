@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias, assert_never
 
 from harness.model.compute import (
     Admit,
+    Away,
     Close,
     Compute,
     Drop,
@@ -32,6 +33,7 @@ from harness.model.compute import (
     Woken,
 )
 from harness.model.errors import UserError
+from harness.model.timeline import Outage
 from harness.model.wake import WakeProfile
 from harness.processes.messages import ComputeSuspended, ComputeWoken, FirstAttempt
 from harness.proxy.compute_settings import ComputeSettings
@@ -95,6 +97,20 @@ class ToxiproxyCompute:
                     allowed=", ".join(sorted(allowed)),
                 )
 
+    @staticmethod
+    def check_outage(outage: Outage, *, can: frozenset[OnSuspend]) -> None:
+        """Raises `UserError` for what toxics can't express."""
+        for name, wanted, allowed in (
+            ("connections", outage.connections, can),
+            ("meanwhile", outage.meanwhile, frozenset({WhileWaking.HOLD})),
+        ):
+            if wanted not in allowed:
+                raise UserError(
+                    f"Toxiproxy can't express {name} {wanted} of an outage: the embedded stack can",
+                    where="outage",
+                    allowed=", ".join(sorted(allowed)),
+                )
+
     @property
     def state(self) -> State:
         return self._compute.state
@@ -102,6 +118,14 @@ class ToxiproxyCompute:
     async def suspend(self) -> None:
         """Hold what comes from now on, and end what is open as the behaviour says; the port stays open throughout."""
         self._carry_out(self._compute.suspend(monotonic()))
+        await self.settled()
+
+    async def outage(self, outage: Outage) -> None:
+        """Be away, beginning now; the port stays open throughout."""
+        effects = self._compute.outage(
+            monotonic(), outage.for_s, on_suspend=outage.connections, while_waking=outage.meanwhile
+        )
+        self._carry_out(effects)
         await self.settled()
 
     async def settled(self) -> None:
@@ -139,7 +163,9 @@ class ToxiproxyCompute:
         for effect in effects:
             match effect:
                 case Suspended():
-                    self._do(self._sleep)
+                    self._do(self._sleep, self._compute.behaviour.on_suspend)
+                case Away(_, _, on_suspend):
+                    self._do(self._hold_all, on_suspend)
                 case Waking(at_s, ready_at_s):
                     self._report(FirstAttempt(proxy=self._proxy, at_s=at_s, ready_at_s=ready_at_s))
                 case Woken(_, planned_at_s):
@@ -151,7 +177,7 @@ class ToxiproxyCompute:
                     assert_never(effect)
         self._timer.set(self._compute.next_tick_s)
 
-    def _do(self, step: Callable[..., Any], *arguments: float) -> None:
+    def _do(self, step: Callable[..., Any], *arguments: object) -> None:
         """One step after the other: the API is asked in threads."""
         before = self._doing
 
@@ -166,11 +192,15 @@ class ToxiproxyCompute:
 
         self._doing = asyncio.create_task(after_the_previous_step(), name=f"compute of {self._proxy}")
 
-    async def _sleep(self) -> None:
+    async def _sleep(self, on_suspend: OnSuspend) -> None:
+        await self._hold_all(on_suspend)
+        self._report(ComputeSuspended(proxy=self._proxy, at_s=monotonic()))
+
+    async def _hold_all(self, on_suspend: OnSuspend) -> None:
         # Upstream: held downstream, PostgreSQL would have executed already, and the real server can hang at the wake.
         hold = {"latency": FOR_EVER_MS, "jitter": 0}
         await self._add(HOLD, type_="latency", stream="upstream", attributes=hold)
-        match self._compute.behaviour.on_suspend:
+        match on_suspend:
             case OnSuspend.CLOSE:
                 # A timeout toxic closes its connections as it is removed.
                 await self._add(KILL, type_="timeout", stream="downstream", attributes={"timeout": 0})
@@ -182,8 +212,7 @@ class ToxiproxyCompute:
             case OnSuspend.RESET | OnSuspend.KEEP:
                 raise AssertionError("check() allows neither")
             case _:
-                assert_never(self._compute.behaviour.on_suspend)
-        self._report(ComputeSuspended(proxy=self._proxy, at_s=monotonic()))
+                assert_never(on_suspend)
 
     async def _wake(self, planned_at_s: float) -> None:
         await self._remove(HOLD)

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
+from harness.converter import from_json, to_json
 from harness.model.errors import UserError
 from harness.model.times import Calibration
-from harness.results.converter import from_json, to_json
 
 ALLOWED = "a file that coldstart calibrate wrote"
 

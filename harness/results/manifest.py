@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from harness.converter import from_json, to_json
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
 from harness.model.trial import Trial
 from harness.model.wake import WakeProfile
-from harness.results.converter import from_json, to_json
 from harness.results.folder import MANIFEST
 from harness.results.format_2 import OLD_FORMAT, upgraded
 

@@ -7,33 +7,39 @@ harness/processes/messages.py.
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import sys
 
 import uvicorn
 
+from harness.converter import from_json
 from harness.model.errors import UserError
 from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration
 from harness.model.rows import ListenerEvent, PoolSample
+from harness.model.story import OnDisconnect, ServicePart
 from harness.processes.child import commands, emit
 from harness.processes.http_server import HttpServer, listening_socket
 from harness.processes.messages import (
     ListenerReported,
     PoolNotWarmed,
+    PoolReplaced,
     PoolSampled,
     PoolWarmed,
+    ReplacePool,
     ServiceReady,
     WarmPool,
 )
 from harness.service.app import create_app
-from harness.service.database import create_engine
+from harness.service.instance import Instance
 from harness.service.listener import listening
-from harness.service.requests import Database
 from harness.service.sampling import Timeline
 from harness.service.telemetry import telemetry
 
 HOST = "127.0.0.1"
+SERVICE_PART = "COLDSTART_SERVICE_PART"
+"""The environment variable with the story's `ServicePart`, as JSON."""
 BACKLOG = 4096
 """A burst of clients that connect at once all get in."""
 
@@ -44,12 +50,12 @@ async def serve() -> None:
     listener = QueueListener.from_environment(os.environ)
     timeline = Timeline(_emit_sample)
     url = os.environ["DATABASE_URL"]
-    engine = create_engine(url, pool, watch=timeline.watch)
     exporter = telemetry(os.environ, pool, timeline.watch)
-    database = Database(engine, timeline.watch, exporter)
+    part = from_json(json.loads(os.environ.get(SERVICE_PART, "{}")), ServicePart, where=SERVICE_PART)
+    instance = Instance(url, pool, timeline.watch, shapes=part.shapes, telemetry=exporter)
     http_socket = listening_socket(os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0")), backlog=BACKLOG)
     config = uvicorn.Config(
-        create_app(database),
+        create_app(instance, cancels=part.on_disconnect is OnDisconnect.CANCEL, telemetry=exporter),
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -63,8 +69,14 @@ async def serve() -> None:
     emit(ServiceReady(port=http_socket.getsockname()[1]))
     async with listening(listener, url, _emit_listener_event):
         async for command in commands():
-            assert isinstance(command, WarmPool)
-            await _warm(database, command.connections)
+            match command:
+                case WarmPool(connections=connections):
+                    await _warm(instance, connections)
+                case ReplacePool():
+                    instance.replace_pool()
+                    emit(PoolReplaced(at_s=asyncio.get_running_loop().time()))
+                case _:
+                    raise AssertionError(f"{type(command).__name__} is not for a service")
     # Nobody waits for the answers any more, and a pool full of hanging connections would take its time.
     for task in (sampling, serving):
         task.cancel()
@@ -74,9 +86,9 @@ async def serve() -> None:
         exporter.shutdown()
 
 
-async def _warm(database: Database, connections: int) -> None:
+async def _warm(instance: Instance, connections: int) -> None:
     try:
-        await database.warm(connections)
+        await instance.warm(connections)
     except* Exception as group:  # noqa: BLE001 - reported to the parent, which decides
         first = group.exceptions[0]
         emit(PoolNotWarmed(error=f"{type(first).__name__}: {first}"))

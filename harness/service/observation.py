@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import ExceptionContext, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
@@ -61,7 +61,11 @@ class PoolWatch:
 
     def __init__(self, changed: Callable[[], None] | None = None) -> None:
         self._changed = changed or (lambda: None)
-        self._pool: QueuePool | None = None
+        self._pools: dict[AsyncEngine, QueuePool] = {}
+        """One; and while a deploy replaces it, the old one too."""
+        self._connects = 0
+        self._connects_failed = 0
+        self._pings_failed = 0
         self._pool_size = 0
         self._checking_out = 0
         self._connecting = 0
@@ -71,20 +75,26 @@ class PoolWatch:
         """Watch this engine's pool."""
         pool = engine.sync_engine.pool
         assert isinstance(pool, QueuePool)
-        self._pool = pool
+        self._pools[engine] = pool
         self._pool_size = pool.size()
         event.listen(engine.sync_engine, "do_connect", self._do_connect)
+        event.listen(engine.sync_engine, "handle_error", self._failed)
         event.listen(pool, "connect", self._connected)
         event.listen(pool, "checkout", self._checked_out)
         event.listen(pool, "checkin", self._checked_in)
         for name in ("invalidate", "close", "close_detached"):
             event.listen(pool, name, lambda *_: self._changed())
 
+    def detach(self, engine: AsyncEngine) -> None:
+        """Count this engine's pool no more: its last connection is closed."""
+        del self._pools[engine]
+        self._changed()
+
     def sample(self, *, at_s: float | None = None) -> PoolSample:
         """The pool now; in another thread than the loop's, `at_s` must be given."""
-        assert self._pool is not None
-        checked_out = self._pool.checkedout()
-        idle = self._pool.checkedin()
+        assert self._pools
+        checked_out = sum(pool.checkedout() for pool in self._pools.values())
+        idle = sum(pool.checkedin() for pool in self._pools.values())
         # Whoever is checking out and has no slot yet is waiting for one.
         waiting = max(0, self._checking_out - max(0, checked_out - self._held))
         return PoolSample(
@@ -95,16 +105,20 @@ class PoolWatch:
             overflow=max(0, checked_out + idle - self._pool_size),
             connecting=self._connecting,
             waiting=waiting,
+            connects=self._connects,
+            connects_failed=self._connects_failed,
+            pings_failed=self._pings_failed,
         )
 
     def checkout_began(self) -> None:
         self._checking_out += 1
+        if (trace := TRACE.get()) is not None:
+            trace.checkout_began()
         self._changed()
 
     def checkout_ended(self) -> None:
         self._checking_out -= 1
-        trace = TRACE.get()
-        if trace is not None and trace.connecting_since_s is not None:
+        if (trace := TRACE.get()) is not None and trace.connecting_since_s is not None:
             # The connection was made and then failed while SQLAlchemy was preparing it.
             self._connect_ended(failed=True)
         self._changed()
@@ -121,12 +135,22 @@ class PoolWatch:
             self._connect_ended(failed=True)
             raise
 
+    def _failed(self, context: ExceptionContext) -> None:
+        # A connection that is known to be closed fails its ping without a word to the server.
+        if context.is_pre_ping:
+            self._pings_failed += 1
+            self._changed()
+
     def _connected(self, *_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
         self._connect_ended(failed=False)
         self._changed()
 
     def _connect_ended(self, *, failed: bool) -> None:
         self._connecting -= 1
+        if failed:
+            self._connects_failed += 1
+        else:
+            self._connects += 1
         if (trace := TRACE.get()) is not None:
             trace.connect_ended(failed=failed)
 

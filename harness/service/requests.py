@@ -1,15 +1,17 @@
 """What the service does for each request: the same functions behind HTTP and in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, assert_never
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from harness.model.arrivals import RequestName
+from harness.model.arrivals import AnyRequest, RequestName
+from harness.model.distribution import Constant
 from harness.model.outcomes import Outcome
+from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Step, Upstream, Write
 from harness.service.answer import Answer
 from harness.service.classify import classify, driver_exception
 from harness.service.observation import PoolWatch
@@ -32,6 +34,9 @@ class Database:
         self.watch = watch
         self.leaked: list[AsyncConnection] = []
         """Connections that were checked out and forgotten; a reference keeps them from being collected."""
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def checked_out(self) -> AsyncConnection:
         """A connection whose owner must close it."""
@@ -41,6 +46,13 @@ class Database:
             return await connection.start()
         finally:
             self.watch.checkout_ended()
+
+    async def drained(self) -> None:
+        """Wait until no request is under way, then close every connection."""
+        await self._idle.wait()
+        await self.close_leaked()
+        await self.engine.dispose()
+        self.watch.detach(self.engine)
 
     async def close_leaked(self) -> None:
         """Give back what was leaked; a service ends with its process, a test or a simulation does not."""
@@ -55,14 +67,26 @@ class Database:
             yield connection
         finally:
             await connection.close()
+            if (trace := TRACE.get()) is not None:
+                trace.checked_in()
 
-    async def perform(self, request: RequestName, key: int, *, hold_s: float = 0.0) -> Answer:
+    async def perform(self, request: AnyRequest, key: int, *, hold_s: float = 0.0) -> Answer:
         """Carry out one request; whatever goes wrong is its outcome. A cancellation goes through."""
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            return await self._perform(request, key, hold_s)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def _perform(self, request: AnyRequest, key: int, hold_s: float) -> Answer:
         trace = RequestTrace()
         token = TRACE.set(trace)
         outcome, error, body = Outcome.OK, None, None
         try:
-            body = await _carried_out(self, request, track_id(key), hold_s)
+            body = await _carried_out(self, request, key, hold_s)
         except Exception as exception:  # noqa: BLE001 - every exception is an outcome, with its name
             outcome = classify(exception, trace.phase)
             error = type(driver_exception(exception)).__name__
@@ -143,8 +167,73 @@ async def leak_connection(database: Database, track: int) -> Any:  # noqa: ANN40
     return dict(row)
 
 
-async def _carried_out(database: Database, request: RequestName, track: int, hold_s: float) -> Any:  # noqa: ANN401 - JSON
+async def follow(database: Database, shape: RequestShape, key: int) -> Any:  # noqa: ANN401 - JSON
+    """The steps of a request that the scenario describes."""
+    await _follow(database, shape.drawn(key), track_id(key), None)
+    return {"shape": shape.name}
+
+
+async def _follow(database: Database, steps: Sequence[Step], track: int, connection: AsyncConnection | None) -> None:
+    for step in steps:
+        match step:
+            case Upstream(Constant(for_s)):
+                await asyncio.sleep(for_s)
+            case Checkout(inner):
+                async with database.connection() as own:
+                    await _follow(database, inner, track, own)
+            case Parallel(branches):
+                await _beside_each_other(database, branches, track)
+            case _:
+                assert connection is not None, "the shape was checked when it was made"
+                await _on(connection, step, track)
+
+
+async def _on(connection: AsyncConnection, step: Step, track: int) -> None:
+    match step:
+        case Query(Constant(for_s)) if for_s:
+            await connection.execute(SLOW, {"seconds": for_s})
+        case Query():
+            (await connection.execute(READ, {"id": track})).mappings().one()
+        case Write():
+            await connection.execute(WRITE, {"track_id": track})
+        case Commit():
+            await connection.commit()
+        case _:
+            raise AssertionError(f"{step} needs no connection")
+
+
+async def _beside_each_other(database: Database, branches: Sequence[Step], track: int) -> None:
+    """Each branch in a task of its own; the first that fails cancels the others, and its exception is the request's."""
+    parent = TRACE.get()
+
+    async def branch(step: Step) -> None:
+        trace = None if parent is None else parent.branch()
+        TRACE.set(trace)
+        failed = True
+        try:
+            await _follow(database, (step,), track, None)
+            failed = False
+        except asyncio.CancelledError:
+            # Another branch has failed: the request's phase is that one's.
+            failed = False
+            raise
+        finally:
+            if parent is not None and trace is not None:
+                parent.join(trace, failed=failed)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in branches:
+                group.create_task(branch(step))
+    except BaseExceptionGroup as group_of_errors:
+        raise group_of_errors.exceptions[0] from None
+
+
+async def _carried_out(database: Database, request: AnyRequest, key: int, hold_s: float) -> Any:  # noqa: ANN401 - JSON
+    track = track_id(key)
     match request:
+        case RequestShape():
+            return await follow(database, request, key)
         case RequestName.READ_TRACK:
             return await read_track(database, track)
         case RequestName.LIST_TRACKS:

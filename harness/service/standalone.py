@@ -15,9 +15,8 @@ from harness.model.errors import UserError
 from harness.model.pool import PoolConfiguration
 from harness.service.app import create_app
 from harness.service.catalogue import create_catalogue
-from harness.service.database import create_engine
+from harness.service.instance import Instance
 from harness.service.observation import PoolWatch
-from harness.service.requests import Database
 from harness.service.telemetry import telemetry
 
 
@@ -28,9 +27,9 @@ async def serve() -> None:
     await create_catalogue(plain_url.render_as_string(hide_password=False))
     watch, pool = PoolWatch(), PoolConfiguration.from_environment(os.environ)
     exporter = telemetry(os.environ, pool, watch)
-    database = Database(create_engine(url, pool, watch=watch), watch, exporter)
+    instance = Instance(url, pool, watch, telemetry=exporter)
     config = uvicorn.Config(
-        create_app(database),
+        create_app(instance, telemetry=exporter),
         host=os.environ.get("HOST", "127.0.0.1"),
         port=int(os.environ.get("PORT", "8000")),
         access_log=False,

@@ -26,21 +26,24 @@ class RequestTrace:
     query_s: float = 0.0
     idle_s: float | None = None
     """How long its connection had been idle in the pool; None: it has none yet, or a new one."""
+    checkout_s: float = 0.0
+    """Time in the pool's queue: the checkouts without what connecting and pinging took."""
     # Looked up once: looking up the running loop costs a system call.
     now_s: Callable[[], float] = field(default_factory=_clock)
-    started_at_s: float = field(init=False)
-    checked_out_at_s: float | None = None
     connecting_since_s: float | None = None
     pinging_since_s: float | None = None
+    _waiting_since_s: float | None = None
+    _connected_s: float = 0.0
+    """What connecting and pinging had taken when the checkout under way began."""
+    _held: int = 0
+    """The connections it holds now."""
+    _holding_since_s: float | None = None
 
-    def __post_init__(self) -> None:
-        self.started_at_s = self.now_s()
-
-    @property
-    def checkout_s(self) -> float:
-        """Time in the pool's queue: the checkout without what connecting and pinging took."""
-        until_s = self.now_s() if self.checked_out_at_s is None else self.checked_out_at_s
-        return max(0.0, until_s - self.started_at_s - self.connect_s - self.ping_s)
+    def checkout_began(self) -> None:
+        self._pause_holding()
+        self.phase = Phase.CHECKOUT
+        self._waiting_since_s = self.now_s()
+        self._connected_s = self.connect_s + self.ping_s
 
     def connect_began(self) -> None:
         self.phase = Phase.CONNECT
@@ -63,12 +66,46 @@ class RequestTrace:
             self.pinging_since_s = None
 
     def checked_out(self) -> None:
+        self._end_waiting()
         self.phase = Phase.QUERY
-        self.checked_out_at_s = self.now_s()
+        self._held += 1
+        self._holding_since_s = self.now_s()
+
+    def checked_in(self) -> None:
+        self._held -= 1
+        if self._held == 0:
+            self._pause_holding()
 
     def ended(self) -> None:
-        if self.checked_out_at_s is not None:
-            self.query_s = self.now_s() - self.checked_out_at_s
+        self._end_waiting()
+        self._pause_holding()
+
+    def branch(self) -> "RequestTrace":
+        """The trace of a part of the request that goes on beside other parts."""
+        return RequestTrace(now_s=self.now_s)
+
+    def join(self, branch: "RequestTrace", *, failed: bool) -> None:
+        """Add what a part took, and if it failed, the phase in which it did."""
+        branch.ended()
+        self.connect_s += branch.connect_s
+        self.ping_s += branch.ping_s
+        self.query_s += branch.query_s
+        self.checkout_s += branch.checkout_s
+        if self.idle_s is None:
+            self.idle_s = branch.idle_s
+        if failed:
+            self.phase = branch.phase
+
+    def _end_waiting(self) -> None:
+        if self._waiting_since_s is not None:
+            connected_s = self.connect_s + self.ping_s - self._connected_s
+            self.checkout_s += max(0.0, self.now_s() - self._waiting_since_s - connected_s)
+            self._waiting_since_s = None
+
+    def _pause_holding(self) -> None:
+        if self._holding_since_s is not None:
+            self.query_s += self.now_s() - self._holding_since_s
+            self._holding_since_s = None
 
 
 TRACE: ContextVar[RequestTrace | None] = ContextVar("trace", default=None)

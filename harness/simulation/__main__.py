@@ -10,6 +10,7 @@ import queue
 import threading
 from typing import get_args
 
+from harness.converter import from_json
 from harness.model.errors import UserError
 from harness.model.times import Times
 from harness.model.trial import Trial
@@ -24,7 +25,6 @@ from harness.processes.messages import (
     TrialRefused,
     command_from,
 )
-from harness.results.converter import from_json
 from harness.simulation.trial import simulate
 
 BATCH = 1000

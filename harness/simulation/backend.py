@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from harness.model.compute import (
     Admit,
+    Away,
     Behaviour,
     Close,
     Compute,
@@ -26,6 +27,7 @@ from harness.model.compute import (
     Woken,
 )
 from harness.model.events import Event
+from harness.model.timeline import Outage
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Request
 from harness.simulation.session import Session
@@ -96,6 +98,13 @@ class SimulatedPostgres:
     def suspend(self) -> None:
         """Suspend now."""
         self._carry_out(self._compute.suspend(self.loop.time()))
+
+    def outage(self, outage: Outage) -> None:
+        """Be away, beginning now."""
+        effects = self._compute.outage(
+            self.loop.time(), outage.for_s, on_suspend=outage.connections, while_waking=outage.meanwhile
+        )
+        self._carry_out(effects)
 
     # Called by the sessions (Postmaster):
 
@@ -173,6 +182,8 @@ class SimulatedPostgres:
             case Waking(at_s, ready_at_s):
                 self._planned_wake_at_s = ready_at_s
                 self.on_event(Event.FIRST_ATTEMPT, at_s, value_s=0.0)
+            case Away(_, ready_at_s):
+                self._planned_wake_at_s = ready_at_s
             case Woken(at_s, planned_at_s):
                 self.on_event(Event.WOKEN, at_s, value_s=at_s - planned_at_s)
             case _:

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self, TypeAlias
 
+from harness.converter import to_json
 from harness.model.errors import StackError, TrialDiedError, UserError
 from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.processes.messages import PlayTrial, RowsPlayed, SimulatorReady, TrialPlayed, TrialRefused
 from harness.processes.process import Child
-from harness.results.converter import to_json
 from harness.simulation.rows import Simulated
 
 ARGV = (sys.executable, "-m", "harness.simulation")

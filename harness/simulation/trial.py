@@ -12,22 +12,22 @@ from itertools import chain, repeat
 from typing import Any
 
 from harness.model.arrivals import Arrival
-from harness.model.burst_share import BurstShare
 from harness.model.errors import UserError
 from harness.model.events import Event
 from harness.model.listener import QueueListener
+from harness.model.load_share import LoadShare
 from harness.model.outcomes import Outcome
 from harness.model.retry import Attempts
 from harness.model.rows import ListenerEvent, PoolSample
-from harness.model.timeline import Slow
+from harness.model.story import OnDisconnect
+from harness.model.timeline import Outage, Slow
 from harness.model.times import Times, drawing
 from harness.model.trial import Trial
 from harness.player import Player
 from harness.service.answer import Answer
-from harness.service.database import create_engine
+from harness.service.instance import Instance
 from harness.service.listener import listening
 from harness.service.observation import PoolWatch
-from harness.service.requests import Database
 from harness.service.sampling import EVERY_S, Timeline
 from harness.simulation.backend import SimulatedPostgres
 from harness.simulation.loop import VirtualLoop, run
@@ -72,7 +72,9 @@ class VirtualDriver:
         instances = range(trial.story.instances)
         self._samples = [Timeline(partial(self._row_of_pool, one), every_s=every_s) for one in instances if sampled]
         watches = [samples.watch for samples in self._samples] or [PoolWatch() for _ in instances]
-        self._instances = [Database(create_engine(URL, trial.pool, watch=watch), watch) for watch in watches]
+        shapes = trial.story.shapes
+        self._instances = [Instance(URL, trial.pool, watch, shapes=shapes) for watch in watches]
+        self._cancels = trial.story.on_disconnect is OnDisconnect.CANCEL
 
     async def play(self) -> Simulated:
         sampling = [self._loop.create_task(samples.run()) for samples in self._samples]
@@ -120,7 +122,7 @@ class VirtualDriver:
     def _database_server(self, times: Times) -> SimulatedPostgres:
         trial = self._trial
         # Where round trips take long, those of the authentication count too.
-        slow = any(isinstance(phase, Slow) for phase in trial.story.timeline)
+        slow = any(isinstance(phase, Slow) for phase in trial.story.phases)
         self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed), slows=slow)
         options: dict[str, Any] = {}
         if trial.wake is not None:
@@ -153,24 +155,32 @@ class VirtualDriver:
     async def slow(self, round_trip_s: float) -> None:
         self._network.slower_s = round_trip_s
 
-    async def begin_burst(self, burst: BurstShare, *, first_number: int) -> float:
+    async def outage(self, outage: Outage) -> None:
+        self._server.outage(outage)
+        # The news reaches the clients before anybody asks.
+        await asyncio.sleep(0)
+
+    async def replace_pool(self, instance: int) -> None:
+        self._instances[instance].replace_pool()
+
+    async def begin_load(self, share: LoadShare) -> float:
         start_s = self._loop.time()
         if self._origin_s is None:
-            self._origin_s = start_s
+            self._origin_s = start_s + share.load.starts_s[0]
         self._requests = []
-        self._arriving = self._loop.create_task(self._ask_all(burst, start_s, first_number))
+        self._arriving = self._loop.create_task(self._ask_all(share, start_s))
         return start_s
 
-    async def end_burst(self, burst: BurstShare) -> float:  # noqa: ARG002 - the one under way
+    async def end_load(self, share: LoadShare) -> float:  # noqa: ARG002 - the one under way
         await self._arriving
         for request in self._requests:
             await request
         return self._loop.time()
 
-    async def _ask_all(self, burst: BurstShare, start_s: float, first_number: int) -> None:
-        for arrival in burst.arrivals():
+    async def _ask_all(self, share: LoadShare, start_s: float) -> None:
+        for arrival in share.arrivals():
             await self._until(start_s + arrival.at_s)
-            self._requests.append(self._ask(arrival, start_s + arrival.at_s, first_number, burst))
+            self._requests.append(self._ask(arrival, start_s + arrival.at_s, share))
 
     async def _until(self, at_s: float) -> None:
         if at_s > self._loop.time():
@@ -178,19 +188,23 @@ class VirtualDriver:
             self._loop.call_at(at_s, reached.set_result, None)
             await reached
 
-    def _ask(self, arrival: Arrival, arrival_s: float, first_number: int, burst: BurstShare) -> asyncio.Future[None]:
+    def _ask(self, arrival: Arrival, arrival_s: float, share: LoadShare) -> asyncio.Future[None]:
         """Start a request; done when its client has a good answer, or has given up for good."""
         ended = self._loop.create_future()
-        attempts = Attempts(burst.waits_s(arrival.number))
+        attempts = Attempts(share.waits_s(arrival.number))
         instance = self._instances[arrival.number % len(self._instances)]
-        hold_s = burst.burst.mix.hold_s
 
         def attempt() -> None:
             number = attempts.number
-            work = self._loop.create_task(instance.perform(arrival.request, arrival.key, hold_s=hold_s))
-            # The service goes on with a request whose client has given up: see harness/service/app.py.
-            patience = self._loop.call_later(self._trial.story.client_timeout_s, end, number, None)
+            work = self._loop.create_task(instance.perform(arrival.request, arrival.key, hold_s=arrival.hold_s))
+            patience = self._loop.call_later(self._trial.story.client_timeout_s, give_up, number, work)
             work.add_done_callback(partial(answered, number, patience))
+
+        def give_up(number: int, work: asyncio.Task[Answer]) -> None:
+            # Unless the story says otherwise, the service goes on with it: see harness/service/app.py.
+            if self._cancels:
+                work.cancel()
+            end(number, None)
 
         def answered(number: int, patience: asyncio.TimerHandle, work: asyncio.Task[Answer]) -> None:
             patience.cancel()
@@ -207,7 +221,8 @@ class VirtualDriver:
                 return
             end_s = self._loop.time()
             self._rows.requests.append({
-                "number": first_number + arrival.number, "request": arrival.request.value, "arrival_s": arrival_s,
+                "number": share.first_number + arrival.number, "burst": share.first_burst + arrival.burst,
+                "request": arrival.request.value, "arrival_s": arrival_s,
                 "start_s": arrival_s, "end_s": end_s, "latency_s": end_s - arrival_s, "attempts": number,
                 **_answered(answer),
             })  # fmt: skip

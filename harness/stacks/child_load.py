@@ -2,12 +2,12 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from harness.model.burst_share import BurstShare, lead_s
+from harness.converter import to_json
 from harness.model.errors import StackError
 from harness.model.events import Event
+from harness.model.load_share import LoadShare, lead_s
 from harness.model.trial import Trial
 from harness.processes.messages import BurstFinished, RequestEnded, StartBurst
 from harness.processes.process import Child
@@ -30,14 +30,13 @@ class ChildLoadDriver(TargetDriver):
         self._own_rows = rows
         self._progress = progress
         self._finished = asyncio.Queue[BurstFinished]()
-        self._first_number = 0
 
     async def read_load(self) -> None:
         """Records what Locust reports, until it ends."""
         async for record in self._load.records():
             match record:
                 case RequestEnded(row=row):
-                    self._own_rows.request(replace(row, number=self._first_number + row.number))
+                    self._own_rows.request(row)
                     self._progress.request_ended(self._trial, row.outcome)
                 case BurstFinished():
                     self._finished.put_nowait(record)
@@ -53,15 +52,14 @@ class ChildLoadDriver(TargetDriver):
             detail["utc"] = starts.isoformat(timespec="milliseconds")
         super().event(event, at_s, value_s=value_s, **detail)
 
-    async def begin_burst(self, burst: BurstShare, *, first_number: int) -> float:
-        start_s = asyncio.get_running_loop().time() + lead_s(burst.burst)
-        self._first_number = first_number
-        await self._load.send(StartBurst(at_s=start_s, share=burst, urls=self._urls))
-        self._own_rows.burst_starts(start_s)
+    async def begin_load(self, share: LoadShare) -> float:
+        start_s = asyncio.get_running_loop().time() + lead_s(share.load)
+        await self._load.send(StartBurst(at_s=start_s, share=to_json(share), urls=self._urls))
+        self._own_rows.burst_starts(start_s + share.load.starts_s[0])
         return start_s
 
-    async def end_burst(self, burst: BurstShare) -> float:
-        limit_s = lead_s(burst.burst) + burst.burst.over_s + self._patience_s() + PATIENCE_S
+    async def end_load(self, share: LoadShare) -> float:
+        limit_s = lead_s(share.load) + share.load.over_s + self._patience_s() + PATIENCE_S
         with suppress(TimeoutError):
             return (await asyncio.wait_for(self._finished.get(), limit_s)).at_s
         raise StackError("locust", f"had not finished its burst after {limit_s:g} s", log=self._load.log)

@@ -6,7 +6,7 @@ its own pool settings, everybody stamps one clock, and Ctrl-C ends them in order
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -17,6 +17,7 @@ from harness.compose.sessions import DatabaseSessions
 from harness.model.compute import OnSuspend
 from harness.model.errors import StackError, UserError
 from harness.model.plan import PlannedRun
+from harness.model.timeline import Outage
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
 from harness.processes.messages import ContainersReady, ProxyReported
@@ -52,6 +53,8 @@ class ComposeStack(RealTimeStack):
         """Raises `UserError` for what real time or the real Toxiproxy can't do, `StackError` without an engine."""
         super().check(plan, options)
         for trial in plan.trials:
+            for outage in outages(trial):
+                ToxiproxyCompute.check_outage(outage, can=CAN_SUSPEND)
             if trial.wake is None or not trial.wake.can_sleep:
                 continue
             ToxiproxyCompute.check(trial.wake, can=CAN_SUSPEND)
@@ -141,8 +144,9 @@ class ComposeDatabases:
             await admin.execute(f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
             await asyncio.to_thread(self._toxiproxy.create, name, upstream=UPSTREAM, listen=f"0.0.0.0:{container_port}")
             stack.push_async_callback(asyncio.to_thread, self._toxiproxy.remove, name)
-            suspend = _no_suspend
-            if trial.wake is not None and trial.wake.can_sleep:
+            suspend: Callable[[], Awaitable[None]] = _nothing
+            outage: Callable[[Outage], Awaitable[None]] = _no_outage
+            if trial.wake is not None and (trial.wake.can_sleep or outages(trial)):
                 sessions = DatabaseSessions(admin, database, self._signal)
                 stack.push_async_callback(sessions.thaw)
                 behaviour = trial.wake.behaviour(suspends_by_itself=False)
@@ -157,12 +161,10 @@ class ComposeDatabases:
                 self._computes[name] = compute
                 stack.callback(self._computes.pop, name)
                 await stack.enter_async_context(beside(compute.watch()))
-                suspend = compute.suspend
+                suspend, outage = compute.suspend, compute.outage
             server = await as_limited(self._server, trial, database=database)
-            dsn = server.dsn_at(
-                HOST, self._published_ports[container_port], driver="postgresql+asyncpg", database=database
-            )
-            yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name))
+            dsn = server.dsn_at(HOST, self._published_ports[container_port], driver="postgresql+asyncpg", database=database)
+            yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name), outage)
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:
         if round_trip_s == 0:
@@ -190,5 +192,13 @@ class ComposeDatabases:
             raise StackError("postgres", f"can't send {name} to its sessions: {result.output.decode().strip()}")
 
 
-async def _no_suspend() -> None:
-    """The suspend of a database that never sleeps: it has no compute."""
+async def _nothing() -> None:
+    """What never sleeps is never suspended: there is no compute to do it."""
+
+
+async def _no_outage(_: Outage) -> None:
+    """Of a control: the player asks for none."""
+
+
+def outages(trial: Trial) -> list[Outage]:
+    return [phase for phase in trial.story.phases if isinstance(phase, Outage)]

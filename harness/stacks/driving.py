@@ -1,11 +1,13 @@
 """Starting the processes every trial in real time has: the service under test, and Locust, in one process or more."""
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from harness.converter import to_json
 from harness.model.listener import NO_LISTENER
 from harness.model.story import Story
 from harness.model.trial import Trial
@@ -23,6 +25,7 @@ def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContex
     environment = {
         "DATABASE_URL": dsn,
         **trial.pool.to_environment(),
+        "COLDSTART_SERVICE_PART": json.dumps(to_json(trial.story.service_part)),
         **(NO_LISTENER if listener is None else listener.to_environment()),
     }
     allow_open_files()

@@ -69,7 +69,14 @@ class EmbeddedDatabases:
         try:
             server = await as_limited(self._server, trial)
             dsn = server.dsn_at(host, port, driver="postgresql+asyncpg")
-            yield SleepingDatabase(dsn, name, partial(self._proxy.suspend, name), partial(self._proxy.slow, name))
+            proxy = self._proxy
+            yield SleepingDatabase(
+                dsn,
+                name,
+                suspend=partial(proxy.suspend, name),
+                slow=partial(proxy.slow, name),
+                outage=partial(proxy.outage, name),
+            )
         finally:
             await self._proxy.remove(name)
 

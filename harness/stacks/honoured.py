@@ -18,7 +18,8 @@ from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
 from harness.model.scenario import Scenario
-from harness.model.timeline import Burst, Idle, Slow, Suspend, Warm
+from harness.model.shape import RequestShape
+from harness.model.timeline import At, Burst, Deploy, Idle, Outage, Slow, Suspend, Traffic, Warm
 from harness.model.wake import WakeProfile
 
 
@@ -59,6 +60,8 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "wake": PLAYED,
         "timeline": CHECKED_ON_COMPOSE,
         "client_timeout_s": PLAYED,
+        "on_disconnect": PLAYED,
+        "patience_s": COMMON,
         "instances": PLAYED,
         "max_connections": PLAYED,
         "listener": PLAYED,
@@ -130,6 +133,11 @@ FIELDS: dict[type, dict[str, Treatments]] = {
     Suspend: {},
     Idle: {"for_s": PLAYED},
     Slow: {"round_trip_s": PLAYED},
+    Outage: {"for_s": PLAYED, "connections": CHECKED_ON_COMPOSE, "meanwhile": CHECKED_ON_COMPOSE},
+    Deploy: {"every_s": PLAYED},
+    Traffic: {"phases": PLAYED},
+    At: {"at_s": PLAYED, "phase": PLAYED},
+    RequestShape: {"name": PLAYED, "steps": PLAYED, "at_most": PLAYED, "pool": PLAYED},
     Burst: {"requests": PLAYED, "over_s": PLAYED, "arrivals": PLAYED, "mix": PLAYED, "given_s": PLAYED},
     RequestMix: {"weights": PLAYED, "hold_s": PLAYED},
 }

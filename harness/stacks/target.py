@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from harness.model.errors import StackError
 from harness.model.events import Event
 from harness.model.rows import ListenerEvent
+from harness.model.timeline import Outage
 from harness.model.trial import Trial
 from harness.processes.messages import (
     ListenerReported,
     PoolNotWarmed,
+    PoolReplaced,
     PoolSampled,
     PoolWarmed,
+    ReplacePool,
     WarmPool,
 )
 from harness.processes.process import Child
@@ -35,6 +38,7 @@ class SleepingDatabase:
     suspend: Callable[[], Awaitable[None]]
     slow: Callable[[float], Awaitable[None]]
     """Makes every round trip longer, by seconds."""
+    outage: Callable[[Outage], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class TargetDriver:
         self._database = target.database
         self._rows = rows
         self._warmed = asyncio.Queue[PoolWarmed | PoolNotWarmed]()
+        self._replaced = asyncio.Queue[PoolReplaced]()
         self._listening = asyncio.Queue[ListenerEvent]()
 
     @asynccontextmanager
@@ -75,6 +80,8 @@ class TargetDriver:
                     self._listener_reported(event)
                 case PoolWarmed() | PoolNotWarmed():
                     self._warmed.put_nowait(record)
+                case PoolReplaced():
+                    self._replaced.put_nowait(record)
                 case _:
                     raise service.out_of_step(record)
 
@@ -116,3 +123,10 @@ class TargetDriver:
         if event.event in (Event.LISTENER_CONNECTED, Event.LISTENER_CONNECT_FAILED):
             self._listening.put_nowait(event)
         self.event(event.event, event.at_s, value_s=event.value_s, **event.detail)
+
+    async def outage(self, outage: Outage) -> None:
+        await self._database.outage(outage)
+
+    async def replace_pool(self, instance: int) -> None:
+        await self._services[instance].send(ReplacePool())
+        await self._replaced.get()

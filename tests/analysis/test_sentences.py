@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from harness.analysis.findings import alert_sentence, findings
 from harness.analysis.labels import CONTROL, Names, wake_name
 from harness.analysis.sentences import Failures, by_count, listed, percent, ranking, seconds, span, who_fails
+from harness.model.distribution import LogNormal
 from harness.model.outcomes import Outcome
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
@@ -18,7 +19,7 @@ from harness.model.scenario import Scenario, Variant, pool
 from harness.model.summary import TrialSummary
 from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.trial import Trial
-from harness.model.wake import LogNormal, profile
+from harness.model.wake import profile
 
 FAILURES = (Outcome.POOL_TIMEOUT, Outcome.CONNECT_TIMEOUT, Outcome.CONNECTION_LOST)
 STORY = Scenario(

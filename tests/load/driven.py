@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
+from harness.converter import to_json
 from harness.library import load_scenario
-from harness.model.burst_share import BurstShare
+from harness.model.load_share import LoadShare
 from harness.model.rows import RequestRow
 from harness.model.timeline import Burst
 from harness.processes.messages import BurstFinished, LoadReady, RequestEnded, StartBurst
@@ -62,7 +63,7 @@ async def driven(
 
 
 async def burst(load: Child, burst: Burst, *, seed: int = 1) -> list[RequestRow]:
-    await load.send(StartBurst(at_s=monotonic() + 0.2, share=BurstShare(burst=burst, seed=seed)))
+    await load.send(StartBurst(at_s=monotonic() + 0.2, share=to_json(LoadShare(load=burst, seed=seed))))
     rows = []
     async for record in load.records():
         if isinstance(record, BurstFinished):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.model import limits
 from harness.model.arrivals import RequestMix
+from harness.model.distribution import Constant, Empirical, LogNormal
 from harness.model.errors import UserError
 from harness.model.listener import QueueListener
 from harness.model.plan import Overrides, PlannedRun
@@ -20,7 +21,7 @@ from harness.model.retry import Retry
 from harness.model.scenario import Scenario, Variant
 from harness.model.timeline import Burst, Idle, Slow, Warm
 from harness.model.trial import Trial
-from harness.model.wake import Constant, Empirical, LogNormal, profile, read_wake
+from harness.model.wake import profile, read_wake
 
 NO_NUMBERS = [math.nan, math.inf, -math.inf, 1e308, -1.0]
 STORY = Scenario(name="story", wake=profile("neon"), pools=("5+0",), timeline=(Burst(10, 1.0),))

@@ -7,6 +7,7 @@ import pytest
 from harness.library import load_scenario
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend
+from harness.model.distribution import Constant, Empirical
 from harness.model.errors import UserError
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
@@ -14,7 +15,7 @@ from harness.model.scenario import RealTime, Scenario, Variant, pool
 from harness.model.story import Story
 from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.times import Calibration
-from harness.model.wake import Constant, Empirical, profile, read_wake
+from harness.model.wake import profile, read_wake
 
 BURST = Burst(requests=20, over_s=2)
 MEASURED = Calibration(round_trip_s=(0.001,), service_s=(0.002,), connect_s=(0.003,), source="a test")

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from harness.library import load_scenario, scenario_names
+from harness.model.distribution import Constant, Empirical, LogNormal
 from harness.model.errors import UserError
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.scenario import Scenario
 from harness.model.timeline import Burst, Warm
-from harness.model.wake import PROFILES, Constant, Empirical, LogNormal, profile
+from harness.model.wake import PROFILES, profile
 
 
 @pytest.mark.parametrize("name", scenario_names())

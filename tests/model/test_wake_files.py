@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.model.distribution import Empirical
 from harness.model.errors import UserError
-from harness.model.wake import Empirical, profile, read_wake
+from harness.model.wake import profile, read_wake
 
 NEON = profile("neon")
 

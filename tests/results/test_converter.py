@@ -15,14 +15,16 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject, SearchStrategy
 
+from harness.converter import CODE, from_json, to_json
+from harness.model.distribution import LogNormal, Uniform
 from harness.model.errors import UserError
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import VARYING, RealTime, Scenario, Variant, pool
+from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Upstream, Write
 from harness.model.story import Story
-from harness.model.timeline import Burst, Warm
-from harness.model.wake import LogNormal, profile, read_wake
-from harness.results.converter import CODE, from_json, to_json
+from harness.model.timeline import At, Burst, Deploy, Slow, Suspend, Traffic, Warm
+from harness.model.wake import profile, read_wake
 from harness.results.manifest import Manifest
 
 # Few values, most of them allowed in most fields: what a model refuses is drawn again.
@@ -41,7 +43,30 @@ RELATED: dict[Any, SearchStrategy[Any]] = {
     | st.just(Burst.at(1.0, 2.0)),
 }
 """Models of which two required fields must fit each other, or one of the optional."""
-NESTED = (Variant, RealTime)
+steps: SearchStrategy[Any] = st.recursive(
+    st.builds(Query, st.sampled_from([0.0, 0.5, Uniform(0.1, 0.5)])) | st.builds(Write) | st.builds(Commit)
+    | st.builds(Upstream, st.sampled_from([0.5, LogNormal(1.0, 2.0, 50.0)])),
+    lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda inside: Checkout(*inside)),
+    max_leaves=6,
+)  # fmt: skip
+checkouts = st.lists(steps, min_size=1, max_size=2).map(lambda inside: Checkout(*inside))
+shapes = st.builds(
+    lambda name, inside, both, at_most, own: RequestShape(
+        name, *([Parallel(*inside)] if both else inside), at_most=at_most, pool=own
+    ),
+    st.sampled_from(["one", "two"]),
+    st.lists(checkouts | st.just(Upstream(2.0)), min_size=1, max_size=3),
+    st.booleans(),
+    st.sampled_from([None, 3]),
+    st.sampled_from([None, "2+1"]),
+)
+RELATED[RequestShape] = shapes
+RELATED[Traffic] = st.lists(
+    st.builds(Burst.rate, st.sampled_from([1.0, 2.5]), for_s=st.just(4.0))
+    | st.builds(At, st.sampled_from([0.0, 2.0]), st.sampled_from([Suspend(), Slow(0.1), Deploy(2.0), Burst(2, 1.0)])),
+    max_size=3,
+).map(lambda phases: Traffic(Burst(3, 2.0), *phases))
+NESTED = (Variant, RealTime, RequestShape, Traffic, Checkout, Parallel)
 """Their fields are those of other models."""
 STORY = {"name": "test", "wake": profile("neon"), "timeline": (Warm(), Burst(3, 2.0))}
 
@@ -87,7 +112,7 @@ def varied(draw: st.DrawFn, kind: Any) -> Any:
     """A model with one of its fields, if it has any, other than the default."""
     model = draw(built(kind))
     kept = [field.name for field in fields(kind) if field.name not in CODE]
-    if not kept:
+    if not kept or kind in NESTED:
         return model
     name = draw(st.sampled_from(kept))
     try:

@@ -8,11 +8,11 @@ import pytest
 from harness.analysis import load
 from harness.analysis.report import report
 from harness.cli.progress import watching
+from harness.converter import from_json, to_json
 from harness.library import load_scenario, scenario_names
 from harness.model.expectation import Verdict
 from harness.model.plan import Overrides, PlannedRun
 from harness.postmortem import write
-from harness.results.converter import from_json, to_json
 from harness.run import execute
 from harness.stacks.base import RunOptions
 

@@ -8,12 +8,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from harness.model.distribution import Constant
 from harness.model.errors import UserError
 from harness.model.events import Event
 from harness.model.rows import ListenerEvent
 from harness.model.times import Times
 from harness.model.trial import Trial
-from harness.model.wake import Constant, WakeProfile, profile
+from harness.model.wake import WakeProfile, profile
 from harness.scenario import Burst, Idle, QueueListener, Scenario, Suspend, Warm
 from harness.service.listener import listening
 from harness.simulation.backend import SimulatedPostgres, constant

@@ -13,12 +13,13 @@ import pytest
 
 from harness.library import load_scenario
 from harness.model.compute import OnSuspend, WhileWaking
+from harness.model.distribution import Constant, LogNormal
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.scenario import Scenario, pool
 from harness.model.timeline import Burst, Idle, Suspend, Warm
 from harness.model.times import Times
 from harness.model.trial import Trial
-from harness.model.wake import Constant, LogNormal, WakeProfile, profile
+from harness.model.wake import WakeProfile, profile
 from harness.simulation.rows import Simulated
 from harness.simulation.trial import simulate
 
@@ -29,7 +30,7 @@ from harness.library import load_scenario
 from harness.model.times import Times
 from harness.simulation.trial import simulate
 from harness.model.plan import Overrides, PlannedRun
-from harness.model.wake import LogNormal
+from harness.model.distribution import LogNormal
 times = Times(round_trip=LogNormal(0.001, 0.005, 0.1), service=LogNormal(0.002, 0.01, 1.0))
 plan = PlannedRun(scenario=load_scenario("cold_burst"), overrides=Overrides(seed=7))
 rows = [asdict(simulate(trial, times)) for trial in plan.trials[:4]]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.converter import to_json
 from harness.library import load_scenario
 from harness.model.errors import TrialDiedError
 from harness.model.plan import Overrides, PlannedRun
@@ -19,7 +20,6 @@ from harness.model.pool import PoolConfiguration
 from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.processes.messages import PlayTrial, to_line
-from harness.results.converter import to_json
 from harness.run import FinishedRun, execute
 from harness.simulation import simulators
 from harness.simulation.rows import Simulated

@@ -13,7 +13,8 @@ from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
 from harness.model.scenario import Scenario, Variant
-from harness.model.timeline import TimelinePhase
+from harness.model.shape import RequestShape
+from harness.model.timeline import At, TimelinePhase
 from harness.model.times import Calibration
 from harness.model.wake import WakeProfile, profile
 from harness.stacks.base import RunOptions, Stack
@@ -22,7 +23,18 @@ from harness.stacks.embedded import EmbeddedStack
 from harness.stacks.honoured import FIELDS, IN_REAL_TIME, OPTIONS, Treatment, unlike_the_scenario
 from harness.stacks.simulated import SimulatedStack
 
-SAID = (Scenario, WakeProfile, Overrides, PoolConfiguration, QueueListener, Retry, RequestMix, *get_args(TimelinePhase))
+SAID = (
+    Scenario,
+    WakeProfile,
+    Overrides,
+    PoolConfiguration,
+    QueueListener,
+    Retry,
+    RequestMix,
+    *get_args(TimelinePhase),
+    At,
+    RequestShape,
+)
 """Everything that a scenario's file or a user can say."""
 COLD_BURST = load_scenario("cold_burst")
 MEASURED = Calibration(round_trip_s=(0.1,), service_s=(0.1,), connect_s=(0.1,), source="a test")

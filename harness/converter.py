@@ -18,12 +18,15 @@ from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.strategies import configure_tagged_union
 
+from harness.model.arrivals import AnyRequest, RequestName
+from harness.model.distribution import Distribution, Duration
 from harness.model.errors import UserError
 from harness.model.pool import SETTINGS, PoolConfiguration
 from harness.model.scenario import RealTime, Scenario, Variant
+from harness.model.shape import Checkout, Parallel, RequestShape, Step
 from harness.model.story import Story
-from harness.model.timeline import TimelinePhase
-from harness.model.wake import Distribution, WakeLatency, WakeProfile
+from harness.model.timeline import At, Burst, Load, MomentPhase, TimelinePhase, Traffic
+from harness.model.wake import WakeProfile
 
 Model = TypeVar("Model")
 KIND = "kind"
@@ -59,10 +62,15 @@ def _made() -> Converter:
         (str, "text", (str,)),
     ):
         converter.register_structure_hook(kind, _exactly(words, accepted))
+    _tell_apart(converter, Duration)
+    _add_shapes(converter)
+    _tell_apart(converter, MomentPhase)
+    _add_several(converter, Traffic, "phases", Burst | At)
+    _tell_apart(converter, Burst | At)
     _tell_apart(converter, TimelinePhase)
-    _tell_apart(converter, WakeLatency)
-    # The times of a simulated database may be any Distribution; in a document they are always a WakeLatency.
-    known: Any = WakeLatency
+    _tell_apart(converter, Load)
+    # The times of a simulated database may be any Distribution; in a document they are always a Duration.
+    known: Any = Duration
     converter.register_structure_hook(Distribution, lambda value, _: converter.structure(value, known))
     converter.register_unstructure_hook(Distribution, lambda value: converter.unstructure(value, known))
     _add_pools(converter)
@@ -101,6 +109,48 @@ def _tell_apart(converter: Converter, union: Any) -> None:  # noqa: ANN401 - a u
     # The union with None is a different type for Python, so it needs hooks of its own.
     converter.register_structure_hook(union | None, lambda value, _: None if value is None else read(value, union))
     converter.register_unstructure_hook(union | None, lambda value: None if value is None else write(value))
+
+
+def _add_shapes(converter: Converter) -> None:
+    _add_several(converter, Checkout, "steps", Step)
+    _add_several(converter, Parallel, "steps", Step)
+    _tell_apart(converter, Step)
+    steps = tuple[Step, ...]
+
+    def read(document: Any, _: type) -> RequestShape:  # noqa: ANN401 - not checked yet
+        _check_keys(document, {"name", "steps", "at_most", "pool"})
+        return RequestShape(
+            converter.structure(document["name"], str),
+            *converter.structure(document["steps"], steps),
+            at_most=converter.structure(document["at_most"], int | None),  # type: ignore[arg-type]
+            pool=converter.structure(document["pool"], PoolConfiguration | None),  # type: ignore[arg-type]
+        )
+
+    def write(shape: RequestShape) -> dict[str, Any]:
+        return {
+            "name": shape.name,
+            "steps": converter.unstructure(shape.steps, unstructure_as=steps),
+            "at_most": shape.at_most,
+            "pool": None if shape.pool is None else converter.unstructure(shape.pool),
+        }
+
+    converter.register_structure_hook(RequestShape, read)
+    converter.register_unstructure_hook(RequestShape, write)
+    _add_choice(converter, AnyRequest, lambda value: RequestName if isinstance(value, str) else RequestShape)
+
+
+def _add_several(converter: Converter, kind: Any, name: str, member: Any) -> None:  # noqa: ANN401 - types
+    """A model that is made of several others, as its constructor takes them: `Checkout(Query(), Write())`."""
+    members = tuple[member, ...]
+
+    def read(document: Any, _: type) -> Any:  # noqa: ANN401 - not checked yet
+        _check_keys(document, {name})
+        return kind(*converter.structure(document[name], members))
+
+    converter.register_structure_hook(kind, read)
+    converter.register_unstructure_hook(
+        kind, lambda model: {name: converter.unstructure(getattr(model, name), unstructure_as=members)}
+    )
 
 
 def _add_pools(converter: Converter) -> None:

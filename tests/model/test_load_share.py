@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model.arrivals import Pattern, RequestMix, RequestName
-from harness.model.burst_share import BurstShare
+from harness.model.load_share import LoadShare
 from harness.model.timeline import Burst
 
 mixes = st.builds(
@@ -23,7 +23,7 @@ bursts = st.builds(
 
 @given(bursts, st.integers(0, 2**63), st.integers(1, 12))
 def test_the_shares_together_are_exactly_the_schedule(burst: Burst, seed: int, workers: int) -> None:
-    driven = [share.arrivals() for share in BurstShare(burst=burst, seed=seed).split(workers)]
+    driven = [share.arrivals() for share in LoadShare(burst=burst, seed=seed).split(workers)]
     assert all(arrival.number % workers == index for index, share in enumerate(driven) for arrival in share)
     together = sorted((arrival for share in driven for arrival in share), key=lambda arrival: arrival.number)
     assert tuple(together) == burst.schedule(seed)

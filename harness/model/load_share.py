@@ -1,11 +1,11 @@
-"""The load of one load generator: a burst, its seed, and the generator's share of the arrivals."""
+"""The share of one load generator: a load, its seed, and which of its arrivals are the generator's."""
 
 from dataclasses import dataclass, replace
 from typing import Self
 
 from harness.model.arrivals import Arrival, share
 from harness.model.retry import Retry
-from harness.model.timeline import Burst
+from harness.model.timeline import Load
 
 LEAD_S = 0.1
 LEAD_A_REQUEST_S = 20e-6
@@ -13,11 +13,15 @@ LEAD_A_REQUEST_S = 20e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BurstShare:
-    """The share `index` of `count` of a burst; the shares together are exactly the burst's schedule."""
+class LoadShare:
+    """The share `index` of `count` of a load; the shares together are exactly the load's schedule."""
 
-    burst: Burst
+    load: Load
     seed: int
+    """Of its first burst."""
+    first_number: int = 0
+    """The number of its first request in the trial, and of its first burst: they go on from one load to the next."""
+    first_burst: int = 0
     index: int = 0
     count: int = 1
     retry: Retry | None = None
@@ -29,13 +33,13 @@ class BurstShare:
 
     def arrivals(self) -> tuple[Arrival, ...]:
         """The arrivals to drive: those of the whole schedule whose number modulo `count` is `index`."""
-        return share(self.burst.schedule(self.seed), index=self.index, count=self.count)
+        return share(self.load.schedule(self.seed), index=self.index, count=self.count)
 
     def split(self, count: int) -> tuple[Self, ...]:
-        """This burst for `count` workers, a share for each."""
+        """This load for `count` workers, a share for each."""
         return tuple(replace(self, index=index, count=count) for index in range(count))
 
 
-def lead_s(burst: Burst) -> float:
-    """How long before its start a burst is announced, in seconds: enough for every worker to draw its schedule."""
-    return LEAD_S + LEAD_A_REQUEST_S * burst.requests
+def lead_s(load: Load) -> float:
+    """How long before its start a load is announced, in seconds: enough for every worker to draw its schedule."""
+    return LEAD_S + LEAD_A_REQUEST_S * load.requests

@@ -1,0 +1,83 @@
+"""One instance of the service: its pool, and the gates and pools of its background jobs."""
+
+import asyncio
+from collections.abc import Iterable
+
+from sqlalchemy import URL
+
+from harness.model.arrivals import AnyRequest
+from harness.model.pool import PoolConfiguration
+from harness.model.shape import RequestShape
+from harness.service.answer import Answer
+from harness.service.database import create_engine
+from harness.service.observation import PoolWatch
+from harness.service.requests import Database
+from harness.service.telemetry import Telemetry
+
+
+class Instance:
+    """Answers requests with one pool, watched by `watch`; a shape may have a gate and a pool of its own."""
+
+    def __init__(
+        self,
+        url: str | URL,
+        pool: PoolConfiguration,
+        watch: PoolWatch,
+        *,
+        shapes: Iterable[RequestShape] = (),
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._url = url
+        self._pool = pool
+        self._watch = watch
+        self._telemetry = telemetry
+        self.shapes = {shape.name: shape for shape in shapes}
+        self._gates = {
+            shape.name: asyncio.Semaphore(shape.at_most) for shape in self.shapes.values() if shape.at_most is not None
+        }
+        self._draining: set[asyncio.Task[None]] = set()
+        self._open()
+
+    @property
+    def databases(self) -> list[Database]:
+        return [self.database, *self._own.values()]
+
+    async def perform(self, request: AnyRequest, key: int, *, hold_s: float = 0.0) -> Answer:
+        """Carry out one request; whatever goes wrong is its outcome. A cancellation goes through."""
+        database = self._own.get(request.value, self.database)
+        gate = self._gates.get(request.value)
+        if gate is None:
+            return await database.perform(request, key, hold_s=hold_s)
+        async with gate:
+            return await database.perform(request, key, hold_s=hold_s)
+
+    async def warm(self, connections: int) -> None:
+        """Open `connections` connections at once, use each, and give all of them back."""
+        await self.database.warm(connections)
+
+    def replace_pool(self) -> None:
+        """From now on requests have a new, empty pool. The old one closes when its last request has ended."""
+        for database in self.databases:
+            task = asyncio.create_task(database.drained())
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
+        self._open()
+
+    async def close_leaked(self) -> None:
+        """Give back what was leaked; a service ends with its process, a test or a simulation does not."""
+        for task in tuple(self._draining):
+            task.cancel()
+        for database in self.databases:
+            await database.close_leaked()
+
+    def _open(self) -> None:
+        self.database = Database(create_engine(self._url, self._pool, watch=self._watch), self._watch, self._telemetry)
+        self._own = {
+            shape.name: self._database_of_its_own(shape.pool)
+            for shape in self.shapes.values()
+            if shape.pool is not None
+        }
+
+    def _database_of_its_own(self, pool: PoolConfiguration) -> Database:
+        watch = PoolWatch()
+        return Database(create_engine(self._url, pool, watch=watch), watch, self._telemetry)
