@@ -163,7 +163,9 @@ class ComposeDatabases:
                 await stack.enter_async_context(beside(compute.watch()))
                 suspend, outage = compute.suspend, compute.outage
             server = await as_limited(self._server, trial, database=database)
-            dsn = server.dsn_at(HOST, self._published_ports[container_port], driver="postgresql+asyncpg", database=database)
+            dsn = server.dsn_at(
+                HOST, self._published_ports[container_port], driver="postgresql+asyncpg", database=database
+            )
             yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name), outage)
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:
