@@ -17,6 +17,7 @@ from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration, after_change, before_change
 from harness.model.retry import Retry
 from harness.model.scenario import RealTime, Scenario, Variant, pool
+from harness.model.server import ConnectCost, IdleReaper, ServerLimits
 from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Upstream, Write
 from harness.model.story import OnDisconnect
 from harness.model.summary import TrialSummary
@@ -27,11 +28,13 @@ __all__ = [
     "Burst",
     "Checkout",
     "Commit",
+    "ConnectCost",
     "Constant",
     "Deploy",
     "Empirical",
     "Expectation",
     "Idle",
+    "IdleReaper",
     "LogNormal",
     "OnDisconnect",
     "Outage",
@@ -45,6 +48,7 @@ __all__ = [
     "RequestShape",
     "Retry",
     "Scenario",
+    "ServerLimits",
     "Slow",
     "Suspend",
     "Traffic",

@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "library": {"scenario_file", "shipped"},
     "player": set(),
     "processes": set(),
-    "proxy": {"processes"},
+    "proxy": {"converter", "processes"},
     "postgres": {"processes"},
     "compose": {"processes", "proxy", "shipped"},
     "sleeper": {"compose", "processes", "proxy"},

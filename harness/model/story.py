@@ -1,7 +1,7 @@
 """A story: what the database and the clients do, independent of the pool, as data."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import get_args
 
@@ -10,6 +10,7 @@ from harness.model.errors import UserError
 from harness.model.limits import MAX_CONNECTIONS, MAX_INSTANCES, check_kind, check_number, check_whole
 from harness.model.listener import QueueListener
 from harness.model.retry import Retry
+from harness.model.server import ConnectCost, IdleReaper, ServerLimits
 from harness.model.shape import RequestShape
 from harness.model.timeline import Burst, Load, Suspend, TimelinePhase, Traffic
 from harness.model.wake import WakeProfile
@@ -51,6 +52,12 @@ class Story:
     """The number of instances of the service, each with its own pool; requests go to them in turn."""
     max_connections: int | None = None
     """How many connections the database accepts from all instances together; None: no limit."""
+    server: ServerLimits = field(default_factory=ServerLimits)
+    """Further limits of the database server."""
+    connect_cost: ConnectCost | None = None
+    """What a new connection costs while the database is awake; None: no more than the stack's own."""
+    reaper: IdleReaper | None = None
+    """What forgets idle connections between the service and the database; None: nothing."""
     listener: QueueListener | None = None
     """Background work of the service, on a connection outside of the pool; None: none."""
     retry: Retry | None = None

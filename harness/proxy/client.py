@@ -29,9 +29,11 @@ class ProxyClient:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def create(self, name: str, *, upstream: str, compute: dict[str, Any] | None = None) -> tuple[str, int]:
+    async def create(
+        self, name: str, *, upstream: str, compute: dict[str, Any] | None = None, way: dict[str, Any] | None = None
+    ) -> tuple[str, int]:
         """A proxy on a free port of loopback; where it listens."""
-        body = {"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "compute": compute}
+        body = {"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "compute": compute, "way": way}
         answer = await self._ask("POST", "/coldstart/proxies", body)
         host, _, port = answer["listen"].rpartition(":")
         return host, int(port)

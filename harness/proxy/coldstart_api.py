@@ -12,6 +12,7 @@ from harness.proxy.collection import ProxyCollection, add_toxic
 from harness.proxy.compute_settings import ComputeSettings, is_seconds
 from harness.proxy.proxy import Proxy
 from harness.proxy.sleep import attach_compute, compute_behind
+from harness.proxy.way import Way
 
 
 def routes() -> list[BaseRoute]:
@@ -38,6 +39,15 @@ def _settings(document: object) -> ComputeSettings:
         raise ApiError(f"bad request body: {error}", 400) from error
 
 
+def _way(document: object) -> Way:
+    if not isinstance(document, dict):
+        raise ApiError("bad request body: way must be an object", 400)
+    try:
+        return Way.from_json(document)
+    except (UserError, TypeError, ValueError) as error:
+        raise ApiError(f"bad request body: {error}", 400) from error
+
+
 def _answer(proxy: Proxy, status: int = 200) -> Response:
     compute = compute_behind(proxy)
     described = None if compute is None else {**compute.settings.to_json(), "state": compute.state.value}
@@ -50,9 +60,11 @@ async def _create(request: Request) -> Response:
     toxics = field(document, "toxics", list, [])
     if not all(isinstance(toxic, dict) for toxic in toxics):
         raise ApiError("bad request body: a toxic must be an object", 400)
+    way = _way(document["way"]) if document.get("way") is not None else None
     settings = _settings(document["compute"]) if document.get("compute") is not None else None
 
     def prepare(proxy: Proxy) -> None:
+        proxy.way = way
         for toxic in toxics:
             add_toxic(proxy, toxic)
         if settings is not None:

@@ -13,6 +13,7 @@ from harness.proxy.end import NOBODY, End
 from harness.proxy.link import AttachedToxic, Link
 from harness.proxy.startup import StartupAnswer
 from harness.proxy.tasks import started
+from harness.proxy.way import Way
 
 EARLY_LIMIT = 2**16
 """Bytes kept of a client that speaks before it is connected onward; more are left in its socket."""
@@ -49,6 +50,9 @@ class ConnectionOwner(Protocol):
     @property
     def upstream_address(self) -> tuple[str, int]: ...
 
+    way: Way | None
+    """What else its connections meet on their way; None: nothing."""
+
     @property
     def watches_bytes(self) -> bool:
         """Whether it must hear of bytes on an open connection."""
@@ -80,6 +84,8 @@ class Connection:
         self.to_upstream: Link | None = None
         self.to_client: Link | None = None
         self.dialling: asyncio.Task[None] | None = None
+        self._active_at_s = monotonic()
+        """When bytes last moved, where somebody must know."""
         self._early: list[bytes] = []
         self._early_size = 0
         self._client_ended = False
@@ -138,6 +144,8 @@ class Connection:
 
     async def _dial(self) -> None:
         loop = asyncio.get_running_loop()
+        if self.proxy.way is not None:
+            await self.proxy.way.connect()
         try:
             host, port = self.proxy.upstream_address
             await loop.create_connection(lambda: self.upstream, host, port)
@@ -157,6 +165,7 @@ class Connection:
 
     def _open(self) -> None:
         self.stage = ConnectionStage.OPEN
+        self._active_at_s = monotonic()
         self.to_upstream = Link(self.upstream, self.proxy.toxics_of("upstream"))
         self.to_client = Link(self.client, self.proxy.toxics_of("downstream"))
         self._connect_ends()
@@ -170,7 +179,7 @@ class Connection:
         assert self.to_upstream is not None
         assert self.to_client is not None
         # Straight from the socket to the link, unless somebody must see every byte.
-        watch = self.proxy.watches_bytes
+        watch = self.proxy.watches_bytes or (self.proxy.way is not None and self.proxy.way.reaper is not None)
         self.client.data_received = self._watched_client if watch else self.to_upstream.feed
         self.upstream.data_received = self._watched_server if watch else self.to_client.feed
 
@@ -184,13 +193,29 @@ class Connection:
 
     def _watched_client(self, data: bytes) -> None:
         assert self.to_upstream is not None
+        if self._is_forgotten():
+            return
         self.proxy.client_sent(self)
         self.to_upstream.feed(data)
 
     def _watched_server(self, data: bytes) -> None:
         assert self.to_client is not None
+        if self._is_forgotten():
+            return
         self.proxy.server_sent(self, data)
         self.to_client.feed(data)
+
+    def _is_forgotten(self) -> bool:
+        """Bytes come: whether the way had forgotten the connection meanwhile, and what happens to it then."""
+        idle_since_s, self._active_at_s = self._active_at_s, monotonic()
+        way = self.proxy.way
+        if way is None or way.reaper is None or not way.forgets(idle_since_s):
+            return False
+        if way.reaper.silently:
+            self.freeze()
+        else:
+            self.close(reset=True)
+        return True
 
     def pause(self) -> None:
         """Keep both ends, and keep back what the client sends. One that is being dialled is held instead."""

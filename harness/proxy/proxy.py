@@ -14,6 +14,7 @@ from harness.proxy.descriptors import DescriptorBudget
 from harness.proxy.events import EventStream
 from harness.proxy.link import AttachedToxic
 from harness.proxy.listening_port import ListeningPort
+from harness.proxy.way import Way
 
 STREAMS = ("upstream", "downstream")
 
@@ -55,6 +56,7 @@ class Proxy:
         self.toxics: list[AttachedToxic] = []
         self.connections: dict[Connection, None] = {}
         self.watcher: ConnectionWatcher | None = None
+        self.way: Way | None = None
         self.transferred = {"upstream": 0, "downstream": 0}
         """Bytes of connections that have ended."""
         self.departures = Departures()

@@ -4,16 +4,28 @@ import secrets
 
 import asyncpg
 
+from harness.model.server import ServerLimits
 from harness.service.statements import ARTISTS, SCHEMA, TRACKS, artist, track
 
 
-async def create_role(dsn: str, name: str, *, connections: int) -> str:
-    """A role that may have this many connections at once, with the catalogue's rights; its password."""
+async def create_role(dsn: str, name: str, limits: ServerLimits) -> str:
+    """A role with these limits and with the catalogue's rights; its password."""
+    settings = {
+        "idle_in_transaction_session_timeout": limits.idle_in_transaction_session_timeout_s,
+        "idle_session_timeout": limits.idle_session_timeout_s,
+    }
+    set_timeouts = "".join(
+        f"ALTER ROLE {name} SET {setting} = {round(seconds * 1000)};"
+        for setting, seconds in settings.items()
+        if seconds is not None
+    )
+    connections = -1 if limits.role_connection_limit is None else limits.role_connection_limit
     password = secrets.token_urlsafe(24)
     connection = await asyncpg.connect(dsn, ssl="prefer" if "sslmode" in dsn else False, timeout=60)
     try:
         await connection.execute(
             f"CREATE ROLE {name} LOGIN PASSWORD '{password}' CONNECTION LIMIT {connections};"
+            f"{set_timeouts}"
             f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {name}"
         )
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, assert_never
@@ -27,12 +28,14 @@ from harness.model.compute import (
     Woken,
 )
 from harness.model.events import Event
+from harness.model.server import ConnectCost, IdleReaper, ServerLimits
 from harness.model.timeline import Outage
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Request
 from harness.simulation.session import Session
 
 TOO_MANY = ErrorResponse("FATAL", "53300", "sorry, too many clients already")
+TOO_MANY_OF_THE_ROLE = ErrorResponse("FATAL", "53300", 'too many connections for role "coldstart"')
 FIRST_PROCESS_ID = 1001
 
 
@@ -61,14 +64,21 @@ class SimulatedPostgres:
     password: str | None = None
     """None: everybody is trusted."""
     on_event: Callable[..., None] = ignore_event
+    limits: ServerLimits = field(default_factory=ServerLimits)
+    reaper: IdleReaper | None = None
+    connect_cost: ConnectCost | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         # Only a compute that suspends by itself has to hear of every message; the others are spared the calls.
         self.watches_bytes = self.behaviour.suspend_after_s is not None
         self._compute = Compute(self.behaviour, self.draw_wake_latency_s, now_s=self.loop.time())
+        self._cost_random = random.Random(f"connect cost/{self.seed}")
+        self._entering = 0
+        self._waiting_for_turn: deque[Session] = deque()
         self._random = random.Random(f"backend/{self.seed}")
         self._sessions: dict[object, Session] = {}
+        self._of_the_role: set[object] = set()
         self._requests: dict[object, Request] = {}
         self._next_process_id = FIRST_PROCESS_ID
         self._timer: asyncio.TimerHandle | None = None
@@ -113,6 +123,13 @@ class SimulatedPostgres:
         admitted = sum(1 for session in self._sessions.values() if session.admitted and session.key is not key)
         return TOO_MANY if admitted >= self.max_connections else None
 
+    def session_began(self, key: object) -> None:
+        self._of_the_role.add(key)
+
+    def role_refusal(self) -> ErrorResponse | None:
+        limit = self.limits.role_connection_limit
+        return TOO_MANY_OF_THE_ROLE if limit is not None and len(self._of_the_role) > limit else None
+
     def cancel(self, process_id: int, secret: int) -> None:
         """A cancel request, on a connection of its own: wrong keys are ignored, as PostgreSQL does."""
         for session in self._sessions.values():
@@ -134,6 +151,7 @@ class SimulatedPostgres:
         self._carry_out(self._compute.server_bytes(self.loop.time(), key, idle=idle))
 
     def session_ended(self, key: object) -> None:
+        self._of_the_role.discard(key)
         if self._sessions.pop(key, None) is not None:
             self._carry_out(self._compute.connection_closed(self.loop.time(), key))
 
@@ -156,7 +174,7 @@ class SimulatedPostgres:
     def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case an effect
         match effect:
             case Admit(key):
-                self._accept(key).admit()
+                self._let_in(self._accept(key))
             case Hold(key):
                 self._accept(key)
             case Release(key):
@@ -200,9 +218,28 @@ class SimulatedPostgres:
         # Connections are released in the order in which they came; one whose client left in this instant is gone.
         if (session := self._sessions.get(key)) is not None:
             self.on_event("released", self.loop.time(), value_s=self.loop.time() - self._planned_wake_at_s)
+            self._let_in(session)
+
+    def _let_in(self, session: Session) -> None:
+        """Let a session begin, or a paused one go on; a new one after what a connection costs on its way."""
+        cost = self.connect_cost
+        if cost is None or session.is_welcome:
+            session.admit()
+        elif cost.at_a_time is not None and self._entering >= cost.at_a_time:
+            self._waiting_for_turn.append(session)
+        else:
+            self._entering += 1
+            self.loop.call_later(cost.takes_s.draw(self._cost_random), self._entered, session)
+
+    def _entered(self, session: Session) -> None:
+        self._entering -= 1
+        if self._waiting_for_turn:
+            self._let_in(self._waiting_for_turn.popleft())
+        if self._sessions.get(session.key) is session:
             session.admit()
 
     def _freeze(self, key: object) -> None:
+        self._of_the_role.discard(key)
         self._sessions.pop(key).vanish()
 
 

@@ -9,6 +9,9 @@ from harness.simulation import wire
 from harness.simulation.connection import End
 from harness.simulation.postmaster import Postmaster
 
+IDLE_SESSION = ErrorResponse("FATAL", "57P05", "terminating connection due to idle-session timeout")
+IDLE_IN_TRANSACTION = ErrorResponse("FATAL", "25P03", "terminating connection due to idle-in-transaction timeout")
+
 
 class Exchange:
     """Answers gather in `out` and go out together, at ReadyForQuery or Flush, as PostgreSQL's do.
@@ -16,7 +19,7 @@ class Exchange:
     One step at a time: while its time is being spent the exchange is `busy`, and what the client sends has to wait.
     """
 
-    __slots__ = ("_go_on", "_key", "_postmaster", "_step", "end", "out")
+    __slots__ = ("_active_at_s", "_go_on", "_idle_limit", "_key", "_limits", "_postmaster", "_step", "end", "out")
 
     def __init__(self, postmaster: Postmaster, key: object, go_on: Callable[[], None]) -> None:
         """`go_on` is called when a step's time has been spent: carry out what had to wait."""
@@ -24,6 +27,19 @@ class Exchange:
         self._key = key
         self._go_on = go_on
         self._step: asyncio.TimerHandle | None = None
+        limits = postmaster.limits
+        self._active_at_s = postmaster.loop.time()
+        self._limits = {
+            status: limit
+            for status, limit in (
+                ("I", (limits.idle_session_timeout_s, IDLE_SESSION)),
+                ("T", (limits.idle_in_transaction_session_timeout_s, IDLE_IN_TRANSACTION)),
+                ("E", (limits.idle_in_transaction_session_timeout_s, IDLE_IN_TRANSACTION)),
+            )
+            if limit[0] is not None
+        }
+        """How long a session may be idle in each status, and how it is ended."""
+        self._idle_limit: asyncio.TimerHandle | None = None
         self.end: End | None = None
         """The server's end of the connection, once there is one."""
         # One buffer for the whole session: startup and statements append to it, so it must never be replaced.
@@ -41,14 +57,37 @@ class Exchange:
             return
         self._step = self._postmaster.loop.call_later(seconds, self._spent, rest)
 
+    def heard(self) -> None:
+        """The client sent something: the session is idle no more."""
+        if self._idle_limit is not None:
+            self._idle_limit.cancel()
+            self._idle_limit = None
+
+    def is_forgotten(self) -> bool:
+        """Bytes come or go: whether the way here had forgotten the connection meanwhile, and what happens then."""
+        reaper = self._postmaster.reaper
+        if reaper is None:
+            return False
+        now_s = self._postmaster.loop.time()
+        idle_since_s, self._active_at_s = self._active_at_s, now_s
+        if now_s - idle_since_s <= reaper.after_s or self.end is None:
+            return False
+        self.stop()
+        if reaper.silently:
+            self.end.vanish()
+        else:
+            self.end.abort()
+        return True
+
     def stop(self) -> None:
         """Cancel the step that is under way."""
+        self.heard()
         if self._step is not None:
             self._step.cancel()
             self._step = None
 
     def flush(self) -> None:
-        if self.out and self.end is not None:
+        if self.out and self.end is not None and not self.is_forgotten():
             self.end.write(bytes(self.out))
         self.out.clear()
 
@@ -56,6 +95,9 @@ class Exchange:
         """ReadyForQuery: `I` in no transaction, `T` in one, `E` in a failed one."""
         self.out += wire.READY[status]
         self.flush()
+        if status in self._limits:
+            limit_s, error = self._limits[status]
+            self._idle_limit = self._postmaster.loop.call_later(limit_s or 0.0, self.terminate, error)
         if self._postmaster.watches_bytes:
             self._postmaster.answered(self._key, idle=status == "I")
 

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from harness.model.compute import ErrorResponse
+from harness.model.server import IdleReaper, ServerLimits
 from harness.simulation.loop import VirtualLoop
 
 
@@ -14,6 +15,10 @@ class Postmaster(Protocol):
     """None: everybody is trusted."""
     watches_bytes: bool
     """Whether it must hear of every message: a compute that suspends for want of traffic does."""
+
+    limits: ServerLimits
+    reaper: IdleReaper | None
+    """What forgets idle connections on their way here; None: nothing."""
 
     def draw_service_s(self) -> float:
         """What a statement takes."""
@@ -29,6 +34,14 @@ class Postmaster(Protocol):
 
     def refusal(self, key: object) -> ErrorResponse | None:
         """Why there is no room for one more session; None: there is."""
+        ...
+
+    def session_began(self, key: object) -> None:
+        """A session knows its role: from now on it counts for the role's limit, until its connection is gone."""
+        ...
+
+    def role_refusal(self) -> ErrorResponse | None:
+        """Whether the role has too many sessions, the one that asks included; None: it has not."""
         ...
 
     def cancel(self, process_id: int, secret: int) -> None:

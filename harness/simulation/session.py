@@ -56,6 +56,8 @@ class Session(asyncio.Protocol):
         self._exchange.end = cast("End", transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._exchange.is_forgotten():
+            return
         if not self.admitted:
             self._unheard.append(data)
             if self._statements is not None:
@@ -75,6 +77,11 @@ class Session(asyncio.Protocol):
         self._postmaster.session_ended(self.key)
 
     # Called by the server:
+
+    @property
+    def is_welcome(self) -> bool:
+        """Whether its client has been let in: from then on it carries out statements."""
+        return self._statements is not None
 
     def admit(self) -> None:
         """Begin, or after a pause go on, to carry out what the client sends."""
@@ -127,6 +134,7 @@ class Session(asyncio.Protocol):
         self._carry_out = self._statements.carry_out
 
     def _hear(self, data: bytes) -> None:
+        self._exchange.heard()
         try:
             for packet in self._messages.feed(data):
                 if self._statements is not None and not self._queue and not self._exchange.busy:

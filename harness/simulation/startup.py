@@ -82,10 +82,25 @@ class Authentication:
             self._statement_timeout_s = int(limit_ms) / 1000 if limit_ms.isdigit() else 0.0
             self._identify()
 
+    def _admit_role(self) -> None:
+        """The role is known now. PostgreSQL counts the role's sessions, and those it is refusing are among them."""
+        if self._postmaster.limits.role_connection_limit is None:
+            self._welcome()
+            return
+        self._postmaster.session_began(self._key)
+        # After all that come at this very moment have been counted.
+        self._postmaster.loop.call_soon(self._count_role)
+
+    def _count_role(self) -> None:
+        if (refused := self._postmaster.role_refusal()) is not None:
+            self._exchange.terminate(refused)
+        else:
+            self._welcome()
+
     def _identify(self) -> None:
         """Ask who it is; where everybody is trusted, welcome it."""
         if self._postmaster.password is None:
-            self._exchange.after(self._postmaster.draw_connect_s(), self._welcome)
+            self._exchange.after(self._postmaster.draw_connect_s(), self._admit_role)
         else:
             self._exchange.out += wire.authentication(10, wire.text(MECHANISM) + b"\0")
             self._exchange.flush()
@@ -106,7 +121,7 @@ class Authentication:
                 exchange.flush()
             else:
                 exchange.out += wire.authentication(12, self._challenge.verify(packet.body.decode()).encode())
-                exchange.after(self._postmaster.draw_connect_s(), self._welcome)
+                exchange.after(self._postmaster.draw_connect_s(), self._admit_role)
         except (WrongPasswordError, UnicodeDecodeError):
             exchange.terminate(ErrorResponse("FATAL", "28P01", "password authentication failed"))
 

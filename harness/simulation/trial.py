@@ -136,6 +136,9 @@ class VirtualDriver:
             on_event=self._heard,
             password=PASSWORD if slow else None,
             max_connections=trial.story.max_connections or UNLIMITED,
+            limits=trial.story.server,
+            reaper=trial.story.reaper,
+            connect_cost=trial.story.connect_cost,
             seed=trial.seed,
             **options,
         )

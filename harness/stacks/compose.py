@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import asyncpg
@@ -17,6 +18,7 @@ from harness.compose.sessions import DatabaseSessions
 from harness.model.compute import OnSuspend
 from harness.model.errors import StackError, UserError
 from harness.model.plan import PlannedRun
+from harness.model.server import ServerLimits
 from harness.model.timeline import Outage
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
@@ -53,6 +55,11 @@ class ComposeStack(RealTimeStack):
         """Raises `UserError` for what real time or the real Toxiproxy can't do, `StackError` without an engine."""
         super().check(plan, options)
         for trial in plan.trials:
+            for what, said in (("connect_cost", trial.story.connect_cost), ("reaper", trial.story.reaper)):
+                if said is not None:
+                    raise UserError(
+                        f"Toxiproxy can't express {what}: the embedded stack can", where=f"scenario {trial.story.name}"
+                    )
             for outage in outages(trial):
                 ToxiproxyCompute.check_outage(outage, can=CAN_SUSPEND)
             if trial.wake is None or not trial.wake.can_sleep:
@@ -162,7 +169,7 @@ class ComposeDatabases:
                 stack.callback(self._computes.pop, name)
                 await stack.enter_async_context(beside(compute.watch()))
                 suspend, outage = compute.suspend, compute.outage
-            server = await as_limited(self._server, trial, database=database)
+            server = await as_limited(self._server, trial, _limits(trial), database=database)
             dsn = server.dsn_at(
                 HOST, self._published_ports[container_port], driver="postgresql+asyncpg", database=database
             )
@@ -192,6 +199,13 @@ class ComposeDatabases:
         result = engine().containers.get(self._container).exec_run(command)
         if result.exit_code != 0:
             raise StackError("postgres", f"can't send {name} to its sessions: {result.output.decode().strip()}")
+
+
+def _limits(trial: Trial) -> ServerLimits:
+    """Every trial is on the same server here: a limit of all connections is one of the trial's role."""
+    limits, most = trial.story.server, trial.story.max_connections
+    both = [limit for limit in (limits.role_connection_limit, most) if limit is not None]
+    return replace(limits, role_connection_limit=min(both, default=None))
 
 
 async def _nothing() -> None:

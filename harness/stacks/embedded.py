@@ -4,8 +4,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from harness.converter import to_json
 from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer, embedded_postgres
@@ -19,6 +21,9 @@ from harness.stacks.beside import beside
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
 from harness.stacks.target import SleepingDatabase
+
+SUPERUSER_RESERVED_CONNECTIONS = 3
+"""PostgreSQL's default: of its max_connections, those that are no ordinary role's."""
 
 
 class EmbeddedStack(RealTimeStack):
@@ -45,7 +50,7 @@ class EmbeddedStack(RealTimeStack):
             )
             port = (await proxy.next_record(ProxyReady)).port
             client = await stack.enter_async_context(ProxyClient(port))
-            databases = EmbeddedDatabases(server, client)
+            databases = EmbeddedDatabases(server, client, options.logs)
             async with beside(databases.events.read(proxy), postgres.watch(), proxy.watch()):
                 yield RunningRealTime(databases, options)
 
@@ -53,7 +58,8 @@ class EmbeddedStack(RealTimeStack):
 class EmbeddedDatabases:
     """One PostgreSQL, and for each trial a proxy of its own in front of it."""
 
-    def __init__(self, server: PostgresServer, proxy: ProxyClient) -> None:
+    def __init__(self, server: PostgresServer, proxy: ProxyClient, logs: Path) -> None:
+        self._logs = logs
         self.events = ProxyEvents()
         self._server = server
         self._proxy = proxy
@@ -64,10 +70,12 @@ class EmbeddedDatabases:
     @asynccontextmanager
     async def database(self, trial: Trial) -> AsyncIterator[SleepingDatabase]:
         name = f"trial-{trial.number}"
-        upstream = f"{self._server.host}:{self._server.port}"
-        host, port = await self._proxy.create(name, upstream=upstream, compute=_compute(trial))
-        try:
-            server = await as_limited(self._server, trial)
+        async with AsyncExitStack() as stack:
+            server = await self._server_of(trial, stack)
+            upstream = f"{server.host}:{server.port}"
+            host, port = await self._proxy.create(name, upstream=upstream, compute=_compute(trial), way=_way(trial))
+            stack.push_async_callback(self._proxy.remove, name)
+            server = await as_limited(server, trial, trial.story.server)
             dsn = server.dsn_at(host, port, driver="postgresql+asyncpg")
             proxy = self._proxy
             yield SleepingDatabase(
@@ -77,8 +85,30 @@ class EmbeddedDatabases:
                 slow=partial(proxy.slow, name),
                 outage=partial(proxy.outage, name),
             )
-        finally:
-            await self._proxy.remove(name)
+
+    async def _server_of(self, trial: Trial, stack: AsyncExitStack) -> PostgresServer:
+        """The run's server; where the story limits all connections, one of its own with that limit."""
+        limit = trial.story.max_connections
+        if limit is None:
+            return self._server
+        log = self._logs / f"trial-{trial.number}.postgres.log"
+        server, postgres = await stack.enter_async_context(
+            embedded_postgres(log=log, max_connections=limit + SUPERUSER_RESERVED_CONNECTIONS)
+        )
+        await stack.enter_async_context(beside(postgres.watch()))
+        await create_catalogue(server.dsn)
+        return server
+
+
+def _way(trial: Trial) -> dict[str, Any] | None:
+    cost, reaper = trial.story.connect_cost, trial.story.reaper
+    if cost is None and reaper is None:
+        return None
+    return {
+        "connect_cost": None if cost is None else to_json(cost),
+        "reaper": None if reaper is None else to_json(reaper),
+        "seed": trial.seed,
+    }
 
 
 def _compute(trial: Trial) -> dict[str, Any] | None:

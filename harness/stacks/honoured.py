@@ -18,6 +18,7 @@ from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
 from harness.model.scenario import Scenario
+from harness.model.server import ConnectCost, IdleReaper, ServerLimits
 from harness.model.shape import RequestShape
 from harness.model.timeline import At, Burst, Deploy, Idle, Outage, Slow, Suspend, Traffic, Warm
 from harness.model.wake import WakeProfile
@@ -51,6 +52,7 @@ PLAYED = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.PLAYED)
 COMMON = _on(Treatment.COMMON, Treatment.COMMON, Treatment.COMMON)
 VIRTUAL_OR_TOLD = _on(Treatment.PLAYED, Treatment.TOLD, Treatment.TOLD)
 VIRTUAL_OR_REFUSED = _on(Treatment.PLAYED, Treatment.REFUSED, Treatment.REFUSED)
+TOLD_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.TOLD)
 CHECKED_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.CHECKED)
 """What the real Toxiproxy can't express is refused by the compose stack."""
 
@@ -63,7 +65,10 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "on_disconnect": PLAYED,
         "patience_s": COMMON,
         "instances": PLAYED,
-        "max_connections": PLAYED,
+        "max_connections": TOLD_ON_COMPOSE,
+        "server": PLAYED,
+        "connect_cost": CHECKED_ON_COMPOSE,
+        "reaper": CHECKED_ON_COMPOSE,
         "listener": PLAYED,
         "retry": PLAYED,
         "alert_sustained_s": COMMON,
@@ -128,6 +133,13 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "backoff_max_s": PLAYED,
         "channel": PLAYED,
     },
+    ServerLimits: {
+        "idle_in_transaction_session_timeout_s": PLAYED,
+        "idle_session_timeout_s": PLAYED,
+        "role_connection_limit": PLAYED,
+    },
+    ConnectCost: {"takes_s": CHECKED_ON_COMPOSE, "at_a_time": CHECKED_ON_COMPOSE},
+    IdleReaper: {"after_s": CHECKED_ON_COMPOSE, "silently": CHECKED_ON_COMPOSE},
     Retry: {"retries": PLAYED, "wait_s": PLAYED, "factor": PLAYED, "max_wait_s": PLAYED, "jitter": PLAYED},
     Warm: {"connections": PLAYED},
     Suspend: {},
@@ -145,6 +157,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
 IN_REAL_TIME: dict[str, Callable[[Any], str]] = {
     "service_time_s": lambda _: "service_time is PostgreSQL's own",
     "connect_time_s": lambda _: "connect_time is PostgreSQL's own",
+    "max_connections": lambda value: f"max_connections: a CONNECTION LIMIT of {value} of the service's role",
     "addresses": lambda value: f"addresses: 1 of {value}",
 }
 """The words for a field whose treatment is TOLD."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.model.plan import PlannedRun
+from harness.model.server import ServerLimits
 from harness.model.trial import Trial
 from harness.player import Player
 from harness.postgres import PostgresServer
@@ -137,14 +138,15 @@ def connections_needed(trials: Sequence[Trial]) -> int:
     return sum(own * trial.story.instances for own, trial in zip(each, trials, strict=True)) + RESERVED_CONNECTIONS
 
 
-async def as_limited(server: PostgresServer, trial: Trial, *, database: str | None = None) -> PostgresServer:
-    """The server as a trial's service logs in: as a role of its own where the story limits its connections."""
-    limit = trial.story.max_connections
-    if limit is None:
+async def as_limited(
+    server: PostgresServer, trial: Trial, limits: ServerLimits, *, database: str | None = None
+) -> PostgresServer:
+    """The server as a trial's service logs in: as a role of its own where the story has limits."""
+    if limits == ServerLimits() and trial.story.max_connections is None:
         return server
     role = f"trial_{trial.number}"
     dsn = server.dsn_at(server.host, server.port, database=database)
-    return replace(server, user=role, password=await create_role(dsn, role, connections=limit))
+    return replace(server, user=role, password=await create_role(dsn, role, limits))
 
 
 def _released_at_once(trial: Trial) -> int:

@@ -13,6 +13,7 @@ from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
 from harness.model.scenario import Scenario, Variant
+from harness.model.server import ConnectCost, IdleReaper, ServerLimits
 from harness.model.shape import RequestShape
 from harness.model.timeline import At, TimelinePhase
 from harness.model.times import Calibration
@@ -34,6 +35,9 @@ SAID = (
     *get_args(TimelinePhase),
     At,
     RequestShape,
+    ServerLimits,
+    ConnectCost,
+    IdleReaper,
 )
 """Everything that a scenario's file or a user can say."""
 COLD_BURST = load_scenario("cold_burst")
