@@ -7,19 +7,8 @@ do not differ by a single request: the listener takes no slot of the pool. Its t
 """
 
 from harness.scenario import (
-    Burst,
-    QueueListener,
-    RealTime,
-    Scenario,
-    Suspend,
-    Variant,
-    Warm,
-    at_least,
-    hang,
-    none,
-    pool,
-    that,
-)
+    Burst, QueueListener, RealTime, Scenario, Suspend, Variant, Warm, at_least, hang, none, pool, that,
+)  # fmt: skip
 from harness.wake import profile
 
 as_it_was = pool("5+0", pool_timeout=30, connection_timeout=0)

@@ -10,20 +10,9 @@ real Toxiproxy can't leave a connection request unanswered.
 """
 
 from harness.scenario import (
-    Burst,
-    Idle,
-    QueueListener,
-    RealTime,
-    Scenario,
-    Suspend,
-    TrialSummary,
-    Warm,
-    at_least,
-    hang,
-    latency_at_most,
-    pool,
-    that,
-)
+    Burst, Idle, QueueListener, RealTime, Scenario, Suspend, TrialSummary, Warm, at_least, hang, latency_at_most,
+    pool, that,
+)  # fmt: skip
 from harness.wake import profile
 
 that_night = pool("5+0", pool_timeout=30, connection_timeout=0, statement_timeout=0)

@@ -8,18 +8,8 @@ Not on compose: the real Toxiproxy does not tell of traffic, so its compute can'
 from dataclasses import replace
 
 from harness.scenario import (
-    Burst,
-    Expectation,
-    Idle,
-    QueueListener,
-    RealTime,
-    Scenario,
-    Variant,
-    Warm,
-    hang,
-    latency_at_most,
-    that,
-)
+    Burst, Expectation, Idle, QueueListener, RealTime, Scenario, Variant, Warm, hang, latency_at_most, that,
+)  # fmt: skip
 from harness.wake import profile
 
 neon = profile("neon", latency_s=5.0)

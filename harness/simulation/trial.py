@@ -25,6 +25,7 @@ from harness.model.times import Times, drawing
 from harness.model.trial import Trial
 from harness.player import Player
 from harness.service.answer import Answer
+from harness.service.classify import driver_exception
 from harness.service.instance import Instance
 from harness.service.listener import listening
 from harness.service.observation import PoolWatch
@@ -147,7 +148,14 @@ class VirtualDriver:
 
     async def warm(self, connections: int) -> float:
         for instance in self._instances:
-            await instance.warm(connections)
+            try:
+                await instance.warm(connections)
+            except* Exception as group:  # noqa: BLE001 - whatever it is, the story can't begin
+                name = type(driver_exception(group.exceptions[0])).__name__
+                what = f"the pool could not be warmed: {name}"
+                raise UserError(
+                    what, where="warm", allowed="timeouts longer than connecting takes, or Warm(0)"
+                ) from None
         return self._loop.time()
 
     async def suspend(self) -> None:
