@@ -46,7 +46,11 @@ bursts = st.builds(
         st.dictionaries(st.sampled_from(list(RequestName)), st.floats(0.1, 10), min_size=1),
         hold_s=st.floats(0, 5),
     ),
-) | st.lists(st.floats(0, 1e4), min_size=1).map(lambda moments_s: Burst.at(*sorted(moments_s)))
+) | st.lists(st.tuples(st.floats(0, 1e4), st.sampled_from(list(RequestName))), min_size=1).flatmap(
+    lambda given: st.sampled_from([[], [request for _, request in given]]).map(
+        lambda requests: Burst.at(*sorted(at_s for at_s, _ in given), requests=requests)
+    )
+)
 retries = st.builds(
     Retry,
     retries=st.integers(1, 9),

@@ -111,6 +111,11 @@ class RequestMix:
         return cls(tuple((_request(name), float(weight)) for name, weight in weights.items()), hold_s)
 
     @property
+    def names(self) -> frozenset[str]:
+        """Of its requests, as in a run's files."""
+        return frozenset(request.value for request, _ in self.weights)
+
+    @property
     def shapes(self) -> tuple[RequestShape, ...]:
         """The requests that the scenario describes."""
         return tuple(request for request, _ in self.weights if isinstance(request, RequestShape))
@@ -125,13 +130,20 @@ BROWSING = RequestMix.of({"read_track": 6, "list_tracks": 3, "write_play": 1})
 
 
 def schedule(
-    *, requests: int, over_s: float, pattern: Pattern, mix: RequestMix, seed: int, given_s: Sequence[float] = ()
+    *,
+    requests: int,
+    over_s: float,
+    pattern: Pattern,
+    mix: RequestMix,
+    seed: int,
+    given_s: Sequence[float] = (),
+    given_requests: Sequence[str] = (),
 ) -> tuple[Arrival, ...]:
     """The arrivals of one burst, in order of time.
 
     `poisson` places exactly `requests` arrivals as a Poisson process does given its count: independently and
     uniformly over `over_s` seconds. `even` spaces them equally, beginning at 0. `at_once` puts all of them at 0.
-    `given` takes the moments in `given_s`.
+    `given` takes the moments in `given_s`, and their requests, each one of the mix, from `given_requests`.
     The requests' names and keys come from a stream of their own, so they do not depend on the pattern.
     """
     if requests < 1:
@@ -141,6 +153,12 @@ def schedule(
     times = list(given_s) if pattern is Pattern.GIVEN else _times(requests, over_s, pattern, seed)
     draw = random.Random(f"requests/{seed}")
     names = [name for name, _ in mix.weights]
+    if given_requests:
+        known = {request.value: request for request in names}
+        return tuple(
+            Arrival(number, at_s, known[request], draw.randrange(2**31), mix.hold_s)
+            for number, (at_s, request) in enumerate(zip(times, given_requests, strict=True))
+        )
     cumulative = list(accumulate(weight for _, weight in mix.weights))
     return tuple(
         Arrival(number, at_s, draw.choices(names, cum_weights=cumulative)[0], draw.randrange(2**31), mix.hold_s)

@@ -92,7 +92,9 @@ class Overrides:
 
         def changed(burst: Burst) -> Burst:
             # Listed moments fit only the file's own numbers; with others, arrivals are a Poisson process.
-            unnamed = {"given_s": (), "arrivals": Pattern.POISSON} if burst.given_s and changes else {}
+            unnamed = (
+                {"given_s": (), "given_requests": (), "arrivals": Pattern.POISSON} if burst.given_s and changes else {}
+            )
             return replace(burst, **{**unnamed, **changes})
 
         if self.warm is not None and not any(isinstance(phase, Warm) for phase in story.timeline):

@@ -4,7 +4,8 @@ In a `Traffic` they overlap: its bursts follow one another without waiting for a
 moments meanwhile.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeAlias, get_args
 
@@ -12,6 +13,7 @@ from harness.model.arrivals import BROWSING, Arrival, Pattern, RequestMix, sched
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
 from harness.model.limits import MAX_CONNECTIONS, MAX_REQUESTS, check_kind, check_number, check_whole
+from harness.model.shape import RequestShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Burst:
     mix: RequestMix = BROWSING
     given_s: tuple[float, ...] = ()
     """With the pattern `given`: when each request arrives, in seconds from the burst's start, in order."""
+    given_requests: tuple[str, ...] = ()
+    """What is asked for at each of them: the name of one of the mix's requests. Empty: drawn from the mix."""
 
     @classmethod
     def rate(cls, per_s: float, *, for_s: float, arrivals: str = Pattern.POISSON, mix: RequestMix = BROWSING) -> Self:
@@ -59,11 +63,16 @@ class Burst:
         return cls(max(1, round(per_s * for_s)), float(for_s), arrivals, mix)
 
     @classmethod
-    def at(cls, *given_s: float, mix: RequestMix = BROWSING) -> Self:
-        """A burst with requests at these moments, in seconds from its start."""
-        return cls(
-            len(given_s), max(given_s, default=0.0), Pattern.GIVEN, mix, tuple(float(moment_s) for moment_s in given_s)
-        )
+    def at(cls, *given_s: float, mix: RequestMix = BROWSING, requests: Sequence[str | RequestShape] = ()) -> Self:
+        """A burst with requests at these moments, in seconds from its start.
+
+        `requests` says what is asked for at each of them, and becomes the mix; without it they are drawn from `mix`.
+        """
+        if requests:
+            mix = RequestMix.of(Counter(requests), hold_s=mix.hold_s)
+        moments_s = tuple(float(moment_s) for moment_s in given_s)
+        names = tuple(request.name if isinstance(request, RequestShape) else str(request) for request in requests)
+        return cls(len(given_s), max(moments_s, default=0.0), Pattern.GIVEN, mix, moments_s, names)
 
     def __post_init__(self) -> None:
         check_whole("requests", self.requests, where="burst", least=1, most=MAX_REQUESTS)
@@ -75,6 +84,14 @@ class Burst:
             raise UserError("the pattern `given` needs its moments, in order", where="burst")
         if self.given_s and (len(self.given_s) != self.requests or self.given_s[0] < 0):
             raise UserError(f"{self.requests} requests need as many moments, 0 or later", where="burst")
+        if self.given_requests and len(self.given_requests) != len(self.given_s):
+            what = f"{len(self.given_s)} moments need as many requests, got {len(self.given_requests)}"
+            raise UserError(what, where="burst")
+        if unknown := sorted(set(self.given_requests) - self.mix.names):
+            allowed = ", ".join(sorted(self.mix.names))
+            raise UserError(f"no request {unknown[0]!r} in its mix", where="burst", allowed=allowed)
+        if self.given_requests and len(self.mix.names) < len(self.mix.weights):
+            raise UserError("two different requests of its mix have the same name", where="burst")
         if self.arrivals not in set(Pattern):
             raise UserError(f"no arrival pattern {self.arrivals!r}", where="burst", allowed=", ".join(Pattern))
 
@@ -97,6 +114,7 @@ class Burst:
             mix=self.mix,
             seed=seed,
             given_s=self.given_s,
+            given_requests=self.given_requests,
         )
 
 

@@ -150,7 +150,14 @@ FIELDS: dict[type, dict[str, Treatments]] = {
     Traffic: {"phases": PLAYED},
     At: {"at_s": PLAYED, "phase": PLAYED},
     RequestShape: {"name": PLAYED, "steps": PLAYED, "at_most": PLAYED, "pool": PLAYED},
-    Burst: {"requests": PLAYED, "over_s": PLAYED, "arrivals": PLAYED, "mix": PLAYED, "given_s": PLAYED},
+    Burst: {
+        "requests": PLAYED,
+        "over_s": PLAYED,
+        "arrivals": PLAYED,
+        "mix": PLAYED,
+        "given_s": PLAYED,
+        "given_requests": PLAYED,
+    },
     RequestMix: {"weights": PLAYED, "hold_s": PLAYED},
 }
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.model.arrivals import BROWSING, Arrival, Pattern, RequestMix, schedule, share
 from harness.model.errors import UserError
+from harness.model.shape import RequestShape, Upstream
 from harness.model.timeline import Burst
 
 DRAWN = [pattern for pattern in Pattern if pattern is not Pattern.GIVEN]
@@ -91,6 +92,15 @@ def test_given_moments_are_the_arrivals() -> None:
         (0, 0.0, "write_play"), (1, 2.5, "write_play"), (2, 2.5, "write_play"),
     ]  # fmt: skip
     assert burst.over_s == 2.5
+
+
+def test_given_requests_are_asked_for_at_their_moments_whatever_the_seed() -> None:
+    shape = RequestShape("upload", Upstream(1.0))
+    burst = Burst.at(0.0, 2.5, 3.0, requests=("write_play", shape, "write_play"))
+    assert dict(burst.mix.weights) == {"write_play": 2, shape: 1}
+    for seed in (1, 2):
+        assert [arrival.request for arrival in burst.schedule(seed)] == ["write_play", shape, "write_play"]
+    assert [arrival.key for arrival in burst.schedule(1)] != [arrival.key for arrival in burst.schedule(2)]
 
 
 @pytest.mark.parametrize("moments", [(2.0, 1.0), (-1.0, 1.0)])

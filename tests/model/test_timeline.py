@@ -7,6 +7,7 @@ import pytest
 from harness.model.errors import UserError
 from harness.model.limits import LARGEST_FACTOR, LONGEST_S
 from harness.model.retry import Retry
+from harness.model.shape import RequestShape, Upstream
 from harness.model.timeline import Burst, Idle, Slow, Warm
 
 
@@ -30,6 +31,23 @@ from harness.model.timeline import Burst, Idle, Slow, Warm
             "burst: no arrival pattern 'never' (allowed: poisson, ",
         ),
         (lambda: Burst.at(-1.0, 1.0), "burst: moments must be 0 or positive"),
+        (
+            lambda: Burst.at(1.0, 2.0, requests=("read_track",)),
+            "burst: 2 moments need as many requests, got 1",
+        ),
+        (
+            lambda: Burst(requests=1, over_s=1.0, given_requests=("read_track",)),
+            "burst: 0 moments need as many requests, got 1",
+        ),
+        (lambda: Burst.at(1.0, requests=("dance",)), "request mix: no request 'dance' (allowed: read_track, "),
+        (
+            lambda: Burst(1, 1.0, "given", given_s=(1.0,), given_requests=("upload",)),
+            "burst: no request 'upload' in its mix (allowed: list_tracks, read_track, write_play)",
+        ),
+        (
+            lambda: Burst.at(1.0, 2.0, requests=("read_track", RequestShape("read_track", Upstream(1.0)))),
+            "burst: two different requests of its mix have the same name",
+        ),
         (lambda: Retry(retries=0), "retry: retries must be at least 1"),
         (lambda: Retry(retries=1, factor=0.5), "retry: factor must be"),
         (lambda: Retry(retries=1, factor=LARGEST_FACTOR * 2), "retry: factor must be"),
