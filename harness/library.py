@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from harness.access_log import with_logs_read
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.scenario import Scenario
@@ -33,6 +34,7 @@ def load_scenario(name_or_path: str) -> Scenario:
     scenario = getattr(module, "SCENARIO", None)
     if not isinstance(scenario, Scenario):
         raise UserError("has no SCENARIO", where=str(path), allowed="SCENARIO = Scenario(...)")
+    scenario = with_logs_read(scenario, beside=path.parent)
     return replace(scenario, description=scenario.description or (module.__doc__ or "").strip())
 
 

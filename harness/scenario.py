@@ -15,6 +15,7 @@ from harness.model.expectation import (
 )
 from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration, after_change, before_change
+from harness.model.replay import Replay
 from harness.model.retry import Retry
 from harness.model.scenario import RealTime, Scenario, Variant, pool
 from harness.model.server import ConnectCost, IdleReaper, ServerLimits
@@ -43,6 +44,7 @@ __all__ = [
     "Query",
     "QueueListener",
     "RealTime",
+    "Replay",
     "RequestMix",
     "RequestName",
     "RequestShape",
