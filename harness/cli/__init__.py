@@ -18,6 +18,8 @@ COMMANDS = {
     "report": "harness.cli.report:report",
     "postmortem": "harness.cli.postmortem:postmortem",
     "runs": "harness.cli.runs:runs",
+    "new": "harness.cli.new:new",
+    "scenario": "harness.cli.scenario:scenario",
     "list": "harness.cli.listing:list_",
     "examples": "harness.cli.examples:examples",
     "toxiproxy": "harness.cli.toxiproxy:toxiproxy",

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 RUN = ["run", "cold_burst", "--stack", "embedded"]
+FROM_LOG = ["scenario", "from-log"]
+LOG = str(Path(__file__).with_suffix(".jsonl"))
 
 
 def coldstart(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +52,28 @@ def coldstart(*arguments: str, cwd: Path | None = None, **environment: str) -> s
         ([*RUN, "--colour"], "No such option"),
         (["list", "colours"], "'colours' is not one of"),
         (["explode"], "No such command 'explode'"),
+        (["new", "two words"], "NAME: 'two words' is not a name (allowed: 1 to 64 letters, digits, _ and -)"),
+        (["new", "first", "--out", "no/such/folder"], "can't be written: No such file or directory"),
+        (["new"], "Missing argument 'NAME'"),
+        (["scenario", "explode"], "No such command 'explode'"),
+        ([*FROM_LOG, "nothing.csv"], "nothing.csv: can't be read: No such file or directory"),
+        ([*FROM_LOG, "nothing.xls"], "nothing.xls: is no log by its ending '.xls' (allowed: .csv with a header; "),
+        (
+            [*FROM_LOG, "nothing.csv", "--out", "mine.txt"],
+            "mine.txt: is no Python file (allowed: a path that ends in .py",
+        ),
+        ([*FROM_LOG, "nothing.csv", "--pool", "5"], "'5' is not a pool (allowed: pool_size+max_overflow"),
+        (
+            [*FROM_LOG, "nothing.csv", "--pool", "env"],
+            "--pool: 'env' is not a pool in a file (allowed: pool_size+max_ov",
+        ),
+        ([*FROM_LOG, LOG, "--time-column", "at"], "test_bad_input.jsonl, line 1: has no key 'at'"),
+        ([*FROM_LOG, LOG, "--request-column", "what"], "test_bad_input.jsonl, line 1: has no key 'what'"),
+        ([*FROM_LOG, LOG, "--speed", "0"], "replay: speed must be positive, got 0"),
+        ([*FROM_LOG, LOG, "--speed", "fast"], "'fast' is not a valid float"),
+        ([*FROM_LOG, LOG, "--rate", "-1"], "replay: rate must be positive, got -1"),
+        ([*FROM_LOG, LOG, "--rate", "100001"], "these are 100001 requests (allowed: up to 100000"),
+        ([*FROM_LOG, LOG, "--out", "no/such/folder/x.py"], "can't be written: No such file or directory"),
     ],
     ids=lambda value: " ".join(value[4:] or value) if isinstance(value, list) else "",
 )
@@ -101,7 +125,7 @@ def test_a_postgres_that_does_not_start_ends_with_status_3_and_its_log(tmp_path:
     assert "(log: " in last
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["toxiproxy"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["toxiproxy"], ["doctor"], ["new"], ["scenario"], FROM_LOG])
 def test_help_is_there_and_quick_about_it(command: list[str]) -> None:
     done = coldstart(*command, "--help")
     assert done.returncode == 0
