@@ -62,7 +62,7 @@ class Cell:
         assert wake is not None
         return [
             self.embedded.trial.pool.label, f"{self.embedded.trial.wake_latency_s:g}", wake.on_suspend.value,
-            _outcomes(self.embedded), _outcomes(self.other), str(self.requests_apart),
+            outcomes(self.embedded), outcomes(self.other), str(self.requests_apart),
             f"{self.embedded.latency_s['p95']:.2f} / {self.other.latency_s['p95']:.2f}",
             self.verdict,
         ]  # fmt: skip
@@ -103,7 +103,7 @@ def compare(
     return [Cell(*both) for both in zip(found["embedded"], found[other], strict=True)]
 
 
-def _outcomes(one: TrialSummary) -> str:
+def outcomes(one: TrialSummary) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
 
 

@@ -28,7 +28,7 @@ def coldstart(*arguments: str, cwd: Path | None = None, **environment: str) -> s
         ([*RUN, "--pool", "0+0"], "'0+0' has pool_size 0 (allowed: pool_size+max_overflow"),
         ([*RUN, "--pool", "x+y"], "'x+y' is not a pool (allowed: pool_size+max_overflow"),
         ([*RUN, "--pool", "5+0,colour=red"], "no setting 'colour' (allowed: pool_size"),
-        (["run", "nothing"], "no scenario 'nothing' (allowed: cold_burst"),
+        (["run", "nothing"], "no scenario 'nothing' (allowed: background_jobs"),
         (["run", "./nothing.py"], "no such file"),
         ([*RUN, "--wake", "neo"], "'neo' is not a wake (allowed: seconds, "),
         ([*RUN, "--wake", "neo:8"], "no wake profile 'neo'"),

@@ -23,7 +23,7 @@ bursts = st.builds(
 
 @given(bursts, st.integers(0, 2**63), st.integers(1, 12))
 def test_the_shares_together_are_exactly_the_schedule(burst: Burst, seed: int, workers: int) -> None:
-    driven = [share.arrivals() for share in LoadShare(burst=burst, seed=seed).split(workers)]
+    driven = [share.arrivals() for share in LoadShare(load=burst, seed=seed).split(workers)]
     assert all(arrival.number % workers == index for index, share in enumerate(driven) for arrival in share)
     together = sorted((arrival for share in driven for arrival in share), key=lambda arrival: arrival.number)
     assert tuple(together) == burst.schedule(seed)
