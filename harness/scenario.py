@@ -4,6 +4,7 @@ from harness.model.arrivals import RequestMix, RequestName
 from harness.model.distribution import Constant, Empirical, LogNormal, Uniform
 from harness.model.expectation import (
     Expectation,
+    answered_within,
     at_least,
     at_most,
     error,
@@ -61,6 +62,7 @@ __all__ = [
     "Warm",
     "Write",
     "after_change",
+    "answered_within",
     "at_least",
     "at_most",
     "before_change",

@@ -38,12 +38,16 @@ def judge(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list[Judgement
 
 
 def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequence[TrialSummary]) -> Judgement:
-    failing = [summary for summary in summaries if not expectation.holds(summary)]
+    summaries = [summary.part(expectation.part) for summary in summaries]
+    failing: list[TrialSummary] = []
     if any(not summary.complete for summary in summaries):
         verdict, why = Verdict.UNKNOWN, "a trial was cut short"
     elif any(not summary.kept_schedule for summary in summaries):
         verdict, why = Verdict.UNKNOWN, "the load generator did not keep its schedule"
+    elif any(not summary.requests for summary in summaries):
+        verdict, why = Verdict.UNKNOWN, f"no request was made {expectation.part}".rstrip()
     else:
+        failing = [summary for summary in summaries if not expectation.holds(summary)]
         verdict = Verdict.NOT_REPRODUCED if failing else Verdict.REPRODUCED
         why = "; ".join(_what_happened(summary, expectation) for summary in failing or summaries)
     return Judgement(

@@ -1,7 +1,10 @@
 """The summary of a trial, computed from its rows in the same way for every stack and for runs read from disk."""
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ import pyarrow.compute as pc
 from harness.analysis.columns import by_instance, non_empty, numbers
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
-from harness.model.story import ALERT_SUSTAINED_S
+from harness.model.part import Part
+from harness.model.story import ALERT_SUSTAINED_S, Story
 from harness.model.summary import SUMMARY, TrialSummary
 from harness.model.trial import Trial
 
@@ -21,6 +25,11 @@ ALERT_SHARE = 0.8
 LATE_P99_S = 0.05
 LATE_MAX_S = 0.5
 """A load generator that started its requests later than this did not keep its schedule."""
+
+AWAY = frozenset({Event.FIRST_ATTEMPT, Event.OUTAGE, Event.WOKEN})
+"""The events of a database that does not answer; one that sleeps while nobody asks is missed by nobody."""
+LISTENER_ATTEMPTS = frozenset({Event.LISTENER_CONNECTED, Event.LISTENER_CONNECT_FAILED})
+"""How an attempt of the listener to connect ends."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -32,47 +41,111 @@ def summarise(
 
     Requests and samples are many and stay in columns (harness/model/columns.py); events are few.
     """
-    outcomes = _counts(requests["outcome"])
     late = _quantiles(numbers(requests, "start_s") - numbers(requests, "arrival_s"), p99=99, max=100)
-    latency_s = numbers(requests, "latency_s")
     scheduled = sum(burst.requests for burst in trial.story.bursts)
-    woke_after_s = _first(events, Event.WOKEN)
-    pools = by_instance(pool)
-    failed = requests.filter(pc.not_equal(requests["outcome"], Outcome.OK.value))
-    alerts = [
-        utilization_alert_s(sampled, trial.pool.pool_size, sustained_s=trial.story.alert_sustained_s)
-        for sampled in pools
-    ]
-    return TrialSummary(
+
+    def part_of(part: Part) -> TrialSummary:
+        of_pool = {} if part.instance is None else _of_pool(trial, _pool_of(pool, part.instance), events)
+        return replace(whole, **_of_requests(requests.filter(_is_in(part, trial.story, requests))), **of_pool)
+
+    whole = TrialSummary(
         trial=trial,
-        requests=requests.num_rows,
-        outcomes={outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes},
-        latency_s=_quantiles(latency_s, p50=50, p95=95, p99=99, max=100),
-        checkout_wait_s=_quantiles(non_empty(requests, "checkout_s"), p50=50, p95=95, max=100),
-        peak_checked_out=_peak(pool, "checked_out"),
-        peak_waiting=_peak(pool, "waiting"),
-        woke_after_s=woke_after_s,
-        recovered_after_s=_last([recovered_after_s(sampled, woke_after_s) for sampled in pools]),
-        utilization_alert_s=min((at_s for at_s in alerts if at_s is not None), default=None),
-        errors=_counts(failed["error"]),
-        latencies_s=latency_s[np.argsort(numbers(requests, "number"), kind="stable")].tolist(),
-        attempts=int(np.nansum(np.where(np.isnan(attempts := numbers(requests, "attempts")), 1, attempts))),
+        **_of_requests(requests),
+        **_of_pool(trial, pool, events),
+        woke_after_s=_first(events, Event.WOKEN),
         wakes=sum(1 for row in events if row["event"] == Event.WOKEN),
         awake_s=awake_s(np.concatenate([numbers(requests, "end_s"), numbers(pool, "at_s")]), events)
         if trial.wake is not None
         else None,
-        live_after=sum(int(numbers(sampled, "size")[-1]) for sampled in pools) if pools else None,
-        idle_p95_s=_quantiles(non_empty(requests, "idle_s"), p95=95).get("p95"),
         listener=[
             (row["event"], row["at_s"], row["value_s"]) for row in events if row["event"].startswith("listener_")
         ],
-        first_failure_s=float(numbers(failed, "end_s").min()) if failed.num_rows else None,
+        listener_attempts=sum(1 for row in events if row["event"] in LISTENER_ATTEMPTS),
         wall_s=wall_s,
         complete=complete and requests.num_rows == scheduled,
         late_start_s=late,
         kept_schedule=late.get("p99", 0.0) <= LATE_P99_S and late.get("max", 0.0) <= LATE_MAX_S,
         wake_late_s=_wake_late_s(events),
+        bursts_started_s=_bursts_started_s(events),
+        part_of=part_of,
     )
+    return whole
+
+
+def _of_requests(requests: pa.Table) -> dict[str, Any]:
+    """The fields of a summary that follow from the rows of its requests."""
+    outcomes = _counts(requests["outcome"])
+    latency_s, attempts = numbers(requests, "latency_s"), numbers(requests, "attempts")
+    ok: np.ndarray = pc.equal(requests["outcome"], Outcome.OK.value).to_numpy()
+    failed = requests.filter(pc.not_equal(requests["outcome"], Outcome.OK.value))
+    return {
+        "requests": requests.num_rows,
+        "outcomes": {outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes},
+        "latency_s": _quantiles(latency_s, p50=50, p95=95, p99=99, max=100),
+        "checkout_wait_s": _quantiles(non_empty(requests, "checkout_s"), p50=50, p95=95, max=100),
+        "waited_s": round(float(non_empty(requests, "checkout_s").sum()), 6),
+        "errors": _counts(failed["error"]),
+        "latencies_s": latency_s[np.argsort(numbers(requests, "number"), kind="stable")].tolist(),
+        "ok_latencies_s": np.sort(latency_s[ok]).tolist(),
+        "attempts": int(np.nansum(np.where(np.isnan(attempts), 1, attempts))),
+        "idle_p95_s": _quantiles(non_empty(requests, "idle_s"), p95=95).get("p95"),
+        "first_failure_s": float(numbers(failed, "end_s").min()) if failed.num_rows else None,
+    }
+
+
+def _of_pool(trial: Trial, pool: pa.Table, events: Rows) -> dict[str, Any]:
+    """The fields of a summary that follow from the samples of the pools."""
+    pools = by_instance(pool)
+    alerts = [
+        utilization_alert_s(sampled, trial.pool.pool_size, sustained_s=trial.story.alert_sustained_s)
+        for sampled in pools
+    ]
+    return {
+        "peak_checked_out": _peak(pool, "checked_out"),
+        "peak_waiting": _peak(pool, "waiting"),
+        "recovered_after_s": _recovered_after_s(pools, events),
+        "utilization_alert_s": min((at_s for at_s in alerts if at_s is not None), default=None),
+        "live_after": sum(int(numbers(sampled, "size")[-1]) for sampled in pools) if pools else None,
+        **{name: _counted(pools, name) for name in ("connects", "connects_failed", "pings_failed")},
+    }
+
+
+def _pool_of(pool: pa.Table, instance: int) -> pa.Table:
+    """The samples of one instance's pool."""
+    return pool.filter(pc.equal(pc.fill_null(pool["instance"], 0), instance))
+
+
+def _is_in(part: Part, story: Story, requests: pa.Table) -> np.ndarray:
+    """For each request, whether it belongs to the part."""
+    number = numbers(requests, "number").astype(int)
+    found = np.ones(requests.num_rows, dtype=bool)
+    if part.burst is not None:
+        # Runs from before `Traffic` have no such column: their bursts came one after the other, and so did the numbers.
+        ends = list(accumulate(burst.requests for burst in story.bursts))
+        in_turn = np.searchsorted(ends, number, side="right")
+        burst = numbers(requests, "burst")
+        found &= np.where(np.isnan(burst), in_turn, burst) == part.burst
+    if part.request is not None:
+        found &= pc.equal(requests["request"], part.request).to_numpy()
+    if part.instance is not None:
+        ends = list(accumulate(load.requests for load in story.loads))
+        first = np.array([0, *ends])[np.searchsorted(ends, number, side="right")]
+        found &= (number - first) % story.instances == part.instance
+    return found
+
+
+def _bursts_started_s(events: Rows) -> dict[int, float]:
+    """When each burst started, by its number; a story's only burst has none in its event."""
+    started = [row for row in events if row["event"] == Event.BURST_STARTED]
+    return {
+        int(json.loads(row["detail"] or "{}").get("burst", place)): row["at_s"] for place, row in enumerate(started)
+    }
+
+
+def _counted(pools: Sequence[pa.Table], column: str) -> int | None:
+    """What a counter of the pools had come to at the end, over all instances; None where it was not recorded."""
+    last = [count.max() for sampled in pools if (count := numbers(sampled, column)).size]
+    return None if not last or np.isnan(last).any() else int(sum(last))
 
 
 def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
@@ -81,6 +154,24 @@ def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
         writer = csv.DictWriter(file, fieldnames=[column.name for column in SUMMARY])
         writer.writeheader()
         writer.writerows(summary.to_row() for summary in summaries)
+
+
+def _recovered_after_s(pools: Sequence[pa.Table], events: Rows) -> float | None:
+    """When the last instance had recovered; None: one of them never, or there was nothing to recover from."""
+    if any(row["event"] in AWAY for row in events):
+        woke_after_s = _first(events, Event.WOKEN)
+        return _last([recovered_after_s(sampled, woke_after_s) for sampled in pools])
+    since_the_burst = [sampled.filter(pc.greater_equal(sampled["at_s"], 0.0)) for sampled in pools]
+    if not any(_peak(sampled, "waiting") for sampled in since_the_burst):
+        return None
+    return _last([calm_from_s(sampled) for sampled in since_the_burst])
+
+
+def calm_from_s(pool: pa.Table) -> float | None:
+    """The first sample from which on nobody waits and no connection is being made; None: that is so in no last one."""
+    busy = np.flatnonzero((numbers(pool, "waiting") > 0) | (numbers(pool, "connecting") > 0))
+    first = int(busy[-1]) + 1 if busy.size else 0
+    return float(numbers(pool, "at_s")[first]) if first < pool.num_rows else None
 
 
 def recovered_after_s(pool: pa.Table, woke_after_s: float | None) -> float | None:

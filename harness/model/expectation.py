@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
+from harness.model.limits import check_number
 from harness.model.outcomes import Outcome
+from harness.model.part import WHOLE, Part
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 
@@ -31,6 +33,8 @@ class Expectation:
     """Only about trials of this variant of the story."""
     suspend: str | None = None
     """Only about trials whose connections meet the suspend like this: `close`, `freeze`, …"""
+    part: Part = WHOLE
+    """Only about this part of the trial's requests."""
 
     def at_wake(self, latency_s: float) -> Self:
         """The same expectation, about one wake latency only."""
@@ -44,6 +48,18 @@ class Expectation:
         """The same expectation, about one behaviour of open connections at the suspend only."""
         return replace(self, suspend=suspend)
 
+    def in_burst(self, number: int) -> Self:
+        """The same expectation, about the requests of one burst only: its number in the timeline, from 0."""
+        return replace(self, part=replace(self.part, burst=number))
+
+    def of_request(self, name: str) -> Self:
+        """The same expectation, about the requests of this name only: a `RequestName`, or a shape's name."""
+        return replace(self, part=replace(self.part, request=str(name)))
+
+    def on_instance(self, number: int) -> Self:
+        """The same expectation, about the requests that one instance of the service had only: its number, from 0."""
+        return replace(self, part=replace(self.part, instance=number))
+
     def is_about(self, trial: Trial) -> bool:
         """Whether this expectation applies to a trial of its pool; never to a control."""
         if trial.wake is None:
@@ -56,11 +72,12 @@ class Expectation:
 
     def __str__(self) -> str:
         limits = [
+            str(self.part),
             f"at a wake of {self.wake_latency_s:g} s" if self.wake_latency_s is not None else "",
             f"when connections meet {self.suspend}" if self.suspend is not None else "",
             self.variant or "",
         ]
-        return ", ".join(filter(None, [" ".join(filter(None, [self.text, *limits[:2]])), limits[2]]))
+        return ", ".join(filter(None, [" ".join(filter(None, [self.text, *limits[:3]])), limits[3]]))
 
 
 def none(outcome: str) -> Expectation:
@@ -93,6 +110,22 @@ def latency_at_most(limit_s: float) -> Expectation:
 def latency_p95_at_most(limit_s: float) -> Expectation:
     """The 95th percentile of the latency is at most this."""
     return Expectation(f"p95 at most {limit_s:g} s", lambda summary: summary.latency_s["p95"] <= limit_s)
+
+
+def answered_within(seconds: float, share: float = 0.99) -> Expectation:
+    """At least this share of the requests end ok within this time of their arrival."""
+    check_number("seconds", seconds, where="answered_within", above_least=True)
+    check_number("share", share, where="answered_within", above_least=True, most=1.0)
+    who = "every request is" if share == 1 else f"at least {100 * share:.12g}% of the requests are"
+
+    def holds(summary: TrialSummary) -> bool:
+        # No rounding of the share: 99% of 150 requests are 149 of them.
+        return summary.answered(seconds) >= share * summary.requests - 1e-9
+
+    def shows(summary: TrialSummary) -> str:
+        return f"{summary.answered(seconds)} of {summary.requests} answered within {seconds:g} s"
+
+    return Expectation(f"{who} answered within {seconds:g} s", holds, shows)
 
 
 def hang(count: int, *, longer_than_s: float) -> Expectation:

@@ -78,6 +78,18 @@ class Scenario(Story):
             raise UserError("needs at least one pool configuration", where=f"scenario {self.name}")
         # Not super(): with slots, the dataclass decorator creates a new class, and super() would use the old one.
         Story.__post_init__(self)
+        self._check_parts()
+        if self.real_time is not None:
+            self.in_real_time()
+
+    def _check_parts(self) -> None:
+        """Raise `UserError` for an expectation about a burst, a request or an instance that a story does not have."""
+        about_parts = [expected for _, expected in self.expectations if not expected.part.is_whole]
+        for variant, story in self.stories.items() if about_parts else ():
+            for expected in about_parts:
+                if expected.variant in (None, variant):
+                    where = f"scenario {self.name}" + (f", variant {variant}" if variant else "")
+                    expected.part.check(story, where=f"{where}, expected: {expected.text}")
 
     @property
     def pool_configurations(self) -> tuple[PoolConfiguration, ...]:

@@ -5,7 +5,7 @@ name in the JSON document, the columns of summary.csv, the line in results/READM
 follow from it. As everywhere, a name that ends in `_s` is in seconds.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -19,10 +19,16 @@ QUANTILES = {"p50": "the median", "p95": "95th percentile", "p99": "99th percent
 
 @dataclass(frozen=True, slots=True)
 class OnTerminal:
-    """A column of the terminal's table, shown when `where` is true for some trial; `heading` may have several lines."""
+    """A column of the terminal's table, shown when `where` is true for some trial; `heading` may have several lines.
 
-    heading: str
+    A heading that depends on the trials is a function of all that are shown.
+    """
+
+    heading: str | Callable[[Sequence[Any]], str]
     where: Callable[[Any], bool]
+
+    def heading_over(self, shown: Sequence[Any]) -> str:
+        return self.heading if isinstance(self.heading, str) else self.heading(shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ Each number is defined here by a field or property whose type has its meaning; h
 the fields. The JSON document, summary.csv, results/README.md and the terminal follow from these definitions.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any, get_type_hints
 
 from harness.model.columns import TRIALS, Column
 from harness.model.outcomes import Outcome
+from harness.model.part import Part
 from harness.model.pool import MEANINGS, PoolConfiguration
 from harness.model.statistic import ByOutcome, OnTerminal, Quantiles, Statistic, column, statistics_of
 from harness.model.trial import Trial
@@ -25,6 +27,17 @@ def _woke_often(summary: "TrialSummary") -> bool:
 
 def _takes_the_oldest_first(summary: "TrialSummary") -> bool:
     return not summary.trial.pool.use_lifo
+
+
+def _has_a_patience(summary: "TrialSummary") -> bool:
+    return summary.patience_s is not None
+
+
+def within_patience(shown: Sequence["TrialSummary"]) -> str:
+    """The heading over numbers of answers in time: `within`, and below it the patience if all trials have the same."""
+    patiences = {summary.patience_s for summary in shown}
+    patience_s = next(iter(patiences)) if len(patiences) == 1 else None
+    return "within\npatience" if patience_s is None else f"within\n{patience_s:g} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +57,10 @@ class TrialSummary:
     woke_after_s: Annotated[float | None, Statistic("When the compute answered again")]
     recovered_after_s: Annotated[
         float | None,
-        Statistic("The first moment after the wake at which nobody waits and no connection is being made"),
+        Statistic(
+            "When nobody waits any more and no connection is being made: the first such moment after the database "
+            "answered again; where it was never away, the first from which on it stays so, if ever anybody waited"
+        ),
     ]
     utilization_alert_s: Annotated[
         float | None, Statistic("When an alert on 80 % of the pool in use would have come; empty: never")
@@ -76,6 +92,20 @@ class TrialSummary:
             terminal=OnTerminal("idle\np95", _takes_the_oldest_first),
         ),
     ] = None
+    waited_s: Annotated[
+        float, Statistic("Connection-seconds waited for: the time of all requests in the pool's queue, added up")
+    ] = 0.0
+    connects: Annotated[
+        int | None,
+        Statistic("Connections made in the whole trial, by all instances, warming included; empty: not recorded"),
+    ] = None
+    connects_failed: Annotated[
+        int | None, Statistic("Connections that could not be made, counted in the same way")
+    ] = None  # fmt: skip
+    pings_failed: Annotated[int | None, Statistic("Pre-pings that failed, counted in the same way")] = None
+    listener_attempts: Annotated[
+        int, Statistic("How often the queue listener tried to connect, in the whole trial")
+    ] = 0  # fmt: skip
     wall_s: Annotated[float, Statistic("How long the trial took, by the clock on the wall", csv_place=2)]
     complete: Annotated[bool, Statistic("Whether every scheduled request ended", csv_place=1)] = True
     late_start_s: Annotated[
@@ -90,12 +120,44 @@ class TrialSummary:
     ] = field(default_factory=dict)
     latencies_s: Sequence[float] = field(default=(), repr=False, compare=False)
     """Every request's latency, in the order of their numbers."""
+    ok_latencies_s: Sequence[float] = field(default=(), repr=False, compare=False)
+    """The latencies of the requests that ended ok, the shortest first."""
     listener: Sequence[tuple[str, float, float | None]] = field(default=(), repr=False)
     """The queue listener's events: name, moment, and duration if there is one."""
+    bursts_started_s: Mapping[int, float] = field(default_factory=dict, repr=False)
+    """When each burst started, by its number in the timeline."""
+    part_of: Callable[[Part], "TrialSummary"] | None = field(default=None, repr=False, compare=False)
+    """Makes the same summary of a part of the requests, from the trial's rows."""
 
     @property
     def failed(self) -> Annotated[int, Statistic("Those that did not end ok", in_json=False, after="requests")]:
         return self.requests - self.outcomes.get(Outcome.OK, 0)
+
+    @property
+    def patience_s(
+        self,
+    ) -> Annotated[
+        float | None, Statistic("How long an answer is worth having; empty: any answer is", after="outcomes")
+    ]:  # fmt: skip
+        return self.trial.story.patience_s
+
+    @property
+    def answered_within(
+        self,
+    ) -> Annotated[
+        int | None,
+        Statistic(
+            "Requests that ended ok within that time of their arrival; empty: the story has no patience",
+            after="patience_s",
+            terminal=OnTerminal(within_patience, _has_a_patience),
+        ),
+    ]:
+        return None if self.patience_s is None else self.answered(self.patience_s)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that were not answered within the patience; without one, those that failed."""
+        return self.failed if self.answered_within is None else self.requests - self.answered_within
 
     @property
     def exhaustion(
@@ -124,6 +186,23 @@ class TrialSummary:
         """The outcome's share of all requests; 0 without any request."""
         return self.count(outcome) / self.requests if self.requests else 0.0
 
+    def answered(self, within_s: float) -> int:
+        """How many requests ended ok within this time of their arrival."""
+        return bisect_right(self.ok_latencies_s, within_s)
+
+    def part(self, part: Part) -> "TrialSummary":
+        """The summary of a part of the requests; the numbers of the pool stay the trial's, or are the instance's."""
+        if part.is_whole:
+            return self
+        if self.part_of is None:
+            raise ValueError("this summary was made without the trial's rows")
+        return self.part_of(part)
+
+    @property
+    def bursts(self) -> list["TrialSummary"]:
+        """A summary of each burst's requests, in the order of the timeline."""
+        return [self.part(Part(burst=number)) for number in range(len(self.trial.story.bursts))]
+
     def longer_than(self, seconds: float) -> int:
         """How many requests took longer than this."""
         return sum(1 for latency_s in self.latencies_s if latency_s > seconds)
@@ -136,7 +215,20 @@ class TrialSummary:
             "wake": self.trial.wake_json(),
             "seed": self.trial.seed,
             **{named.name: named.json_of(self) for named in STATISTICS if named.statistic.in_json},
+            **({"bursts": self._bursts_json()} if len(self.trial.story.bursts) > 1 and self.part_of else {}),
         }
+
+    def _bursts_json(self) -> list[dict[str, Any]]:
+        """What is in the JSON document of each burst: those of a trial's numbers that are of requests."""
+        written = [named for named in STATISTICS if named.name in OF_A_BURST]
+        return [
+            {
+                "burst": number,
+                "starts_s": self.bursts_started_s.get(number),
+                **{named.name: named.json_of(burst) for named in written},
+            }
+            for number, burst in enumerate(self.bursts)
+        ]
 
     def to_row(self) -> dict[str, Any]:
         """The row of summary.csv, with the columns of SUMMARY.
@@ -157,6 +249,8 @@ class TrialSummary:
         return row
 
 
+OF_A_BURST = frozenset({"requests", "outcomes", "latency_s", "answered_within"})
+"""The numbers that the JSON document has of each burst."""
 STATISTICS = statistics_of(TrialSummary)
 """Every number of a summary, in the order of the JSON document."""
 IN_CSV = sorted(

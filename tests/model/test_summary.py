@@ -15,7 +15,7 @@ from harness.model.timeline import Burst, Suspend
 from harness.model.trial import Trial
 from harness.model.wake import profile
 
-NOT_WRITTEN = {"trial", "latencies_s", "listener"}
+NOT_WRITTEN = {"trial", "latencies_s", "ok_latencies_s", "listener", "bursts_started_s", "part_of"}
 """What a summary is made of or carries along, but is no number of it."""
 WAKE = profile("neon", latency_s=8.0)
 STORY = Story(name="told", wake=WAKE, timeline=(Suspend(), Burst(requests=4, over_s=1)))
