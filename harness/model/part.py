@@ -29,7 +29,7 @@ class Part:
         _check_number("instance", self.instance, story.instances, where=where)
         if self.request is not None:
             mixes = [burst.mix for burst in (bursts if self.burst is None else (bursts[self.burst],))]
-            names = list(dict.fromkeys(request.value for mix in mixes for request, weight in mix.weights if weight > 0))
+            names = list(dict.fromkeys(request.value for mix in mixes for request, _ in mix.weights))
             if self.request not in names:
                 of_burst = "" if self.burst is None else f" in burst {self.burst}"
                 raise UserError(f"no request {self.request!r}{of_burst}", where=where, allowed=", ".join(names))
