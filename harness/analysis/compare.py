@@ -13,6 +13,7 @@ from harness.analysis.differences import Difference, differences_in_words
 from harness.analysis.effect import Effect, SeedEffect
 from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
+from harness.analysis.sentences import answered_within
 from harness.analysis.statistics import Measure, mean, quantiles, rate
 from harness.model.outcomes import FAILURES, Outcome
 from harness.model.pool import PoolConfiguration
@@ -40,6 +41,12 @@ class Line:
     failed: int
     failures: Measure
     """The share of the requests that failed."""
+    patience_s: float | None
+    """How long an answer is worth having; None: any answer is."""
+    unanswered: int
+    """Requests that were not answered within the patience; without one, those that failed."""
+    answered: Measure | None
+    """The share of the requests that were answered within the patience."""
     rates: dict[Outcome, Measure]
     """The share of the requests that ended with each failure outcome; pool_timeout: the pool was exhausted."""
     timeouts: Measure
@@ -66,6 +73,9 @@ class Line:
             "checkout_p95_s": self.checkout_p95_s.to_json(), "first_ok_s": self.first_ok_s,
             "recovered_s": self.recovered_s, "alert_lead_s": self.alert_lead_s,
             "peak_connections": self.peak_connections, "held_s": self.held_s,
+            **({} if self.answered is None else {
+                "patience_s": self.patience_s, "answered_within": self.answered.to_json(),
+            }),
         }  # fmt: skip
 
     def to_row(self) -> dict[str, Any]:
@@ -78,6 +88,8 @@ class Line:
         measures |= {outcome.value: self.rates[outcome] for outcome in FAILURES if outcome is not Outcome.POOL_TIMEOUT}
         measures |= {f"latency_{name}_s": measure for name, measure in self.latency_s.items()}
         measures["checkout_wait_p95_s"] = self.checkout_p95_s
+        if self.answered is not None:
+            measures["answered_within"] = self.answered
         for name, measure in measures.items():
             row |= {name: measure.value, f"{name}_low": measure.low, f"{name}_high": measure.high}
         return row | {
@@ -143,6 +155,7 @@ def _lines(run: Run) -> Iterator[Line]:
         numbers = [summary.trial.number for summary in summaries]
         requests = sum(summary.requests for summary in summaries)
         failed = sum(summary.failed for summary in summaries)
+        unanswered = sum(summary.unanswered for summary in summaries)
         counts = {outcome: sum(summary.count(outcome) for summary in summaries) for outcome in Outcome}
         trials = [latencies[number] for number in numbers if number in latencies]
         yield Line(
@@ -151,6 +164,8 @@ def _lines(run: Run) -> Iterator[Line]:
             configuration=configuration, pool=summaries[0].trial.pool, variant=summaries[0].trial.variant,
             trials=len(summaries), requests=requests,
             failed=failed, failures=rate(failed, requests),
+            patience_s=summaries[0].patience_s, unanswered=unanswered,
+            answered=None if summaries[0].patience_s is None else rate(requests - unanswered, requests),
             rates={outcome: rate(counts[outcome], requests) for outcome in FAILURES},
             timeouts=rate(sum(counts[outcome] for outcome in OTHER_TIMEOUTS), requests),
             latency_s={
@@ -198,6 +213,8 @@ class _Requests:
 
     number: np.ndarray
     ok: np.ndarray
+    answered: np.ndarray
+    """Ok within the story's patience; without one, ok."""
     latency_s: np.ndarray
 
     @classmethod
@@ -205,8 +222,10 @@ class _Requests:
         rows = run.rows(trial, "requests")
         number = numbers(rows, "number")
         order = np.argsort(number, kind="stable")
-        ok = pc.equal(rows["outcome"], Outcome.OK.value).to_numpy()
-        return cls(number[order], ok[order], numbers(rows, "latency_s")[order])
+        ok, latency_s = pc.equal(rows["outcome"], Outcome.OK.value).to_numpy(), numbers(rows, "latency_s")
+        patience_s = trial.story.patience_s
+        answered = ok if patience_s is None else ok & (latency_s <= patience_s)
+        return cls(number[order], ok[order], answered[order], latency_s[order])
 
     def both(self, other: "_Requests") -> tuple[np.ndarray, np.ndarray]:
         """The positions, in each of the two trials, of the requests that both have: all, unless one was cut short."""
@@ -240,14 +259,15 @@ def _differences(run: Run) -> Iterator[Difference]:
                     continue
                 old, new = before[summary.trial.seed], _Requests.of(run, summary.trial)
                 mine, theirs = old.both(new)
-                pairs.append(SeedEffect.of(summary.trial.seed, old.ok[mine], new.ok[theirs]))
-                failed += int(np.count_nonzero(~old.ok[mine]))
+                pairs.append(SeedEffect.of(summary.trial.seed, old.answered[mine], new.answered[theirs]))
+                failed += int(np.count_nonzero(~old.answered[mine]))
                 # Latencies of failed requests are no answer times, so only requests that are ok with both count.
                 both_ok = old.ok[mine] & new.ok[theirs]
                 longer_s.append((new.latency_s[theirs] - old.latency_s[mine])[both_ok])
             yield Difference(
                 run=run.folder.name, wake=wake, baseline=baseline, other=other, effect=Effect(tuple(pairs)),
                 failed=failed, longer_s=mean(longer_s),
+                answered=answered_within(one.patience_s for one in (*baseline_summaries, *summaries)),
             )  # fmt: skip
 
 

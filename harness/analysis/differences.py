@@ -25,9 +25,11 @@ class Difference:
     other: str
     effect: Effect
     failed: int
-    """How many of the paired requests fail with the baseline."""
+    """How many of the paired requests fail with the baseline, or are not answered within the patience."""
     longer_s: Measure
     """How much longer, on average, a request that is ok with both takes with the other; negative: shorter."""
+    answered: str = ""
+    """What a request that succeeds is, where the story has a patience: `answered within 12 s`."""
 
     @property
     def changes_nothing(self) -> bool:
@@ -61,7 +63,15 @@ def differences_in_words(differences: Sequence[Difference]) -> Iterator[str]:
 
 def _alike(alike: Sequence[Difference], names: Names) -> str:
     baseline, others = names[alike[0].baseline], listed([names[difference.other] for difference in alike])
-    if not any(difference.failed for difference in alike):
+    answers = {difference.answered for difference in alike}
+    if any(answers):
+        answered = answers.pop() if len(answers) == 1 else "answered within the patience"
+        same = (
+            f"exactly the same requests are {answered} with {others} as with {baseline}"
+            if any(difference.failed for difference in alike)
+            else f"every request is {answered} with {baseline}, and with {others}"
+        )
+    elif not any(difference.failed for difference in alike):
         same = f"no request fails with {baseline}, nor with {others}"
     else:
         same = f"exactly the same requests fail with {others} as with {baseline}"
@@ -73,14 +83,15 @@ def _in_words(difference: Difference, names: Names) -> str:
     other, baseline = names[difference.other], names[difference.baseline]
     effect = difference.effect
     parts = [effect.counts()]
+    than = f"{baseline} in requests {difference.answered}" if difference.answered else baseline
     if len(effect.seeds) > 1:
         parts.append(effect.in_seeds())
     if effect.verdict is Verdict.DEPENDS:
-        verdict = f"whether {other} is better than {baseline} depends on the arrivals"
+        verdict = f"whether {other} is better than {than} depends on the arrivals"
         if effect.chance >= SIGNIFICANT:
             parts.append(f"which of the two is better more often can be chance (p = {effect.chance:.2f})")
     else:
-        verdict = f"{other} is {effect.verdict} than {baseline}"
+        verdict = f"{other} is {effect.verdict} than {than}"
     if longer := _longer(difference):
         parts.append(longer)
     return f"{verdict}: {'; '.join(parts)}."

@@ -10,7 +10,16 @@ from itertools import pairwise
 from typing import assert_never
 
 from harness.analysis.labels import Names, wake_name
-from harness.analysis.sentences import Failures, by_count, listed, plural, seconds, span, who_fails
+from harness.analysis.sentences import (
+    Failures,
+    answered_within,
+    by_count,
+    listed,
+    plural,
+    seconds,
+    span,
+    who_succeeds,
+)
 from harness.model.outcomes import Outcome
 from harness.model.summary import TrialSummary
 
@@ -31,7 +40,7 @@ def findings(summaries: Group) -> list[str]:
         sentences.append("Only controls were played: nothing is known of a wake.")
     for heading, group in _groups(woken):
         sentences.append(f"{heading} {_who_survives(group, names)}.")
-        sentences += why(group, names)
+        sentences += [*why(group, names), *_too_late(group, names)]
     return [*sentences, *_alerts(woken, names), *_doubts(summaries, names)]
 
 
@@ -63,10 +72,11 @@ def _who_survives(summaries: Group, names: Names) -> str:
     failures: dict[str, Failures] = {}
     for summary in summaries:
         name = names[summary.trial.configuration]
-        failures[name] = failures.get(name, Failures(0, 0)) + Failures(summary.failed, summary.requests)
+        failures[name] = failures.get(name, Failures(0, 0)) + Failures(summary.unanswered, summary.requests)
     pools = {names[summary.trial.configuration]: summary.trial.pool.capacity for summary in summaries}
     same_story = len({summary.trial.variant for summary in summaries}) == 1
-    clause = who_fails(failures, pools if same_story else None)
+    answered = answered_within(summary.patience_s for summary in summaries)
+    clause = who_succeeds(failures, pools if same_story else None, answered=answered)
     slowest = max((summary.latency_s.get("max", 0.0) for summary in summaries), default=0.0)
     if any(counts.failed for counts in failures.values()) or not any(counts.requests for counts in failures.values()):
         return clause
@@ -89,6 +99,16 @@ def why(summaries: Group, names: Names) -> list[str]:
         )
         for (outcome, reason), counts in counted.items()
     ]
+
+
+def _too_late(summaries: Group, names: Names) -> list[str]:
+    """How many requests end ok, but after the story's patience."""
+    late: Counter[str] = Counter()
+    for summary in summaries:
+        if count := summary.unanswered - summary.failed:
+            late[names[summary.trial.configuration]] += count
+    answered = answered_within(summary.patience_s for summary in summaries)
+    return [f"ok, but not {answered}: {by_count(late)}."] if late else []
 
 
 def _larger(outcome: Outcome, counts: Mapping[str, int], capacities: Mapping[str, int], summaries: Group) -> str:

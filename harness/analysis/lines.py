@@ -1,6 +1,6 @@
 """Sums over a comparison's lines, by the name of the configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.analysis.compare import Line
 from harness.analysis.labels import Names
@@ -9,10 +9,19 @@ from harness.analysis.sentences import Failures
 
 def failures_of(lines: Sequence[Line], names: Names) -> dict[str, Failures]:
     """How many requests fail with each configuration, over all its lines."""
+    return _counted(lines, names, lambda line: line.failed)
+
+
+def unanswered_of(lines: Sequence[Line], names: Names) -> dict[str, Failures]:
+    """How many requests are not answered within the story's patience; without one, how many fail."""
+    return _counted(lines, names, lambda line: line.unanswered)
+
+
+def _counted(lines: Sequence[Line], names: Names, count: Callable[[Line], int]) -> dict[str, Failures]:
     found: dict[str, Failures] = {}
     for line in lines:
         name = names[line.configuration]
-        found[name] = found.get(name, Failures(0, 0)) + Failures(line.failed, line.requests)
+        found[name] = found.get(name, Failures(0, 0)) + Failures(count(line), line.requests)
     return found
 
 

@@ -3,6 +3,9 @@
 The terms, everywhere: a request *fails* when it does not end ok. A configuration is compared with another on
 the same arrivals: a request is *saved* when it fails with the first and is ok with the other, *lost* in the opposite
 case. A *configuration* is a pool's settings, and the story's variant where there are several.
+
+Where the story has a patience, a request is *answered within X s* when it ends ok in that time of its arrival;
+sentences about success, and about what is saved and lost, count these.
 """
 
 import math
@@ -135,6 +138,53 @@ def who_fails(
     if title:
         return f"fewest requests fail with {named(found.lowest)}: {_each(failures, found.lowest)}; {highest}"
     return f"requests fail with every configuration; {fewest}; {highest}"
+
+
+def answered_within(patiences_s: Iterable[float | None]) -> str:
+    """`answered within 12 s`; empty where no story has a patience."""
+    different = set(patiences_s)
+    if different <= {None}:
+        return ""
+    # Where one of several has none, every answer of its own is in time.
+    patience_s = next(iter(different)) if len(different) == 1 else None
+    return "answered within the patience" if patience_s is None else f"answered within {patience_s:g} s"
+
+
+def who_succeeds(
+    failures: Mapping[str, Failures], capacities: Mapping[str, int] | None = None, *, answered: str = ""
+) -> str:
+    """A clause that says with which configurations requests are answered in time, and how many.
+
+    `answered` is what `answered_within` gave, and `failures` has the others; without it the clause is `who_fails`.
+    """
+    if not answered:
+        return who_fails(failures, capacities)
+    if not any(counts.requests for counts in failures.values()):
+        return "no request has ended"
+    found = ranking({name: counts.share for name, counts in failures.items()})
+    answers = {name: Failures(counts.requests - counts.failed, counts.requests) for name, counts in failures.items()}
+    if len(failures) == 1:
+        ((name, only),) = answers.items()
+        who = "every request is" if not found.most else f"{only} requests are" if only.failed else "no request is"
+        return f"{who} {answered} with {name}"
+    if found.most == 0:
+        return f"every request is {answered}"
+    if found.least == 1:
+        return f"no request is {answered}, with any configuration"
+    if found.all_alike:
+        return f"as many requests are {answered} with every configuration: {_each(answers, found.lowest)}"
+
+    def named(names: Sequence[str]) -> str:
+        return listed(names) if len(names) <= MAX_LISTED else f"{len(names)} of {len(failures)} configurations"
+
+    fewest = f"with {named(found.highest)}: {_each(answers, found.highest)}"
+    if len(found.lowest) + len(found.highest) < len(failures) or found.least > 0:
+        fewest = f"fewest {fewest}"
+    if found.least == 0:
+        smallest = _smallest(found.lowest, capacities or {}, MAX_LISTED)
+        return f"every request is {answered} with {named(found.lowest)}{smallest}; {fewest}"
+    most = f"most with {named(found.lowest)}: {_each(answers, found.lowest)}"
+    return f"not every request is {answered} with any configuration; {most}; {fewest}"
 
 
 def _each(failures: Mapping[str, Failures], names: Sequence[str]) -> str:

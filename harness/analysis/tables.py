@@ -5,7 +5,7 @@ from functools import partial
 from typing import TypeAlias
 
 from harness.analysis.compare import Comparison, Line
-from harness.analysis.sentences import seconds
+from harness.analysis.sentences import answered_within, seconds
 from harness.analysis.statistics import Measure
 from harness.model.outcomes import FAILURES, Outcome
 
@@ -21,8 +21,10 @@ def shares(lines: Sequence[Line]) -> Columns:
         return _share(line.rates[outcome])
 
     occurred = [outcome for outcome in FAILURES if any(line.rates[outcome].value for line in lines)]
+    within = answered_within(line.patience_s for line in lines).replace(" within", "\nwithin")
     return [
         ("fails", lambda line: _share(line.failures)),
+        *([(within, lambda line: "–" if line.answered is None else _share(line.answered))] if within else []),
         *((outcome.value.replace("_", "\n"), partial(of, outcome)) for outcome in occurred),
         ("alert\nlead", lambda line: seconds(line.alert_lead_s)),
         ("peak\nin use", lambda line: str(line.peak_connections)),

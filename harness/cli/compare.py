@@ -44,7 +44,9 @@ def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
         echo(json.dumps(comparison.to_json(), allow_nan=False))
     elif form == "csv":
         rows = [line.to_row() for line in comparison.lines]
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [])
+        # Only a story with a patience has the columns of answers within it.
+        fullest = max(rows, key=len, default={})
+        writer = csv.DictWriter(sys.stdout, fieldnames=list(fullest))
         writer.writeheader()
         writer.writerows(rows)
     elif form == "markdown":

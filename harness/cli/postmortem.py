@@ -21,7 +21,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option(
     "--patience", "patience_s", type=float, metavar="SECONDS",
-    help="An answer after so long counts as failed. [default: the client's timeout, but no more than 30]",
+    help="An answer after so long counts as failed. [default: the story's, else the client's timeout up to 30]",
 )  # fmt: skip
 @click.option("--calibration", type=FILE, help="Times that coldstart calibrate measured, for what settings change.")
 def postmortem(

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from harness.analysis.compare import Line
 from harness.analysis.labels import Names
-from harness.analysis.lines import capacities_of, failures_of
-from harness.analysis.sentences import met_all, who_fails
+from harness.analysis.lines import capacities_of, unanswered_of
+from harness.analysis.sentences import answered_within, met_all, percent, who_succeeds
 from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of
 from harness.cli.ranges import is_range, number_range, whole_range
@@ -132,9 +132,9 @@ def _print(done: FinishedRun) -> None:
             console.print(common)
         console.print(_table(by_pool))
         if len(by_pool) > MAX_ROWS:
-            console.print(
-                Text(f"The {MAX_ROWS} of {len(by_pool)} configurations with which the fewest requests fail.", "dim")
-            )
+            answered = answered_within(line.patience_s for line in lines)
+            best = f"the most requests are {answered}" if answered else "the fewest requests fail"
+            console.print(Text(f"The {MAX_ROWS} of {len(by_pool)} configurations with which {best}.", "dim"))
         for sentence in sentences(lines):
             console.print(Text("• ") + Text(sentence))
     console.print(f"\nResults: {done.folder}", soft_wrap=True)
@@ -146,12 +146,14 @@ def sentences(lines: Sequence[Line]) -> Iterator[str]:
     """For each wake, then over all: with which pools requests fail, and which is the smallest without a failure."""
     names = Names(line.configuration for line in lines)
     capacities = capacities_of(lines, names)
+    answered = answered_within(line.patience_s for line in lines)
     wakes = list(dict.fromkeys(line.wake for line in lines))
     for wake in wakes:
         of_wake = [line for line in lines if line.wake == wake]
-        yield f"{wake}: {who_fails(failures_of(of_wake, names), capacities)}."
+        yield f"{wake}: {who_succeeds(unanswered_of(of_wake, names), capacities, answered=answered)}."
     if len(wakes) > 1:
-        yield f"Over all wakes {who_fails(met_all(failures_of(lines, names)), capacities)}."
+        comparable = met_all(unanswered_of(lines, names))
+        yield f"Over all wakes {who_succeeds(comparable, capacities, answered=answered)}."
 
 
 def _by_pool(lines: Sequence[Line]) -> dict[str, list[Line]]:
@@ -162,8 +164,8 @@ def _by_pool(lines: Sequence[Line]) -> dict[str, list[Line]]:
 
 
 def _lost(lines: Sequence[Line]) -> float:
-    """The share of these lines' requests that fail."""
-    return sum(line.failed for line in lines) / max(1, sum(line.requests for line in lines))
+    """The share of these lines' requests that fail, or are not answered within the patience."""
+    return sum(line.unanswered for line in lines) / max(1, sum(line.requests for line in lines))
 
 
 def _cost(lines: Sequence[Line]) -> tuple[int, float]:
@@ -172,7 +174,11 @@ def _cost(lines: Sequence[Line]) -> tuple[int, float]:
 
 
 def _table(by_pool: dict[str, list[Line]]) -> Sheet:
-    """The share of the requests that fail: a row for each pool, a column for each wake."""
+    """The share of the requests that fail: a row for each pool, a column for each wake.
+
+    Where the story has a patience, it is the share of those that are answered within it.
+    """
+    answered = answered_within(line.patience_s for lines in by_pool.values() for line in lines)
     names = Names(line.configuration for lines in by_pool.values() for line in lines)
     wakes = list(dict.fromkeys(line.wake for lines in by_pool.values() for line in lines))
     columns = [Column(wake.replace(", ", ",\n")) for wake in wakes]
@@ -181,13 +187,19 @@ def _table(by_pool: dict[str, list[Line]]) -> Sheet:
     for name, lines in by_pool.items():
         if name not in shown:
             continue
-        shares = {line.wake: line.failures.value for line in lines}
+        shares = {line.wake: line.unanswered / max(1, line.requests) for line in lines}
         held_s = sum(line.held_s for line in lines) / len(lines)
-        rows.append(Row(names[name], [*(_cell(shares.get(wake)) for wake in wakes), f"{held_s:.0f}"]))
-    return Sheet("fails, with", [*columns, Column("connection\nseconds")], rows)
+        rows.append(
+            Row(names[name], [*(_cell(shares.get(wake), succeeds=bool(answered)) for wake in wakes), f"{held_s:.0f}"])
+        )
+    what = f"{answered}, with".replace(" within", "\nwithin") if answered else "fails, with"
+    return Sheet(what, [*columns, Column("connection\nseconds")], rows)
 
 
-def _cell(share: float | None) -> Text:
+def _cell(share: float | None, *, succeeds: bool) -> Text:
+    """The share that fails or, with `succeeds`, the rest of it."""
     if share is None:
         return Text("–", "dim")
-    return Text("0", "green") if share == 0 else Text(f"{share:.1%}", "bold red" if share >= 0.05 else "red")
+    if share == 0:
+        return Text("100%" if succeeds else "0", "green")
+    return Text(percent(1 - share) if succeeds else f"{share:.1%}", "bold red" if share >= 0.05 else "red")

@@ -50,7 +50,7 @@ def draft(
             _changes(changes),
             _items(sentences.table_in_words(changes)),
             str(settings),
-            *(["Measured in the same run, whatever an answer's time:", _items(others)] if others else []),
+            *([_measured_beside(incident), _items(others)] if others else []),
         ],
         "## To decide": [_items(sentences.actions(incident, changes), mark="- [ ]")],
         "## What this draft does not know": [_items(sentences.unknown(incident, changes))],
@@ -65,6 +65,13 @@ def draft(
 
 def _items(texts: Iterable[str], *, mark: str = "-") -> str:
     return "\n".join(f"{mark} {sentence}" for sentence in texts)
+
+
+def _measured_beside(incident: Incident) -> str:
+    """The words before what the run's other configurations did; where the story has a patience, they name it."""
+    if incident.first.patience_s is None:
+        return "Measured in the same run, whatever an answer's time:"
+    return "Measured in the same run:"
 
 
 def _impact(incident: Incident) -> str:

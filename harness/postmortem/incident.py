@@ -84,7 +84,10 @@ def incident(run: Run, *, configuration: str | None = None, patience_s: float | 
     if name not in names:
         raise UserError("the run has no such configuration", where=name, allowed=", ".join(names))
     summaries = [summary for summary in woken if summary.trial.configuration == name]
-    patience = Patience.chosen(patience_s, client_timeout_s=summaries[0].trial.story.client_timeout_s)
+    story = summaries[0].trial.story
+    patience = Patience.chosen(
+        patience_s, client_timeout_s=story.client_timeout_s, of_the_story_s=story.patience_s
+    )  # fmt: skip
     # Each seed may draw another latency, so a wake is identified by its position in the scenario.
     by_wake: dict[int, list[TrialSummary]] = {}
     for summary in summaries:

@@ -25,11 +25,15 @@ class Patience:
     """Where the number comes from, as printed in the draft."""
 
     @classmethod
-    def chosen(cls, given_s: float | None, *, client_timeout_s: float) -> "Patience":
-        """The given patience; None: the client's timeout, but at most PERSON_WAITS_S.
+    def chosen(
+        cls, given_s: float | None, *, client_timeout_s: float, of_the_story_s: float | None = None
+    ) -> "Patience":
+        """The given patience, else the story's; without both the client's timeout, but at most PERSON_WAITS_S.
 
         Raises `UserError` for a patience that is not positive.
         """
+        if given_s is None and of_the_story_s is not None:
+            return cls(of_the_story_s, "the story's patience")
         if given_s is None:
             seconds = min(client_timeout_s, PERSON_WAITS_S)
             return cls(
