@@ -64,13 +64,17 @@ def print_run(done: FinishedRun) -> None:
 
 
 def comparison(summaries: Sequence[TrialSummary]) -> Sheet:
-    """A row for each trial, grouped by wake; the controls, which are always awake, come last."""
+    """A row for each trial, grouped by wake; the controls, which are always awake, come last.
+
+    Where a story has a patience, the answers within it take the median's place: both do not fit into 80 columns.
+    """
     names = Names.of(summary.trial for summary in summaries)
     failures = [outcome for outcome in FAILURES if any(outcome in summary.outcomes for summary in summaries)]
     optional = [(named, terminal) for named, terminal in OPTIONAL if any(map(terminal.where, summaries))]
+    quantiles = _quantiles(within=any(summary.patience_s is not None for summary in summaries))
     # A column for each failure outcome that occurred; its name is two words, one above the other.
     headers = [
-        "ok", *(outcome.value.replace("_", "\n") for outcome in failures), "p50", "p95", "max", "most\nwaiting",
+        "ok", *(outcome.value.replace("_", "\n") for outcome in failures), *quantiles, "most\nwaiting",
         *(terminal.heading_over(summaries) for _, terminal in optional), "recovered\nafter",
     ]  # fmt: skip
     many_seeds = len({summary.trial.seed for summary in summaries}) > 1
@@ -79,7 +83,7 @@ def comparison(summaries: Sequence[TrialSummary]) -> Sheet:
     for wake in dict.fromkeys(summary.trial.wake_label for summary in ordered):
         parts.append(Heading(CONTROL if wake == "awake" else wake))
         parts.extend(
-            Row(_name(summary, names, many_seeds=many_seeds), _cells(summary, failures, optional))
+            Row(_name(summary, names, many_seeds=many_seeds), _cells(summary, failures, quantiles, optional))
             for summary in summaries
             if summary.trial.wake_label == wake
         )
@@ -169,12 +173,18 @@ def _name(summary: TrialSummary, names: Names, *, many_seeds: bool) -> str:
     return name if summary.kept_schedule and summary.complete else f"{name} (!)"
 
 
-def _cells(summary: TrialSummary, failures: Sequence[Outcome], optional: Sequence[OptionalColumn]) -> list[Text]:
+def _quantiles(*, within: bool) -> tuple[str, ...]:
+    return ("p95", "max") if within else ("p50", "p95", "max")
+
+
+def _cells(
+    summary: TrialSummary, failures: Sequence[Outcome], quantiles: Sequence[str], optional: Sequence[OptionalColumn]
+) -> list[Text]:
     counts = [(outcome, summary.count(outcome)) for outcome in failures]
     return [
         Text(str(summary.count(Outcome.OK)), "green" if not summary.failed else ""),
         *(Text(str(count), "bold red" if count else "dim") for _, count in counts),
-        *(Text(_seconds(summary.latency_s.get(name))) for name in ("p50", "p95", "max")),
+        *(Text(_seconds(summary.latency_s.get(name))) for name in quantiles),
         Text(str(summary.peak_waiting)),
         *(Text(_value(summary, named)) for named, _ in optional),
         Text("before" if (summary.recovered_after_s or 0.0) < 0 else _seconds(summary.recovered_after_s)),

@@ -82,6 +82,15 @@ def test_the_bursts_are_told_apart_and_fit_a_terminal_of_80_columns(scenario: Pa
     assert re.search(r"\b2 s +p50", table)
 
 
+def test_with_a_patience_the_default_story_still_fits_a_terminal_of_80_columns(scenario: Path) -> None:
+    lasting = [f'"{size}"' for size in ("5+0", "10+5", "15+5")]
+    pools = f'(pool("5+0", pool_timeout=30), {", ".join(lasting)})'
+    timeline = "(Warm(), Suspend(), Burst(requests=200, over_s=20))"
+    table = printed(scenario, timeline, "--wake", "12", pools=pools, more="patience_s=12.0").partition("\n•")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    assert re.search(r"^pool +ok timeout timeout +p95 +max waiting +12 s +after$", table, re.MULTILINE), table
+
+
 def test_of_many_bursts_the_first_are_shown_and_the_rest_is_said_to_be_elsewhere(scenario: Path) -> None:
     text = printed(scenario, APART, "--repeat", "2")
     table = text.partition("Bursts\n")[2].partition("\n•")[0]

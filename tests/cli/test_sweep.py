@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis import load
+from harness.analysis.sentences import percent
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.cli.run import run as run_command
 from harness.cli.sweep import sweep as sweep_command
@@ -129,3 +130,35 @@ def test_ranges_have_both_ends() -> None:
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(1, 9))
 def test_a_range_is_what_python_counts(first: int, more: int, step: int) -> None:
     assert whole_range(f"{first}:{first + more}:{step}", where="") == list(range(first, first + more + 1, step))
+
+
+PATIENT = """
+from harness.scenario import *
+from harness.wake import profile
+SCENARIO = Scenario(
+    name="patient", wake=profile("neon", latency_s=12.0), pools=("10+5",), patience_s=11.0,
+    timeline=(Warm(), Suspend(), Burst(requests=60, over_s=6)),
+)
+"""
+
+
+def test_with_a_patience_the_table_is_of_the_answers_within_it(tmp_path: Path) -> None:
+    file = tmp_path / "patient.py"
+    file.write_text(PATIENT, encoding="utf-8")
+    out = tmp_path / "runs"
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(
+        sweep_command, [str(file), *GRID, "--out", str(out), "--no-charts"], catch_exceptions=False
+    )
+    (folder,) = out.iterdir()
+    assert re.search(
+        r"^answered +connection\nwithin 11 s, with wake 4 s wake 12 s +seconds$", done.stdout, re.MULTILINE
+    )
+    for one in load(folder).summaries:
+        if one.trial.wake_latency_s == 12.0:
+            assert one.answered_within is not None
+            share = percent(one.answered_within / one.requests)
+            row = rf"^ +{re.escape(one.trial.pool.short)} +100% +{share} +\d+$"
+            assert re.search(row, done.stdout, re.MULTILINE), (one.trial.label, done.stdout)
+    said = " ".join(done.stdout.split())
+    assert "wake 4 s: every request is answered within 11 s." in said
+    assert "fail" not in said.partition("Results:")[0]
