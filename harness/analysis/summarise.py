@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from harness.analysis.away import away
 from harness.analysis.columns import by_instance, non_empty, numbers
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
@@ -53,7 +54,11 @@ def summarise(
         **_of_requests(requests),
         **_of_pool(trial, pool, events),
         woke_after_s=_first(events, Event.WOKEN),
-        wakes=sum(1 for row in events if row["event"] == Event.WOKEN),
+        wakes=sum(
+            1
+            for period in away((row["event"], row["at_s"]) for row in events)
+            if period.is_wake and period.ended_s is not None
+        ),
         awake_s=awake_s(np.concatenate([numbers(requests, "end_s"), numbers(pool, "at_s")]), events)
         if trial.wake is not None
         else None,

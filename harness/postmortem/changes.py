@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from harness.analysis.effect import Effect, SeedEffect, Verdict
 from harness.analysis.sentences import Failures
+from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.timeline import Warm
@@ -134,9 +135,12 @@ async def _changes(incident: Incident, plan: PlannedRun, say: Say, logs: Path) -
     async with Simulators.running(at_a_time, logs=logs) as simulators:
 
         async def played(change: Callable[[Trial], Trial]) -> dict[int, Played]:
-            rows = await asyncio.gather(
-                *(simulators.play(change(trial), times, say, sampled=False) for trial in trials)
-            )
+            playing = (simulators.play(change(trial), times, say, sampled=False) for trial in trials)
+            rows: list[Simulated] = []
+            for found in await asyncio.gather(*playing, return_exceptions=True):
+                if isinstance(found, BaseException):
+                    raise found
+                rows.append(found)
             return {
                 trial.seed: _played(trial, simulated, incident.patience)
                 for trial, simulated in zip(trials, rows, strict=True)
@@ -148,7 +152,13 @@ async def _changes(incident: Incident, plan: PlannedRun, say: Say, logs: Path) -
         candidates = list(_candidates(incident))
         for number, (what, change) in enumerate(candidates, 1):
             say(f"{number}/{len(candidates)}  {what}")
-            tried.append(_compared(what, before, await played(change), measured=seeds))
+            try:
+                after = await played(change)
+            except UserError as error:
+                # A connection_timeout below what connecting takes, say: the pool can't even be filled.
+                say(f"{what} can't be played: {error}")
+                continue
+            tried.append(_compared(what, before, after, measured=seeds))
     return Changes(
         measured_seeds=seeds,
         other_seeds=tuple(trial.seed for trial in trials[len(seeds) :]),

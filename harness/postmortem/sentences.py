@@ -3,22 +3,20 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import zip_longest
 
 import numpy as np
 import pyarrow.compute as pc
 
+from harness.analysis.away import away
 from harness.analysis.columns import numbers
 from harness.analysis.findings import alert_sentence, why
 from harness.analysis.labels import Names
 from harness.analysis.sentences import Failures, listed, percent, plural, seconds, span
 from harness.analysis.statistics import rate
 from harness.model.distribution import Constant, three_figures
-from harness.model.events import Event
 from harness.model.outcomes import FAILURES, Outcome
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
-from harness.model.timeline import Burst
 from harness.postmortem.changes import AWAKE, SEEDS, Change, Changes
 from harness.postmortem.incident import Incident
 
@@ -272,16 +270,19 @@ def _met_a_wake(incident: Incident) -> np.ndarray:
     """For each request of the trial `first`, whether it was under way while the database was waking."""
     rows, events = incident.run.rows(incident.first.trial, "requests"), incident.run.of(incident.first.trial, "events")
     arrival_s, end_s = numbers(rows, "arrival_s"), numbers(rows, "end_s")
-    began, woke = (events.loc[events["event"] == name, "at_s"] for name in (Event.FIRST_ATTEMPT, Event.WOKEN))
     met = np.zeros(len(arrival_s), dtype=bool)
-    for began_s, woke_s in zip_longest(began, woke, fillvalue=np.inf):
-        met |= (arrival_s < woke_s) & (end_s > began_s)
+    in_order = events.sort_values("at_s", kind="stable")
+    for period in away(zip(in_order["event"], in_order["at_s"], strict=True)):
+        met |= (arrival_s < (np.inf if period.ended_s is None else period.ended_s)) & (end_s > period.began_s)
     return met
 
 
 def _bursts(incident: Incident) -> str:
-    bursts = [phase for phase in incident.first.trial.story.timeline if isinstance(phase, Burst)]
-    texts = [f"{burst.requests} requests over {burst.over_s:g} s" for burst in bursts]
+    bursts = incident.first.trial.story.bursts
+    texts = [
+        f"{burst.requests} requests over {burst.over_s:g} s" if burst.over_s else f"{burst.requests} requests at once"
+        for burst in bursts
+    ]
     return (
         listed(texts)
         if len(texts) <= MAX_BURSTS

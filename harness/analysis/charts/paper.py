@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import TypeAlias, assert_never
 
@@ -14,6 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 
+from harness.analysis.away import away
 from harness.analysis.labels import Names
 from harness.analysis.load import Run
 from harness.model.events import Event
@@ -215,16 +215,16 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
     """
     events = run.of(trial, "events")
     at_s = {name: events.loc[events["event"] == name, "at_s"].tolist() for name in events["event"].unique()}
-    wakes = zip_longest(at_s.get(Event.FIRST_ATTEMPT, []), at_s.get(Event.WOKEN, []))
-    for began_s, woke_s in wakes:
-        if woke_s is None:
-            # The trial ended before the wake did.
-            axes.axvspan(began_s, events["at_s"].max(), color=shade(), zorder=0, linewidth=0)
+    in_order = events.sort_values("at_s", kind="stable")
+    for period in away(zip(in_order["event"], in_order["at_s"], strict=True)):
+        until_s = events["at_s"].max() if period.ended_s is None else period.ended_s
+        axes.axvspan(period.began_s, until_s, color=shade(), zorder=0, linewidth=0)
+        if period.ended_s is None:
+            # The trial ended before.
             continue
-        axes.axvspan(began_s, woke_s, color=shade(), zorder=0, linewidth=0)
-        axes.axvline(woke_s, color=mark(), linewidth=0.6, linestyle=":")
+        axes.axvline(period.ended_s, color=mark(), linewidth=0.6, linestyle=":")
         if label:
-            _say(axes, woke_s, "wake ", side="right", at=label)
+            _say(axes, period.ended_s, "wake " if period.is_wake else "back ", side="right", at=label)
     for suspended_s in at_s.get(Event.SUSPENDED, []):
         axes.axvline(suspended_s, color=mark(), linewidth=0.6)
         if label:
