@@ -19,7 +19,7 @@ from harness.model.pool import PoolConfiguration, after_change, before_change
 from harness.model.replay import Replay
 from harness.model.retry import Retry
 from harness.model.scenario import RealTime, Scenario, Variant, pool
-from harness.model.server import ConnectCost, IdleReaper, ServerLimits
+from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
 from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Upstream, Write
 from harness.model.story import OnDisconnect
 from harness.model.summary import TrialSummary
@@ -41,6 +41,7 @@ __all__ = [
     "OnDisconnect",
     "Outage",
     "Parallel",
+    "PgBouncer",
     "PoolConfiguration",
     "Query",
     "QueueListener",

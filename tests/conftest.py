@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from harness.model.errors import StackError
+from harness.pgbouncer.program import program
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.processes.process import Child
 from harness.service.catalogue import create_catalogue
@@ -20,6 +22,17 @@ def real_toxiproxy() -> str | None:
     """The real server's program: on PATH, or built by `make toxiproxy`."""
     return shutil.which("toxiproxy-server") or (str(BUILT) if BUILT.is_file() else None)
 
+
+def _has_pgbouncer() -> bool:
+    try:
+        program()
+    except StackError:
+        return False
+    return True
+
+
+HAS_PGBOUNCER = _has_pgbouncer()
+needs_pgbouncer = pytest.mark.skipif(not HAS_PGBOUNCER, reason="no pgbouncer on this machine")
 
 SERVERS = ["ours", *(["real"] if real_toxiproxy() else [])]
 """The Toxiproxy servers that tests of its API run against."""

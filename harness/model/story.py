@@ -10,7 +10,7 @@ from harness.model.errors import UserError
 from harness.model.limits import MAX_CONNECTIONS, MAX_INSTANCES, check_kind, check_number, check_whole
 from harness.model.listener import QueueListener
 from harness.model.retry import Retry
-from harness.model.server import ConnectCost, IdleReaper, ServerLimits
+from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
 from harness.model.shape import RequestShape
 from harness.model.timeline import Burst, Load, Suspend, TimelinePhase, Traffic
 from harness.model.wake import WakeProfile
@@ -58,6 +58,8 @@ class Story:
     """What a new connection costs while the database is awake; None: no more than the stack's own."""
     reaper: IdleReaper | None = None
     """What forgets idle connections between the service and the database; None: nothing."""
+    pooler: PgBouncer | None = None
+    """A connection pooler between the service and the database, one for all instances; None: none."""
     listener: QueueListener | None = None
     """Background work of the service, on a connection outside of the pool; None: none."""
     retry: Retry | None = None
@@ -81,6 +83,8 @@ class Story:
         check_whole("instances", self.instances, where=where, least=1, most=MAX_INSTANCES)
         if self.max_connections is not None:
             check_whole("max_connections", self.max_connections, where=where, least=1, most=MAX_CONNECTIONS)
+        if self.pooler is not None:
+            check_kind(self.pooler, (PgBouncer,), "is not a pooler", where=where)
         check_number("client_timeout_s", self.client_timeout_s, where=where, above_least=True)
         if self.on_disconnect not in set(OnDisconnect):
             raise UserError(f"no on_disconnect {self.on_disconnect!r}", where=where, allowed=", ".join(OnDisconnect))

@@ -1,4 +1,4 @@
-"""The server's own folder: made for one run, owned by the account it runs as, swept when a kill left it behind."""
+"""A server's own folder: made for one run, owned by the account it runs as, swept when a kill left it behind."""
 
 import fcntl
 import os
@@ -42,19 +42,19 @@ def account() -> Account:
 
 
 @contextmanager
-def server_folder(owner: Account) -> Iterator[Path]:
-    """A folder of its own, removed at the end. Leftovers of killed runs are removed first.
+def server_folder(owner: Account, part: str = "postgres") -> Iterator[Path]:
+    """A folder of the part's own, removed at the end. Leftovers of killed runs are removed first.
 
     Raises `StackError` when the folder for temporary files can't be written.
     """
-    sweep()
+    sweep(part)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place_for(owner)))
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(part), dir=_place_for(owner, part)))
         # The lock lives as long as this process: it tells a living run's folder from a leftover.
         lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
-        raise StackError("postgres", f"its folder can't be made: {error}") from error
+        raise StackError(part, f"its folder can't be made: {error}") from error
     try:
         if owner.uid is not None and owner.gid is not None:
             os.chown(folder, owner.uid, owner.gid)
@@ -64,10 +64,10 @@ def server_folder(owner: Account) -> Iterator[Path]:
         os.close(lock)
 
 
-def sweep() -> list[Path]:
+def sweep(part: str = "postgres") -> list[Path]:
     """Remove the folders whose run is gone; what was removed. Folders of living runs and of others are left alone."""
     swept = []
-    for folder in (folder for place in _places() for folder in place.glob(f"{PREFIX}*")):
+    for folder in (folder for place in _places() for folder in place.glob(f"{_prefix(part)}*")):
         try:
             lock = os.open(folder / LOCK, os.O_RDWR)
         except OSError:
@@ -109,7 +109,7 @@ def _open_to_others(program: Path) -> bool:
     return real.stat().st_mode & 0o005 == 0o005 and _passable(program.absolute().parent) and _passable(real.parent)
 
 
-def _place_for(owner: Account) -> Path:
+def _place_for(owner: Account, part: str) -> Path:
     """Where the folder is made: the usual place, or one that the other account can reach. Raises `StackError`."""
     usual, *others = _places()
     if owner.uid is None or _passable(usual.resolve()):
@@ -118,11 +118,15 @@ def _place_for(owner: Account) -> Path:
         if place.is_dir() and _passable(place.resolve()):
             return place
     reason = f"{usual}, the folder for temporary files, is closed to the account {UNPRIVILEGED} that it runs as"
-    raise StackError("postgres", reason)
+    raise StackError(part, reason)
 
 
 def _places() -> list[Path]:
     return list(dict.fromkeys(Path(place) for place in (tempfile.gettempdir(), *SHARED_PLACES)))
+
+
+def _prefix(part: str) -> str:
+    return PREFIX.replace("postgres", part)
 
 
 def _passable(folder: Path) -> bool:

@@ -109,7 +109,7 @@ def _start(
     settings = {**SETTINGS, "max_connections": str(max_connections)}
     arguments = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
     for _ in range(PORT_TRIES):
-        port = _free_port()
+        port = free_port()
         server = subprocess.Popen(  # type: ignore[call-overload]
             [str(found.postgres), "-D", str(folder / "data"), "-c", f"port={port}", *arguments],
             stdin=subprocess.DEVNULL,
@@ -150,7 +150,8 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody has at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -79,6 +79,20 @@ class PlayTrial(Command, frozen=True, kw_only=True):
     """Whether the pool's timeline is wanted."""
 
 
+class ServePgBouncer(Command, frozen=True, kw_only=True):
+    """To what supervises a PgBouncer: start it. Answered by `PgBouncerReady`."""
+
+    pooler: dict[str, Any]
+    """A `PgBouncer`, likewise."""
+    host: str
+    """Where its server is, as the next four."""
+    port: int
+    user: str
+    password: str
+    """Here and not in the arguments or the environment, which others can read."""
+    database: str
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=_snake, forbid_unknown_fields=True):
     """From a child to its parent."""
 
@@ -175,6 +189,13 @@ class PostgresReady(Record, frozen=True, kw_only=True):
     password: str
     database: str
     version: str
+    pid: int
+
+
+class PgBouncerReady(Record, frozen=True, kw_only=True):
+    """PgBouncer accepts connections on this port of loopback."""
+
+    port: int
     pid: int
 
 
@@ -291,7 +312,7 @@ class ProxyReported(Record, frozen=True, kw_only=True):
     event: AnyProxyEvent
 
 
-AnyCommand: TypeAlias = WarmPool | ReplacePool | StartBurst | BeginStory | BurstDriven | PlayTrial
+AnyCommand: TypeAlias = WarmPool | ReplacePool | StartBurst | BeginStory | BurstDriven | PlayTrial | ServePgBouncer
 AnyRecord: TypeAlias = (
     ServiceReady
     | PoolWarmed
@@ -309,6 +330,7 @@ AnyRecord: TypeAlias = (
     | TrialRefused
     | ProxyReady
     | PostgresReady
+    | PgBouncerReady
     | ContainersReady
     | StackReady
     | BurstPlanned

@@ -3,6 +3,8 @@
 Sources: asyncpg raises the builtin `TimeoutError` for both its connect timeout and its command timeout, so the
 phase a request was in decides between them; SQLAlchemy's pool raises `sqlalchemy.exc.TimeoutError` with code
 `3o7r`. SQLAlchemy 2.0 passes asyncpg's connect errors through as they are, 2.1 wraps them: both are unwrapped.
+What PgBouncer refuses at login it answers with 08P01: a connect_error. Whom it disconnects later has lost the
+connection: asyncpg raises `ConnectionDoesNotExistError` for that, whatever PgBouncer said (docs/pgbouncer.md).
 """
 
 import asyncpg

@@ -50,8 +50,11 @@ def simulate(trial: Trial, times: Times | None = None, *, sampled: bool = True) 
 
     The same trial and times give the same rows, in any process on any day.
     Raises `harness.simulation.loop.StalledError` when the story can't go on, and `UserError` when the scenario's
-    listener can't connect even to a compute that is awake.
+    listener can't connect even to a compute that is awake, or for a story with a pooler.
     """
+    if trial.story.pooler is not None:
+        # A postmortem plays a run's trials again; the simulated stack has refused its own before.
+        raise UserError("a pooler (PgBouncer) can't be played in virtual time", where=f"scenario {trial.story.name}")
     return run(lambda loop: VirtualDriver(loop, trial, times or Times(), sampled=sampled).play())
 
 

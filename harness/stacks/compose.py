@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import asyncpg
 
@@ -31,6 +32,7 @@ from harness.proxy.toxiproxy_compute import ToxiproxyCompute
 from harness.service.catalogue import create_catalogue
 from harness.stacks.base import RunOptions
 from harness.stacks.beside import beside
+from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
 from harness.stacks.target import SleepingDatabase
@@ -97,8 +99,10 @@ class ComposeStack(RealTimeStack):
                 version="",
                 password=ready.password,
             )
-            databases = ComposeDatabases(server, ToxiproxyServer(ready.toxiproxy), ready.proxies, ready.container)
-            await databases.prepare()
+            databases = ComposeDatabases(
+                server, ToxiproxyServer(ready.toxiproxy), ready.proxies, ready.container, options.logs
+            )
+            await databases.prepare(pooler_versions(plan.trials))
             async with beside(databases.read(containers), containers.watch()):
                 yield RunningRealTime(databases, options)
 
@@ -107,7 +111,7 @@ class ComposeDatabases:
     """One PostgreSQL, and for each trial a database and a proxy of its own."""
 
     def __init__(
-        self, server: PostgresServer, toxiproxy: ToxiproxyServer, proxies: dict[int, int], container: str
+        self, server: PostgresServer, toxiproxy: ToxiproxyServer, proxies: dict[int, int], container: str, logs: Path
     ) -> None:
         self.events = ProxyEvents()
         self._server = server
@@ -115,20 +119,21 @@ class ComposeDatabases:
         self._published_ports = proxies
         self._free_ports = list(proxies)
         self._container = container
+        self._logs = logs
         self._computes: dict[str, ToxiproxyCompute] = {}
         self._versions: dict[str, str] = {}
 
     def versions(self) -> dict[str, str]:
         return self._versions
 
-    async def prepare(self) -> None:
+    async def prepare(self, poolers: dict[str, str]) -> None:
         """Creates the catalogue in the template of every trial's database, and asks the servers for their versions."""
         async with self._connection() as admin:
             await admin.execute(f"CREATE DATABASE {TEMPLATE}")
             postgresql = await admin.fetchval("SHOW server_version")
         await create_catalogue(self._server.dsn_at(HOST, self._server.port, database=TEMPLATE))
         toxiproxy = await asyncio.to_thread(self._toxiproxy.version)
-        self._versions = {"postgresql": f"{postgresql} (container)", "toxiproxy": f"{toxiproxy} (container)"}
+        self._versions = {"postgresql": f"{postgresql} (container)", "toxiproxy": f"{toxiproxy} (container)", **poolers}
 
     async def read(self, containers: Child) -> None:
         """Tells the computes of the connections that Toxiproxy accepts, until the containers' process ends."""
@@ -170,9 +175,9 @@ class ComposeDatabases:
                 await stack.enter_async_context(beside(compute.watch()))
                 suspend, outage = compute.suspend, compute.outage
             server = await as_limited(self._server, trial, _limits(trial), database=database)
-            dsn = server.dsn_at(
-                HOST, self._published_ports[container_port], driver="postgresql+asyncpg", database=database
-            )
+            server = replace(server, host=HOST, port=self._published_ports[container_port], database=database)
+            server = await stack.enter_async_context(pooled(server, trial, self._logs))
+            dsn = server.dsn_at(server.host, server.port, driver="postgresql+asyncpg")
             yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name), outage)
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:

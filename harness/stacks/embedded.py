@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
 from harness.stacks.base import RunOptions
 from harness.stacks.beside import beside
+from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
 from harness.stacks.target import SleepingDatabase
@@ -50,7 +52,7 @@ class EmbeddedStack(RealTimeStack):
             )
             port = (await proxy.next_record(ProxyReady)).port
             client = await stack.enter_async_context(ProxyClient(port))
-            databases = EmbeddedDatabases(server, client, options.logs)
+            databases = EmbeddedDatabases(server, client, options.logs, pooler_versions(plan.trials))
             async with beside(databases.events.read(proxy), postgres.watch(), proxy.watch()):
                 yield RunningRealTime(databases, options)
 
@@ -58,14 +60,15 @@ class EmbeddedStack(RealTimeStack):
 class EmbeddedDatabases:
     """One PostgreSQL, and for each trial a proxy of its own in front of it."""
 
-    def __init__(self, server: PostgresServer, proxy: ProxyClient, logs: Path) -> None:
+    def __init__(self, server: PostgresServer, proxy: ProxyClient, logs: Path, poolers: dict[str, str]) -> None:
         self._logs = logs
         self.events = ProxyEvents()
         self._server = server
         self._proxy = proxy
+        self._poolers = poolers
 
     def versions(self) -> dict[str, str]:
-        return {"postgresql": f"{self._server.version} ({binaries().found})"}
+        return {"postgresql": f"{self._server.version} ({binaries().found})", **self._poolers}
 
     @asynccontextmanager
     async def database(self, trial: Trial) -> AsyncIterator[SleepingDatabase]:
@@ -76,7 +79,8 @@ class EmbeddedDatabases:
             host, port = await self._proxy.create(name, upstream=upstream, compute=_compute(trial), way=_way(trial))
             stack.push_async_callback(self._proxy.remove, name)
             server = await as_limited(server, trial, trial.story.server)
-            dsn = server.dsn_at(host, port, driver="postgresql+asyncpg")
+            server = await stack.enter_async_context(pooled(replace(server, host=host, port=port), trial, self._logs))
+            dsn = server.dsn_at(server.host, server.port, driver="postgresql+asyncpg")
             proxy = self._proxy
             yield SleepingDatabase(
                 dsn,

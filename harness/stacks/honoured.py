@@ -2,7 +2,8 @@
 
 `FIELDS` has every field that can be set, with what each stack makes of it. A field that a stack can't honour is refused
 by name when a user set it for this run; when the scenario's file sets it, a line of the result says so, because the
-file is for every stack. A new field has no entry, and a test fails until this table says who honours it.
+file is for every stack. A part in the path, such as a pooler, is refused in a file too: without it the story would be
+another one. A new field has no entry, and a test fails until this table says who honours it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
 from harness.model.scenario import Scenario
-from harness.model.server import ConnectCost, IdleReaper, ServerLimits
+from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
 from harness.model.shape import RequestShape
 from harness.model.timeline import At, Burst, Deploy, Idle, Outage, Slow, Suspend, Traffic, Warm
 from harness.model.wake import WakeProfile
@@ -51,6 +52,8 @@ def _on(simulated: Treatment, embedded: Treatment, compose: Treatment) -> Treatm
 PLAYED = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.PLAYED)
 COMMON = _on(Treatment.COMMON, Treatment.COMMON, Treatment.COMMON)
 VIRTUAL_OR_TOLD = _on(Treatment.PLAYED, Treatment.TOLD, Treatment.TOLD)
+REAL_OR_REFUSED = _on(Treatment.REFUSED, Treatment.PLAYED, Treatment.PLAYED)
+CHECKED_OR_REFUSED = _on(Treatment.REFUSED, Treatment.CHECKED, Treatment.CHECKED)
 VIRTUAL_OR_REFUSED = _on(Treatment.PLAYED, Treatment.REFUSED, Treatment.REFUSED)
 TOLD_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.TOLD)
 CHECKED_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.CHECKED)
@@ -69,6 +72,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "server": PLAYED,
         "connect_cost": CHECKED_ON_COMPOSE,
         "reaper": CHECKED_ON_COMPOSE,
+        "pooler": REAL_OR_REFUSED,
         "listener": PLAYED,
         "retry": PLAYED,
         "alert_sustained_s": COMMON,
@@ -140,6 +144,20 @@ FIELDS: dict[type, dict[str, Treatments]] = {
     },
     ConnectCost: {"takes_s": CHECKED_ON_COMPOSE, "at_a_time": CHECKED_ON_COMPOSE},
     IdleReaper: {"after_s": CHECKED_ON_COMPOSE, "silently": CHECKED_ON_COMPOSE},
+    # Where the pooler itself is played, all of it is, except for what an old PgBouncer does not have.
+    PgBouncer: {
+        "mode": REAL_OR_REFUSED,
+        "default_pool_size": REAL_OR_REFUSED,
+        "max_client_conn": REAL_OR_REFUSED,
+        "server_connect_timeout_s": REAL_OR_REFUSED,
+        "server_login_retry_s": REAL_OR_REFUSED,
+        "query_wait_timeout_s": REAL_OR_REFUSED,
+        "server_idle_timeout_s": REAL_OR_REFUSED,
+        "server_lifetime_s": REAL_OR_REFUSED,
+        "client_login_timeout_s": REAL_OR_REFUSED,
+        "max_prepared_statements": CHECKED_OR_REFUSED,
+        "ignore_startup_parameters": REAL_OR_REFUSED,
+    },
     Retry: {"retries": PLAYED, "wait_s": PLAYED, "factor": PLAYED, "max_wait_s": PLAYED, "jitter": PLAYED},
     Warm: {"connections": PLAYED},
     Suspend: {},
@@ -168,6 +186,8 @@ IN_REAL_TIME: dict[str, Callable[[Any], str]] = {
     "addresses": lambda value: f"addresses: 1 of {value}",
 }
 """The words for a field whose treatment is TOLD."""
+PARTS = {"pooler": "a pooler"}
+"""The words for a field of a scenario whose treatment is REFUSED."""
 OPTIONS = {
     "service_time_s": "--service-time",
     "connect_time_s": "--connect-time",
@@ -176,10 +196,22 @@ OPTIONS = {
 
 
 def check_honoured(stack: str, plan: PlannedRun) -> None:
-    """Raises `UserError` for what a user changed that this stack can't honour."""
+    """Raises `UserError` for what a user changed, or a file can't do without, that this stack can't honour."""
     for field, _ in _changed_fields(plan.overrides, Overrides, stack, Treatment.REFUSED):
         what = f"{OPTIONS[field]} belongs to the simulated stack: here it is PostgreSQL's own"
         raise UserError(what, where=f"stack {stack}")
+    for story in plan.stories.values():
+        for field, value in _changed_fields(story, Scenario, stack, Treatment.REFUSED):
+            raise UserError(
+                f"{PARTS[field]} ({type(value).__name__}) can't be played here",
+                where=f"scenario {story.name} on stack {stack}",
+                allowed=", ".join(f"--stack {other}" for other in stacks_that_can(field)),
+            )
+
+
+def stacks_that_can(field: str) -> list[str]:
+    """The stacks that play this field of a scenario."""
+    return [stack for stack, how in FIELDS[Scenario][field].items() if how in (Treatment.PLAYED, Treatment.CHECKED)]
 
 
 def unlike_the_scenario(stack: str, plan: PlannedRun) -> list[str]:

@@ -1,7 +1,7 @@
 """What every stack in real time has in common; they differ in where the database and its compute are.
 
-Locust ──HTTP──▶ service under test ──▶ a proxy that sleeps ──▶ PostgreSQL
-one a trial      one a trial            one a trial             one a run
+Locust ──HTTP──▶ service under test ──▶ (PgBouncer) ──▶ a proxy that sleeps ──▶ PostgreSQL
+one a trial      one a trial            one a trial     one a trial             one a run
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, che
 from harness.stacks.child_load import ChildLoadDriver
 from harness.stacks.driving import running_load, running_service
 from harness.stacks.honoured import check_honoured
+from harness.stacks.pooled import check_pooler
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.target import SleepingDatabase, Target
 from harness.stacks.timebase import TrialRows
@@ -53,9 +54,10 @@ class RealTimeStack:
     name: str
 
     def check(self, plan: PlannedRun, options: RunOptions) -> None:  # noqa: ARG002 - as every stack has it
-        """Raises `UserError` for what real time can't do."""
+        """Raises `UserError` for what real time can't do, `StackError` without a program that the story needs."""
         check_honoured(self.name, plan)
         check_warm(plan.trials)
+        check_pooler(plan.trials)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         """As many trials as this machine can release at one moment without measuring itself."""

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
@@ -99,6 +99,8 @@ def of_type(hint: Any) -> SearchStrategy[Any]:
         return st.just(Variant("v", timeline=(Warm(2), Burst(1, 1.0)), retry=None))
     if hint is RealTime:
         return st.just(RealTime("shorter", pools=("1+0",), timeline=(Burst(1, 1.0),)))
+    if origin is Literal:
+        return st.sampled_from(arguments)
     if origin in (Union, UnionType):
         return st.one_of([of_type(argument) for argument in arguments])
     if origin is tuple and arguments[-1] is not Ellipsis:

@@ -23,6 +23,8 @@ def postgres_error(sqlstate: str) -> asyncpg.PostgresError:
         ("57P01", "admin_shutdown"), ("57P02", "crash_shutdown"), ("57P05", "idle_session_timeout"),
         ("25P03", "idle_in_transaction_session_timeout"), ("08000", "connection_exception"),
         ("08003", "connection_does_not_exist"), ("08006", "connection_failure"),
+        # All that PgBouncer says itself, as it ends a client's session.
+        ("08P01", "protocol_violation"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("phase", [Phase.CHECKOUT, Phase.QUERY])
@@ -30,12 +32,12 @@ def test_what_a_server_says_as_it_ends_a_session_is_a_lost_connection(sqlstate: 
     assert classify(postgres_error(sqlstate), phase) is Outcome.CONNECTION_LOST, name
 
 
-@pytest.mark.parametrize("sqlstate", ["57P01", "57P05", "25P03", "08006", "57P03", "53300", "28P01"])
+@pytest.mark.parametrize("sqlstate", ["57P01", "57P05", "25P03", "08006", "08P01", "57P03", "53300", "28P01"])
 def test_the_same_in_answer_to_a_connection_attempt_is_a_connect_error(sqlstate: str) -> None:
     assert classify(postgres_error(sqlstate), Phase.CONNECT) is Outcome.CONNECT_ERROR
 
 
-@pytest.mark.parametrize("sqlstate", ["25001", "25P02", "42P01", "23505", "40001", "57000"])
+@pytest.mark.parametrize("sqlstate", ["25001", "25P02", "42P01", "23505", "40001", "57000", "26000", "42P05"])
 def test_any_other_answer_to_a_statement_is_an_error(sqlstate: str) -> None:
     assert classify(postgres_error(sqlstate), Phase.QUERY) is Outcome.ERROR
 

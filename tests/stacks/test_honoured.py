@@ -13,7 +13,7 @@ from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
 from harness.model.scenario import Scenario, Variant
-from harness.model.server import ConnectCost, IdleReaper, ServerLimits
+from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
 from harness.model.shape import RequestShape
 from harness.model.timeline import At, TimelinePhase
 from harness.model.times import Calibration
@@ -21,7 +21,7 @@ from harness.model.wake import WakeProfile, profile
 from harness.stacks.base import RunOptions, Stack
 from harness.stacks.choose import STACKS
 from harness.stacks.embedded import EmbeddedStack
-from harness.stacks.honoured import FIELDS, IN_REAL_TIME, OPTIONS, Treatment, unlike_the_scenario
+from harness.stacks.honoured import FIELDS, IN_REAL_TIME, OPTIONS, PARTS, Treatment, unlike_the_scenario
 from harness.stacks.simulated import SimulatedStack
 
 SAID = (
@@ -38,6 +38,7 @@ SAID = (
     ServerLimits,
     ConnectCost,
     IdleReaper,
+    PgBouncer,
 )
 """Everything that a scenario's file or a user can say."""
 COLD_BURST = load_scenario("cold_burst")
@@ -56,9 +57,11 @@ def test_the_table_is_about_nothing_else() -> None:
 
 
 def test_every_field_that_is_told_or_refused_has_its_words() -> None:
-    every = [(name, how) for table in FIELDS.values() for name, on in table.items() for how in on.values()]
+    # A pooler is refused as a whole, so its own fields need no words.
+    said = [table for kind, table in FIELDS.items() if kind is not PgBouncer]
+    every = [(name, how) for table in said for name, on in table.items() for how in on.values()]
     assert {name for name, how in every if how is Treatment.TOLD} == set(IN_REAL_TIME)
-    assert {name for name, how in every if how is Treatment.REFUSED} == set(OPTIONS)
+    assert {name for name, how in every if how is Treatment.REFUSED} == {*OPTIONS, *PARTS}
 
 
 @pytest.mark.parametrize(
@@ -93,3 +96,17 @@ def test_what_the_file_says_and_real_time_can_not_be_like_is_one_line() -> None:
 
 def test_a_scenario_that_is_played_as_it_says_has_no_such_line() -> None:
     assert unlike_the_scenario("embedded", PlannedRun(scenario=COLD_BURST, real_time=True)) == []
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        replace(COLD_BURST, pooler=PgBouncer(mode="transaction")),
+        replace(COLD_BURST, variants=(Variant("without"), Variant("with", pooler=PgBouncer()))),
+    ],
+    ids=["in every story", "in one variant"],
+)
+def test_a_pooler_is_refused_by_name_in_virtual_time_with_the_stacks_that_have_it(scenario: Scenario) -> None:
+    with pytest.raises(UserError, match="on stack simulated: a pooler") as refused:
+        SimulatedStack().check(PlannedRun(scenario=scenario), RunOptions())
+    assert refused.value.allowed == "--stack embedded, --stack compose"
