@@ -52,6 +52,7 @@ def _checks() -> Iterator[Check]:
     for package in REALTIME:
         yield _package(package, "embedded")
     yield _postgres()
+    yield _pgbouncer()
     real = shutil.which("toxiproxy-server")
     yield Check(
         "toxiproxy-server", real is not None, real or "not on PATH: make toxiproxy builds it", "comparing with it"
@@ -74,6 +75,16 @@ def _postgres() -> Check:
         return Check("PostgreSQL", True, f"{postgres.version()}, from {postgres.found}", "embedded")
     except UserError as error:
         return Check("PostgreSQL", False, str(error), "embedded")
+
+
+def _pgbouncer() -> Check:
+    from harness.pgbouncer.program import program
+
+    try:
+        pgbouncer = program()
+        return Check("PgBouncer", True, f"{pgbouncer.version}, {pgbouncer.path}", "scenarios with a pooler")
+    except StackError as error:
+        return Check("PgBouncer", False, error.what, "scenarios with a pooler")
 
 
 def _containers() -> Iterator[Check]:

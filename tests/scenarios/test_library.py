@@ -1,4 +1,7 @@
-"""Every scenario of the library: in virtual time its expectations are met, and its shortened story can be told."""
+"""Every scenario of the library: its expectations are met, and its shortened story can be told.
+
+In virtual time; what the simulated stack refuses (a pooler) is played on the embedded one, where it can be.
+"""
 
 import json
 from pathlib import Path
@@ -10,13 +13,18 @@ from harness.analysis.report import report
 from harness.cli.progress import watching
 from harness.converter import from_json, to_json
 from harness.library import load_scenario, scenario_names
+from harness.model.errors import UserError
 from harness.model.expectation import Verdict
 from harness.model.plan import Overrides, PlannedRun
 from harness.postmortem import write
-from harness.run import execute
+from harness.run import FinishedRun, execute
 from harness.stacks.base import RunOptions
+from tests.conftest import needs_pgbouncer
 
 EVERY = scenario_names()
+REFUSED = ["behind_pgbouncer"]
+"""What virtual time can't play: a pooler."""
+SIMULATED = [name for name in EVERY if name not in REFUSED]
 
 
 def unmet(plan: PlannedRun) -> list[str]:
@@ -28,11 +36,39 @@ def unmet(plan: PlannedRun) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_it_is_reproduced_in_virtual_time(name: str, tmp_path: Path) -> None:
-    plan = PlannedRun(scenario=load_scenario(name))
+def played(name: str, stack: str, out: Path) -> FinishedRun:
+    plan = PlannedRun(scenario=load_scenario(name), real_time=stack != "simulated")
     with watching(plan.trials) as progress:
-        done = execute(plan, stack="simulated", options=RunOptions(), progress=progress, out=tmp_path, charts=False)
+        return execute(plan, stack=stack, options=RunOptions(), progress=progress, out=out, charts=False)
+
+
+@pytest.fixture(scope="module")
+def in_real_time(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FinishedRun]:
+    """The scenarios that virtual time refuses, each played once: that takes as long as it takes."""
+    out = tmp_path_factory.mktemp("runs")
+    return {name: played(name, "embedded", out) for name in REFUSED}
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_it_is_reproduced_in_virtual_time(name: str, tmp_path: Path) -> None:
+    assert_reproduced(played(name, "simulated", tmp_path))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_virtual_time_refuses_a_pooler_and_names_the_stacks_that_have_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"can't be played here \(allowed: --stack embedded, --stack compose\)"):
+        played(name, "simulated", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_pgbouncer
+@pytest.mark.quiet
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_virtual_time_refuses_is_reproduced_in_real_time(name: str, in_real_time: dict[str, FinishedRun]) -> None:
+    assert_reproduced(in_real_time[name])
+
+
+def assert_reproduced(done: FinishedRun) -> None:
     assert len(done.judgements) >= 2
     assert [one for one in done.judgements if one.verdict is not Verdict.REPRODUCED] == []
     assert done.exit_status == 0
@@ -40,12 +76,18 @@ def test_it_is_reproduced_in_virtual_time(name: str, tmp_path: Path) -> None:
     assert (of_a_trial.nunique() == of_a_trial.size()).all(), "a number is one arrival, however many bursts there are"
 
 
-@pytest.mark.parametrize("name", EVERY)
+@needs_pgbouncer
+@pytest.mark.quiet
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_report_can_be_made_of_what_was_played_in_real_time(name: str, in_real_time: dict[str, FinishedRun]) -> None:
+    run = load(in_real_time[name].folder)
+    assert report(run).count("<picture>") >= 4
+    assert run.manifest.versions["pgbouncer"]
+
+
+@pytest.mark.parametrize("name", SIMULATED)
 def test_a_report_and_a_postmortem_can_be_made_of_it(name: str, tmp_path: Path) -> None:
-    plan = PlannedRun(scenario=load_scenario(name))
-    with watching(plan.trials) as progress:
-        done = execute(plan, stack="simulated", options=RunOptions(), progress=progress, out=tmp_path, charts=False)
-    run = load(done.folder)
+    run = load(played(name, "simulated", tmp_path).folder)
     page = report(run)
     assert page.count("<picture>") >= 4
     draft = write(run).read_text()
