@@ -1,4 +1,4 @@
-"""Every example of docs/scenarios.md is played in virtual time."""
+"""Every example of docs/scenarios.md is played in virtual time; what that refuses, a pooler, is refused by name."""
 
 import re
 from pathlib import Path
@@ -8,9 +8,12 @@ import pytest
 
 import harness.scenario
 from harness.library import load_scenario
+from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.scenario import Scenario
 from harness.simulation.trial import simulate
+from harness.stacks.base import RunOptions
+from harness.stacks.simulated import SimulatedStack
 from harness.wake import profile
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "scenarios.md").read_text(encoding="utf-8")
@@ -26,7 +29,16 @@ def said(example: str) -> dict[str, Any]:
     return {name: value for name, value in names.items() if name in Scenario.__dataclass_fields__}
 
 
-@pytest.mark.parametrize("example", FIELDS)
+@pytest.mark.parametrize("example", [example for example in FIELDS if "PgBouncer" in example])
+def test_an_example_with_a_pooler_is_one_that_virtual_time_refuses(example: str) -> None:
+    plan = PlannedRun(scenario=Scenario(**{**said(DEFAULTS), **said(example)}))
+    with pytest.raises(UserError, match="a pooler"):
+        SimulatedStack().check(plan, RunOptions())
+    with pytest.raises(UserError, match="a pooler"):
+        simulate(plan.trials[0])
+
+
+@pytest.mark.parametrize("example", [example for example in FIELDS if "PgBouncer" not in example])
 def test_an_example_is_played_by_every_pool_and_every_request_ends(example: str) -> None:
     plan = PlannedRun(scenario=Scenario(**{**said(DEFAULTS), **said(example)}))
     for trial in plan.trials:
