@@ -23,6 +23,7 @@ from harness.scenario import (
     Checkout,
     Commit,
     ConnectCost,
+    ConnectionLoss,
     Deploy,
     IdleReaper,
     OnDisconnect,
@@ -74,6 +75,8 @@ def awake() -> Scenario:
             Variant("restart", timeline=(Warm(), Traffic(PLAIN, At(5, Outage.restart(3))))),
             Variant("failover", timeline=(Warm(), Traffic(PLAIN, At(5, Outage.failover(6))))),
             Variant("outage, held", timeline=(Warm(), Traffic(PLAIN, At(5, Outage(5, "close", "hold"))))),  # type: ignore[arg-type]
+            Variant("loss of half", timeline=(Warm(), Traffic(PLAIN, At(5, ConnectionLoss(0.5))))),
+            Variant("loss by RST", timeline=(Warm(), Traffic(PLAIN, At(5, ConnectionLoss(0.6, "reset"))))),  # type: ignore[arg-type]
             Variant("slow, in traffic", timeline=(Warm(), Traffic(PLAIN, At(5, Slow(0.5)), At(12, Slow(0))))),
             Variant("load changes", timeline=(Warm(), Traffic(burst(held, 4), burst(held, 12)))),
             Variant("deploy of two", instances=2, timeline=(Warm(), Traffic(burst(held), At(5, Deploy(every_s=4))))),

@@ -12,6 +12,7 @@ from harness.model.events import Event
 from harness.model.load_share import LoadShare
 from harness.model.timeline import (
     Burst,
+    ConnectionLoss,
     Deploy,
     Idle,
     Load,
@@ -63,6 +64,10 @@ class Driver(Protocol):
         """The database goes away, and comes back by itself after the outage's time."""
         ...
 
+    async def lose_connections(self, loss: ConnectionLoss) -> None:
+        """Some of the open connections die."""
+        ...
+
     async def replace_pool(self, instance: int) -> None:
         """An instance gets a new, empty pool; the old one closes when its last request has ended."""
         ...
@@ -111,11 +116,9 @@ class Player:
                 driver.under_way("slowing")
                 await driver.slow(round_trip_s)
                 driver.event(Event.SLOW, asyncio.get_running_loop().time(), value_s=round_trip_s)
-            case Outage():
-                driver.under_way("outage")
+            case Outage() | ConnectionLoss():
                 if not self._trial.is_control:
-                    driver.event(Event.OUTAGE, asyncio.get_running_loop().time(), value_s=phase.for_s)
-                    await driver.outage(phase)
+                    await self._harm(phase)
             case Deploy():
                 driver.under_way("deploying")
                 await self._deploy(phase)
@@ -123,6 +126,17 @@ class Player:
                 await self._drive(phase)
             case _:
                 assert_never(phase)
+
+    async def _harm(self, harm: Outage | ConnectionLoss) -> None:
+        at_s = asyncio.get_running_loop().time()
+        if isinstance(harm, Outage):
+            self._driver.under_way("outage")
+            self._driver.event(Event.OUTAGE, at_s, value_s=harm.for_s)
+            await self._driver.outage(harm)
+        else:
+            self._driver.under_way("losing connections")
+            self._driver.event(Event.CONNECTIONS_LOST, at_s, percent=round(100 * harm.share), how=harm.how.value)
+            await self._driver.lose_connections(harm)
 
     async def _deploy(self, deploy: Deploy) -> None:
         for instance in range(self._trial.story.instances):

@@ -23,7 +23,7 @@ from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimit
 from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Upstream, Write
 from harness.model.story import OnDisconnect
 from harness.model.summary import TrialSummary
-from harness.model.timeline import At, Burst, Deploy, Idle, Outage, Slow, Suspend, Traffic, Warm
+from harness.model.timeline import At, Burst, ConnectionLoss, Deploy, Idle, Outage, Slow, Suspend, Traffic, Warm
 
 __all__ = [
     "At",
@@ -31,6 +31,7 @@ __all__ = [
     "Checkout",
     "Commit",
     "ConnectCost",
+    "ConnectionLoss",
     "Constant",
     "Deploy",
     "Empirical",

@@ -15,6 +15,7 @@ from harness.model.story import Story
 from harness.model.timeline import (
     At,
     Burst,
+    ConnectionLoss,
     Deploy,
     Idle,
     Outage,
@@ -64,6 +65,9 @@ class Remembering:
 
     async def outage(self, outage: Outage) -> None:
         self.calls.append(("outage", outage, self.loop.time()))
+
+    async def lose_connections(self, loss: ConnectionLoss) -> None:
+        self.calls.append(("lose_connections", loss))
 
     async def replace_pool(self, instance: int) -> None:
         self.calls.append(("replace_pool", instance, self.loop.time()))
@@ -184,8 +188,11 @@ def test_traffic_goes_on_until_what_comes_last_has_come() -> None:
 
 
 def test_a_control_has_no_outage() -> None:
-    driver, _, _ = played(Traffic(FIRST, At(0.5, Outage.restart(1.0)), At(0.6, Slow(0.1))), control=True)
-    assert [call[0] for call in driver.calls] == ["connect_listeners", "begin_load", "end_load", "slow"]
+    traffic = Traffic(FIRST, At(0.5, Outage.restart(1.0)), At(0.6, Slow(0.1)), At(0.7, ConnectionLoss(0.5)))
+    control, _, _ = played(traffic, control=True)
+    assert [call[0] for call in control.calls] == ["connect_listeners", "begin_load", "end_load", "slow"]
+    driver, _, _ = played(traffic)
+    assert ("lose_connections", ConnectionLoss(0.5)) in driver.calls
 
 
 def test_a_control_never_sleeps() -> None:

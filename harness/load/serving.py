@@ -19,7 +19,7 @@ from harness.model.events import Event
 from harness.model.load_share import LoadShare, lead_s
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
-from harness.model.timeline import Outage
+from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.trial import Trial
 from harness.model.wake import read_wake
 from harness.player import Driver, Player
@@ -92,6 +92,8 @@ class ForeignService(LocustBursts):
     async def slow(self, round_trip_s: float) -> None: ...
 
     async def outage(self, outage: Outage) -> None: ...
+
+    async def lose_connections(self, loss: ConnectionLoss) -> None: ...
 
     async def replace_pool(self, instance: int) -> None: ...
 

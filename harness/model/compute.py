@@ -198,6 +198,10 @@ Effect: TypeAlias = (
 )
 
 
+TINY = 1e-9
+"""Against the rounding of a share times a number: a third of three is one."""
+
+
 class Compute:
     """One compute. Call its inputs in order of time, and carry out the returned effects in their order.
 
@@ -302,6 +306,19 @@ class Compute:
         self._ready_at_s = max(waking_until_s, now_s + for_s)
         self.meanwhile = while_waking
         return [*effects, Away(now_s, self._ready_at_s, on_suspend, while_waking), *ended]
+
+    def lose(self, now_s: float, share: float, how: OnSuspend) -> list[Effect]:
+        """A share of the open connections ends in this way, evenly spread over them; the compute stays as it is."""
+        effects = self.tick(now_s)
+        lost = [
+            connection
+            for number, connection in enumerate(self._open)
+            if math.floor((number + 1) * share + TINY) > math.floor(number * share + TINY)
+        ]
+        for connection in lost:
+            del self._open[connection]
+            self._busy.discard(connection)
+        return [*effects, *(_ended(connection, how) for connection in lost)]
 
     def tick(self, now_s: float) -> list[Effect]:
         """Time has passed: wake, or suspend after the idle time, if that is due."""

@@ -19,6 +19,10 @@ class Event(StrEnum):
     SUSPENDED = "suspended", "The compute suspended"
     SLOW = "slow", "From here on a round trip to the database takes longer; value_s: by how much"
     OUTAGE = "outage", "The database went away; value_s: for how long"
+    CONNECTIONS_LOST = (
+        "connections_lost",
+        "Some of the open connections died, the database being awake; detail: how many in a hundred, and how",
+    )
     POOL_REPLACED = "pool_replaced", "A deploy: an instance has a new, empty pool; detail: which instance"
     BURST_STARTED = (
         "burst_started",

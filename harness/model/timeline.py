@@ -159,6 +159,26 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLoss:
+    """A share of the open connections dies, beside healthy ones and with the database awake. A control has none.
+
+    A NAT that forgot half its table, one proxy of two: the connections that die are evenly spread over those that are
+    open, in the order in which they were opened.
+    """
+
+    share: float
+    how: OnSuspend = OnSuspend.FREEZE
+    """`freeze` (silence), `reset`, `close` or `terminate`."""
+
+    def __post_init__(self) -> None:
+        check_number("share", self.share, where="connection loss", above_least=True, most=1.0)
+        if self.how not in set(OnSuspend) - {OnSuspend.KEEP}:
+            allowed = ", ".join(sorted(set(OnSuspend) - {OnSuspend.KEEP}))
+            raise UserError(f"no how {self.how!r}", where="connection loss", allowed=allowed)
+        object.__setattr__(self, "how", OnSuspend(self.how))
+
+
+@dataclass(frozen=True, slots=True)
 class Deploy:
     """A rolling deploy: the instances get new pools, empty ones, `every_s` seconds apart, beginning now.
 
@@ -171,7 +191,7 @@ class Deploy:
         check_number("every_s", self.every_s, where="deploy")
 
 
-MomentPhase: TypeAlias = Burst | Suspend | Slow | Outage | Deploy
+MomentPhase: TypeAlias = Burst | Suspend | Slow | Outage | ConnectionLoss | Deploy
 """What can happen while traffic goes on."""
 
 
@@ -269,7 +289,7 @@ class Traffic:
 
 Load: TypeAlias = Burst | Traffic
 """What the clients drive from one beginning to one end."""
-TimelinePhase: TypeAlias = Warm | Suspend | Idle | Slow | Outage | Deploy | Burst | Traffic
+TimelinePhase: TypeAlias = Warm | Suspend | Idle | Slow | Outage | ConnectionLoss | Deploy | Burst | Traffic
 
 
 def seed_of_burst(seed: int, number: int) -> int:

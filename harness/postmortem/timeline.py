@@ -62,6 +62,7 @@ def _database(events: list[dict[str, object]]) -> Iterator[Moment]:
         Event.SUSPENDED: "The database suspends",
         Event.SLOW: "A round trip to the database begins to take longer",
         Event.OUTAGE: "The database goes away",
+        Event.CONNECTIONS_LOST: "Some of the open connections die",
         Event.POOL_REPLACED: "A deploy: an instance gets a new, empty pool",
         Event.FIRST_ATTEMPT: "The first connection attempt: the database begins to wake",
         Event.WOKEN: "The database answers again",

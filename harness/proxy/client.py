@@ -8,7 +8,7 @@ from typing import Any, Self
 import httpx
 
 from harness.model.errors import StackError
-from harness.model.timeline import Outage
+from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.wake import WakeProfile
 from harness.proxy.compute_settings import ComputeSettings
 
@@ -61,6 +61,10 @@ class ProxyClient:
             "for_s": outage.for_s, "on_suspend": outage.connections.value, "while_waking": outage.meanwhile.value
         }  # fmt: skip
         await self._ask("POST", f"/coldstart/proxies/{name}/outage", body)
+
+    async def lose(self, name: str, loss: ConnectionLoss) -> None:
+        """Some of a proxy's open connections die."""
+        await self._ask("POST", f"/coldstart/proxies/{name}/lose", {"share": loss.share, "how": loss.how.value})
 
     async def remove(self, name: str) -> None:
         await self._ask("DELETE", f"/proxies/{name}")

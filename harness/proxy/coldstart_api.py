@@ -21,6 +21,7 @@ def routes() -> list[BaseRoute]:
         Route("/coldstart/proxies/{proxy}/compute", _compute, methods=["GET", "PUT", "DELETE"]),
         Route("/coldstart/proxies/{proxy}/suspend", _suspend, methods=["POST"]),
         Route("/coldstart/proxies/{proxy}/outage", _outage, methods=["POST"]),
+        Route("/coldstart/proxies/{proxy}/lose", _lose, methods=["POST"]),
         Route("/coldstart/events", _events, methods=["GET"]),
     ]
 
@@ -109,6 +110,22 @@ async def _outage(request: Request) -> Response:
     except ValueError as error:
         raise ApiError(f"bad request body: {error}", 400) from error
     compute.outage(float(for_s or 0), on_suspend=on_suspend, while_waking=while_waking)
+    return _answer(proxy)
+
+
+async def _lose(request: Request) -> Response:
+    """A `share` of the open connections dies, `how`: `freeze`, `reset`, `close` or `terminate`."""
+    proxy = _collection(request).get(request.path_params["proxy"])
+    compute = compute_behind(proxy)
+    if compute is None:
+        raise ApiError("proxy has no compute", 409)
+    document = await read_json(request, dict)
+    share, how = document.get("share"), document.get("how", OnSuspend.FREEZE)
+    if not is_seconds(share) or not 0 < float(share or 0) <= 1:
+        raise ApiError("bad request body: share must be a number above 0, at most 1", 400)
+    if how not in set(OnSuspend) - {OnSuspend.KEEP}:
+        raise ApiError("bad request body: how must be freeze, reset, close or terminate", 400)
+    compute.lose(float(share or 0), OnSuspend(how))
     return _answer(proxy)
 
 

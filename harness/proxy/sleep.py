@@ -79,6 +79,10 @@ class SleepingCompute:
         """Be away for so long, beginning now."""
         self._carry_out(self._compute.outage(monotonic(), for_s, on_suspend=on_suspend, while_waking=while_waking))
 
+    def lose(self, share: float, how: OnSuspend) -> None:
+        """Some of the open connections end in this way."""
+        self._carry_out(self._compute.lose(monotonic(), share, how))
+
     def attempt(self, connection: Connection) -> None:
         self._carry_out(self._compute.connection_attempt(monotonic(), connection))
 

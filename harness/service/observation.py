@@ -51,9 +51,9 @@ class _Ping:
         if self._trace is not None:
             self._trace.ping_began()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if self._trace is not None:
-            self._trace.ping_ended()
+            self._trace.ping_ended(timed_out=error is not None and issubclass(error, TimeoutError))
 
 
 class PoolWatch:
@@ -118,9 +118,11 @@ class PoolWatch:
 
     def checkout_ended(self) -> None:
         self._checking_out -= 1
-        if (trace := TRACE.get()) is not None and trace.connecting_since_s is not None:
-            # The connection was made and then failed while SQLAlchemy was preparing it.
-            self._connect_ended(failed=True)
+        if (trace := TRACE.get()) is not None:
+            self._pings_failed += trace.take_pings_timed_out()
+            if trace.connecting_since_s is not None:
+                # The connection was made and then failed while SQLAlchemy was preparing it.
+                self._connect_ended(failed=True)
         self._changed()
 
     def _do_connect(self, dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's own
@@ -136,7 +138,8 @@ class PoolWatch:
             raise
 
     def _failed(self, context: ExceptionContext) -> None:
-        # A connection that is known to be closed fails its ping without a word to the server.
+        # A connection that is known to be closed fails its ping without a word to the server. A ping that times out
+        # is no error of the driver's to SQLAlchemy, and does not come here: `checkout_ended` counts it.
         if context.is_pre_ping:
             self._pings_failed += 1
             self._changed()

@@ -35,6 +35,7 @@ class RequestTrace:
     _waiting_since_s: float | None = None
     _connected_s: float = 0.0
     """What connecting and pinging had taken when the checkout under way began."""
+    _pings_timed_out: int = 0
     _held: int = 0
     """The connections it holds now."""
     _holding_since_s: float | None = None
@@ -60,10 +61,16 @@ class RequestTrace:
     def ping_began(self) -> None:
         self.pinging_since_s = self.now_s()
 
-    def ping_ended(self) -> None:
+    def ping_ended(self, *, timed_out: bool) -> None:
+        self._pings_timed_out += timed_out
         if self.pinging_since_s is not None:
             self.ping_s += self.now_s() - self.pinging_since_s
             self.pinging_since_s = None
+
+    def take_pings_timed_out(self) -> int:
+        """How many pings have timed out since this was asked last."""
+        timed_out, self._pings_timed_out = self._pings_timed_out, 0
+        return timed_out
 
     def checked_out(self) -> None:
         self._end_waiting()

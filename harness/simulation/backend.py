@@ -29,7 +29,7 @@ from harness.model.compute import (
 )
 from harness.model.events import Event
 from harness.model.server import ConnectCost, IdleReaper, ServerLimits
-from harness.model.timeline import Outage
+from harness.model.timeline import ConnectionLoss, Outage
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Request
 from harness.simulation.session import Session
@@ -115,6 +115,10 @@ class SimulatedPostgres:
             self.loop.time(), outage.for_s, on_suspend=outage.connections, while_waking=outage.meanwhile
         )
         self._carry_out(effects)
+
+    def lose(self, loss: ConnectionLoss) -> None:
+        """Some connections die."""
+        self._carry_out(self._compute.lose(self.loop.time(), loss.share, loss.how))
 
     # Called by the sessions (Postmaster):
 

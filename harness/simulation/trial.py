@@ -20,7 +20,7 @@ from harness.model.outcomes import Outcome
 from harness.model.retry import Attempts
 from harness.model.rows import ListenerEvent, PoolSample
 from harness.model.story import OnDisconnect
-from harness.model.timeline import Outage, Slow
+from harness.model.timeline import ConnectionLoss, Outage, Slow
 from harness.model.times import Times, drawing
 from harness.model.trial import Trial
 from harness.player import Player
@@ -171,6 +171,11 @@ class VirtualDriver:
 
     async def outage(self, outage: Outage) -> None:
         self._server.outage(outage)
+        # The news reaches the clients before anybody asks.
+        await asyncio.sleep(0)
+
+    async def lose_connections(self, loss: ConnectionLoss) -> None:
+        self._server.lose(loss)
         # The news reaches the clients before anybody asks.
         await asyncio.sleep(0)
 

@@ -20,7 +20,7 @@ from harness.model.compute import OnSuspend
 from harness.model.errors import StackError, UserError
 from harness.model.plan import PlannedRun
 from harness.model.server import ServerLimits
-from harness.model.timeline import Outage
+from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
 from harness.processes.messages import ContainersReady, ProxyReported
@@ -57,7 +57,9 @@ class ComposeStack(RealTimeStack):
         """Raises `UserError` for what real time or the real Toxiproxy can't do, `StackError` without an engine."""
         super().check(plan, options)
         for trial in plan.trials:
-            for what, said in (("connect_cost", trial.story.connect_cost), ("reaper", trial.story.reaper)):
+            losses = any(isinstance(phase, ConnectionLoss) for phase in trial.story.phases) or None
+            beyond = {"connect_cost": trial.story.connect_cost, "reaper": trial.story.reaper, "ConnectionLoss": losses}
+            for what, said in beyond.items():
                 if said is not None:
                     raise UserError(
                         f"Toxiproxy can't express {what}: the embedded stack can", where=f"scenario {trial.story.name}"
@@ -178,7 +180,7 @@ class ComposeDatabases:
             server = replace(server, host=HOST, port=self._published_ports[container_port], database=database)
             server = await stack.enter_async_context(pooled(server, trial, self._logs))
             dsn = server.dsn_at(server.host, server.port, driver="postgresql+asyncpg")
-            yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name), outage)
+            yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name), outage, _no_loss)
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:
         if round_trip_s == 0:
@@ -215,6 +217,10 @@ def _limits(trial: Trial) -> ServerLimits:
 
 async def _nothing() -> None:
     """What never sleeps is never suspended: there is no compute to do it."""
+
+
+async def _no_loss(_: ConnectionLoss) -> None:
+    """`check` has refused a story with one; a control has none."""
 
 
 async def _no_outage(_: Outage) -> None:

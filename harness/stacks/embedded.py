@@ -88,6 +88,7 @@ class EmbeddedDatabases:
                 suspend=partial(proxy.suspend, name),
                 slow=partial(proxy.slow, name),
                 outage=partial(proxy.outage, name),
+                lose=partial(proxy.lose, name),
             )
 
     async def _server_of(self, trial: Trial, stack: AsyncExitStack) -> PostgresServer:

@@ -21,7 +21,7 @@ from harness.model.retry import Retry
 from harness.model.scenario import Scenario
 from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
 from harness.model.shape import RequestShape
-from harness.model.timeline import At, Burst, Deploy, Idle, Outage, Slow, Suspend, Traffic, Warm
+from harness.model.timeline import At, Burst, ConnectionLoss, Deploy, Idle, Outage, Slow, Suspend, Traffic, Warm
 from harness.model.wake import WakeProfile
 
 
@@ -164,6 +164,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
     Idle: {"for_s": PLAYED},
     Slow: {"round_trip_s": PLAYED},
     Outage: {"for_s": PLAYED, "connections": CHECKED_ON_COMPOSE, "meanwhile": CHECKED_ON_COMPOSE},
+    ConnectionLoss: {"share": CHECKED_ON_COMPOSE, "how": CHECKED_ON_COMPOSE},
     Deploy: {"every_s": PLAYED},
     Traffic: {"phases": PLAYED},
     At: {"at_s": PLAYED, "phase": PLAYED},

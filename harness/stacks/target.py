@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.model.errors import StackError
 from harness.model.events import Event
 from harness.model.rows import ListenerEvent
-from harness.model.timeline import Outage
+from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.trial import Trial
 from harness.processes.messages import (
     ListenerReported,
@@ -39,6 +39,8 @@ class SleepingDatabase:
     slow: Callable[[float], Awaitable[None]]
     """Makes every round trip longer, by seconds."""
     outage: Callable[[Outage], Awaitable[None]]
+    lose: Callable[[ConnectionLoss], Awaitable[None]]
+    """Ends some of the open connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,9 @@ class TargetDriver:
 
     async def outage(self, outage: Outage) -> None:
         await self._database.outage(outage)
+
+    async def lose_connections(self, loss: ConnectionLoss) -> None:
+        await self._database.lose(loss)
 
     async def replace_pool(self, instance: int) -> None:
         await self._services[instance].send(ReplacePool())

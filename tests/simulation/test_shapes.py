@@ -9,7 +9,7 @@ from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Upstream, Write
 from harness.model.story import Story
-from harness.model.timeline import At, Burst, Deploy, Outage, TimelinePhase, Traffic, Warm
+from harness.model.timeline import At, Burst, ConnectionLoss, Deploy, Outage, TimelinePhase, Traffic, Warm
 from harness.model.trial import Trial
 from harness.model.wake import profile
 from harness.simulation.rows import Simulated
@@ -130,6 +130,20 @@ def test_an_outage_ends_what_is_open_refuses_what_comes_and_is_over_by_itself() 
     assert [row["event"] for row in restarted.events][-3:] == ["outage", "woken", "burst_ended"]
     held = Outage(2.0, "close", "hold")  # type: ignore[arg-type]  # as a scenario's file says it
     assert latencies(played(Warm(2), Traffic(each_second, At(2.5, held))))[-2:] == [0.5, 1.5]
+
+
+@pytest.mark.parametrize(("share", "died"), [(0.25, 1), (0.5, 2), (1.0, 4)])
+@pytest.mark.parametrize("how", ["freeze", "reset"])
+def test_a_share_of_the_connections_dies_beside_healthy_ones(share: float, died: int, how: str) -> None:
+    loss = ConnectionLoss(share, how)  # type: ignore[arg-type]  # as a scenario's file says it
+    four = at_once(RequestShape("reading", READ), 4)
+    simulated = played(
+        Warm(4), Traffic(four, At(1.0, loss), At(2.0, four)), pool="4+0", settings={"statement_timeout": 2}
+    )
+    later = [row["outcome"] for row in simulated.requests if row["arrival_s"] == 2.0]
+    assert later.count("connection_lost") == (died if how == "freeze" else 0)
+    assert simulated.pool[-1]["pings_failed"] == died
+    assert "woken" not in {row["event"] for row in simulated.events}
 
 
 def test_the_connects_and_failed_pings_are_counted() -> None:
