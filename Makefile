@@ -104,9 +104,11 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.simulation_speed
 	@$(BIN)/python -m benchmarks.large_run
 
-.PHONY: agreement agreement-versions theory
+.PHONY: agreement agreement-language agreement-versions theory
 agreement: $(VENV)/installed-dev ## Compare the simulated stack with the embedded one (docs/simulation.md)
 	@$(BIN)/python -m benchmarks.agreement $(ARGS)
+agreement-language: $(VENV)/installed-dev ## The same for every word of docs/scenarios.md
+	@$(BIN)/python -m benchmarks.agreement_language $(ARGS)
 agreement-versions: $(VENV)/installed-dev ## Compare SQLAlchemy 2.0 and 2.1 with asyncpg 0.31 and 0.32
 	@$(BIN)/python -m benchmarks.agreement_versions $(ARGS)
 theory: $(VENV)/installed-dev ## Compare the simulated stack with closed forms (docs/simulation.md)

@@ -123,7 +123,7 @@ async def _lose(request: Request) -> Response:
     share, how = document.get("share"), document.get("how", OnSuspend.FREEZE)
     if not is_seconds(share) or not 0 < float(share or 0) <= 1:
         raise ApiError("bad request body: share must be a number above 0, at most 1", 400)
-    if how not in set(OnSuspend) - {OnSuspend.KEEP}:
+    if not isinstance(how, str) or how not in set(OnSuspend) - {OnSuspend.KEEP}:
         raise ApiError("bad request body: how must be freeze, reset, close or terminate", 400)
     compute.lose(float(share or 0), OnSuspend(how))
     return _answer(proxy)
