@@ -208,6 +208,10 @@ def capitalised(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+WORD_SHARE = 0.14
+"""Of a panel's width: what `suspend` takes, and a little more."""
+
+
 def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
     """Shade the wake from the first attempt to the answer, and mark where the compute had suspended.
 
@@ -216,7 +220,9 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
     events = run.of(trial, "events")
     at_s = {name: events.loc[events["event"] == name, "at_s"].tolist() for name in events["event"].unique()}
     in_order = events.sort_values("at_s", kind="stable")
-    for period in away(zip(in_order["event"], in_order["at_s"], strict=True)):
+    periods = away(zip(in_order["event"], in_order["at_s"], strict=True))
+    first_s, last_s = events["at_s"].min(), events["at_s"].max()
+    for period in periods:
         until_s = events["at_s"].max() if period.ended_s is None else period.ended_s
         axes.axvspan(period.began_s, until_s, color=shade(), zorder=0, linewidth=0)
         if period.ended_s is None:
@@ -227,8 +233,14 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
             _say(axes, period.ended_s, "wake " if period.is_wake else "back ", side="right", at=label)
     for suspended_s in at_s.get(Event.SUSPENDED, []):
         axes.axvline(suspended_s, color=mark(), linewidth=0.6)
-        if label:
+        word_s = WORD_SHARE * (last_s - first_s)
+        ends_s = [period.ended_s for period in periods if period.ended_s is not None]
+        is_narrow = any(suspended_s <= ended_s < suspended_s + 2 * word_s for ended_s in ends_s)
+        if label and not is_narrow:
             _say(axes, suspended_s, " suspend", side="left", at=label)
+        elif label and suspended_s - first_s > word_s:
+            # Between the two lines there is no room for both words.
+            _say(axes, suspended_s, "suspend ", side="right", at=label)
 
 
 def outcome_legend(figure: Figure, outcomes: Iterable[Outcome]) -> None:
