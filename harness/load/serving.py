@@ -101,6 +101,10 @@ class ForeignService(LocustBursts):
 async def serve(plan: PlannedRun, host: str, logs: Path) -> None:
     """Play the plan's first trial as often as Locust wants, until stdin ends."""
     trial = plan.trials[0]
+    if host and trial.story.shapes:
+        names = ", ".join(shape.name for shape in trial.story.shapes)
+        what = f"{names}: a request shape is the service under test's own, and --host names another service"
+        raise UserError(what, where=f"scenario {trial.story.name}")
     if host:
         emit(StackReady(url=None))
         await _follow(trial, ForeignService())
