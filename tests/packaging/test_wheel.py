@@ -189,6 +189,17 @@ def test_locust_plays_a_scenario(with_examples: Installed) -> None:
     assert "ScenarioUser" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "written"), [(("new", "shop"), "shop.py"), (("scenario", "from-log", "night.csv"), "night.py")]
+)
+def test_a_scenario_is_written_and_played(installed: Installed, words: tuple[str, ...], written: str) -> None:
+    lines = "".join(f"{moment},GET /tracks/7\n" for moment in range(60))
+    (installed.folder / "night.csv").write_text(f"time,request\n{lines}")
+    installed.coldstart(*words)
+    document = json.loads(installed.coldstart("run", written, "--stack", "simulated", "--no-control", "--json"))
+    assert document["trials"][0]["requests"] > 0
+
+
 def test_every_command_is_tried_here() -> None:
     source = Path(__file__).read_text()
     assert [name for name in COMMANDS if f'("{name}"' not in source] == []
