@@ -11,7 +11,7 @@ from harness.proxy.bodies import ApiError, field, read_json
 from harness.proxy.collection import ProxyCollection, add_toxic
 from harness.proxy.compute_settings import ComputeSettings, is_seconds
 from harness.proxy.proxy import Proxy
-from harness.proxy.sleep import attach_compute, compute_behind
+from harness.proxy.sleep import SleepingCompute, attach_compute, compute_behind
 from harness.proxy.way import Way
 
 
@@ -84,22 +84,25 @@ async def _compute(request: Request) -> Response:
     return _answer(proxy)
 
 
-async def _suspend(request: Request) -> Response:
-    """Suspend the compute now; nothing happens when it is suspended or waking already."""
+def _sleeping(request: Request) -> tuple[Proxy, SleepingCompute]:
+    """The proxy of the path, and the compute behind it."""
     proxy = _collection(request).get(request.path_params["proxy"])
     compute = compute_behind(proxy)
     if compute is None:
         raise ApiError("proxy has no compute", 409)
+    return proxy, compute
+
+
+async def _suspend(request: Request) -> Response:
+    """Suspend the compute now; nothing happens when it is suspended or waking already."""
+    proxy, compute = _sleeping(request)
     compute.suspend()
     return _answer(proxy)
 
 
 async def _outage(request: Request) -> Response:
     """The compute is away for `for_s` seconds; `on_suspend` and `while_waking` say what connections meet."""
-    proxy = _collection(request).get(request.path_params["proxy"])
-    compute = compute_behind(proxy)
-    if compute is None:
-        raise ApiError("proxy has no compute", 409)
+    proxy, compute = _sleeping(request)
     document = await read_json(request, dict)
     for_s = document.get("for_s")
     if not is_seconds(for_s):
@@ -115,10 +118,7 @@ async def _outage(request: Request) -> Response:
 
 async def _lose(request: Request) -> Response:
     """A `share` of the open connections dies, `how`: `freeze`, `reset`, `close` or `terminate`."""
-    proxy = _collection(request).get(request.path_params["proxy"])
-    compute = compute_behind(proxy)
-    if compute is None:
-        raise ApiError("proxy has no compute", 409)
+    proxy, compute = _sleeping(request)
     document = await read_json(request, dict)
     share, how = document.get("share"), document.get("how", OnSuspend.FREEZE)
     if not is_seconds(share) or not 0 < float(share or 0) <= 1:
