@@ -222,8 +222,9 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
     in_order = events.sort_values("at_s", kind="stable")
     periods = away(zip(in_order["event"], in_order["at_s"], strict=True))
     first_s, last_s = events["at_s"].min(), events["at_s"].max()
+    word_s = WORD_SHARE * (last_s - first_s)
     for period in periods:
-        until_s = events["at_s"].max() if period.ended_s is None else period.ended_s
+        until_s = last_s if period.ended_s is None else period.ended_s
         axes.axvspan(period.began_s, until_s, color=shade(), zorder=0, linewidth=0)
         if period.ended_s is None:
             # The trial ended before.
@@ -233,9 +234,7 @@ def mark_wake(axes: Axes, run: Run, trial: Trial, *, label: str | None) -> None:
             _say(axes, period.ended_s, "wake " if period.is_wake else "back ", side="right", at=label)
     for suspended_s in at_s.get(Event.SUSPENDED, []):
         axes.axvline(suspended_s, color=mark(), linewidth=0.6)
-        word_s = WORD_SHARE * (last_s - first_s)
-        ends_s = [period.ended_s for period in periods if period.ended_s is not None]
-        is_narrow = any(suspended_s <= ended_s < suspended_s + 2 * word_s for ended_s in ends_s)
+        is_narrow = any(suspended_s <= (period.ended_s or last_s) < suspended_s + 2 * word_s for period in periods)
         if label and not is_narrow:
             _say(axes, suspended_s, " suspend", side="left", at=label)
         elif label and suspended_s - first_s > word_s:
