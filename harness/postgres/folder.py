@@ -13,7 +13,6 @@ from pwd import getpwnam
 from harness.model.errors import StackError
 from harness.postgres.binaries import Binaries
 
-PREFIX = "coldstart-postgres-"
 LOCK = "lock"
 UNPRIVILEGED = "nobody"
 SHARED_PLACES = ("/tmp", "/var/tmp")  # noqa: S108 - the folder itself is made by mkdtemp
@@ -49,7 +48,7 @@ def server_folder(owner: Account, part: str = "postgres") -> Iterator[Path]:
     """
     sweep(part)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=_prefix(part), dir=_place_for(owner, part)))
+        folder = Path(tempfile.mkdtemp(prefix=prefix(part), dir=_place_for(owner, part)))
         # The lock lives as long as this process: it tells a living run's folder from a leftover.
         lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -67,7 +66,7 @@ def server_folder(owner: Account, part: str = "postgres") -> Iterator[Path]:
 def sweep(part: str = "postgres") -> list[Path]:
     """Remove the folders whose run is gone; what was removed. Folders of living runs and of others are left alone."""
     swept = []
-    for folder in (folder for place in _places() for folder in place.glob(f"{_prefix(part)}*")):
+    for folder in (folder for place in _places() for folder in place.glob(f"{prefix(part)}*")):
         try:
             lock = os.open(folder / LOCK, os.O_RDWR)
         except OSError:
@@ -125,8 +124,9 @@ def _places() -> list[Path]:
     return list(dict.fromkeys(Path(place) for place in (tempfile.gettempdir(), *SHARED_PLACES)))
 
 
-def _prefix(part: str) -> str:
-    return PREFIX.replace("postgres", part)
+def prefix(part: str) -> str:
+    """How the names of a part's folders begin."""
+    return f"coldstart-{part}-"
 
 
 def _passable(folder: Path) -> bool:

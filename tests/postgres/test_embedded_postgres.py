@@ -16,7 +16,7 @@ import pytest
 from harness.model.errors import StackError, UserError
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.postgres.binaries import VARIABLE, binaries
-from harness.postgres.folder import PREFIX, sweep
+from harness.postgres.folder import prefix, sweep
 
 pytestmark = pytest.mark.anyio
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as another account")
@@ -82,7 +82,7 @@ async def test_nothing_is_left_of_its_folder(tmp_path: Path, monkeypatch: pytest
             parent.chmod(parent.stat().st_mode | 0o011)
     monkeypatch.setenv("TMPDIR", str(temporary))
     async with embedded_postgres(log=tmp_path / "log"):
-        assert [path.name.startswith(PREFIX) for path in temporary.iterdir()] == [True]
+        assert [path.name.startswith(prefix("postgres")) for path in temporary.iterdir()] == [True]
     assert list(temporary.iterdir()) == []
 
 
@@ -99,7 +99,7 @@ async def test_it_starts_from_an_environment_that_is_closed_to_its_account(
     programs = environment / wheel.folder.relative_to(package.parent)
     monkeypatch.setenv(VARIABLE, str(programs))
     async with embedded_postgres(log=tmp_path / "log") as (server, _):
-        assert psutil.Process(server.pid).exe().startswith(f"{tempfile.gettempdir()}/{PREFIX}")
+        assert psutil.Process(server.pid).exe().startswith(f"{tempfile.gettempdir()}/{prefix('postgres')}")
         connection = await asyncpg.connect(server.dsn, ssl=False)
         assert await connection.fetchval("SELECT 1") == 1
         await connection.close()
@@ -149,7 +149,7 @@ def test_the_sweep_leaves_a_folder_that_somebody_uses(tmp_path: Path) -> None:
     assert holder.stdout is not None
     server = psutil.Process(int(holder.stdout.readline().split()[0]))
     sweep()
-    assert any(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+    assert any(Path(tempfile.gettempdir()).glob(f"{prefix('postgres')}*"))
     assert server.is_running()
     holder.kill()
     holder.wait()
