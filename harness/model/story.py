@@ -27,6 +27,10 @@ class OnDisconnect(StrEnum):
     """It cancels the request, wherever it is: in the pool's queue, or in the middle of a statement."""
 
 
+SERVICE_PART = "COLDSTART_SERVICE_PART"
+"""The environment variable in which a service finds its `ServicePart`, as JSON."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePart:
     """What of a story the service under test must know."""

@@ -115,8 +115,6 @@ class PoolNotWarmed(Record, frozen=True, kw_only=True):
 class PoolReplaced(Record, frozen=True, kw_only=True):
     """New requests have the new pool."""
 
-    at_s: float
-
 
 class PoolSampled(Record, frozen=True, kw_only=True):
     sample: PoolSample

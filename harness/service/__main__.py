@@ -18,7 +18,7 @@ from harness.model.errors import UserError
 from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration
 from harness.model.rows import ListenerEvent, PoolSample
-from harness.model.story import OnDisconnect, ServicePart
+from harness.model.story import SERVICE_PART, OnDisconnect, ServicePart
 from harness.processes.child import commands, emit
 from harness.processes.http_server import HttpServer, listening_socket
 from harness.processes.messages import (
@@ -38,8 +38,6 @@ from harness.service.sampling import Timeline
 from harness.service.telemetry import telemetry
 
 HOST = "127.0.0.1"
-SERVICE_PART = "COLDSTART_SERVICE_PART"
-"""The environment variable with the story's `ServicePart`, as JSON."""
 BACKLOG = 4096
 """A burst of clients that connect at once all get in."""
 
@@ -74,7 +72,7 @@ async def serve() -> None:
                     await _warm(instance, connections)
                 case ReplacePool():
                     instance.replace_pool()
-                    emit(PoolReplaced(at_s=asyncio.get_running_loop().time()))
+                    emit(PoolReplaced())
                 case _:
                     raise AssertionError(f"{type(command).__name__} is not for a service")
     # Nobody waits for the answers any more, and a pool full of hanging connections would take its time.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.converter import to_json
 from harness.model.listener import NO_LISTENER
-from harness.model.story import Story
+from harness.model.story import SERVICE_PART, Story
 from harness.model.trial import Trial
 from harness.processes.messages import MasterListening
 from harness.processes.open_files import allow_open_files
@@ -25,7 +25,7 @@ def running_service(dsn: str, trial: Trial, *, log: Path) -> AbstractAsyncContex
     environment = {
         "DATABASE_URL": dsn,
         **trial.pool.to_environment(),
-        "COLDSTART_SERVICE_PART": json.dumps(to_json(trial.story.service_part)),
+        SERVICE_PART: json.dumps(to_json(trial.story.service_part)),
         **(NO_LISTENER if listener is None else listener.to_environment()),
     }
     allow_open_files()
