@@ -11,6 +11,7 @@ sentences about success, and about what is saved and lost, count these.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 MAX_LISTED = 6
 """A sentence with more names than this is too long to read."""
@@ -124,9 +125,7 @@ def who_fails(
     if found.all_alike:
         return f"as many requests fail with every configuration: {_each(failures, found.lowest)}"
 
-    def named(names: Sequence[str]) -> str:
-        return listed(names) if len(names) <= most else f"{len(names)} of {len(failures)} configurations"
-
+    named = partial(_named, of=len(failures), most=most)
     highest = f"with {named(found.highest)}: {_each(failures, found.highest)}"
     if len(found.lowest) + len(found.highest) < len(failures) or found.least > 0:
         highest = f"most {highest}"
@@ -174,9 +173,7 @@ def who_succeeds(
     if found.all_alike:
         return f"as many requests are {answered} with every configuration: {_each(answers, found.lowest)}"
 
-    def named(names: Sequence[str]) -> str:
-        return listed(names) if len(names) <= MAX_LISTED else f"{len(names)} of {len(failures)} configurations"
-
+    named = partial(_named, of=len(failures), most=MAX_LISTED)
     fewest = f"with {named(found.highest)}: {_each(answers, found.highest)}"
     if len(found.lowest) + len(found.highest) < len(failures) or found.least > 0:
         fewest = f"fewest {fewest}"
@@ -185,6 +182,10 @@ def who_succeeds(
         return f"every request is {answered} with {named(found.lowest)}{smallest}; {fewest}"
     most = f"most with {named(found.lowest)}: {_each(answers, found.lowest)}"
     return f"not every request is {answered} with any configuration; {most}; {fewest}"
+
+
+def _named(names: Sequence[str], *, of: int, most: int) -> str:
+    return listed(names) if len(names) <= most else f"{len(names)} of {of} configurations"
 
 
 def _each(failures: Mapping[str, Failures], names: Sequence[str]) -> str:
