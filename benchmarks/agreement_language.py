@@ -14,8 +14,11 @@ from pathlib import Path
 from benchmarks.agreement import REQUESTS_ALLOWED, Cell, outcomes
 from benchmarks.report import SIMULATION_PAGE, write_table
 from harness.cli.progress import watching
+from harness.model.distribution import Constant
+from harness.model.outcomes import Outcome
 from harness.model.plan import Overrides, PlannedRun
-from harness.model.times import Calibration
+from harness.model.pool import PoolConfiguration
+from harness.model.times import Calibration, Times
 from harness.run import execute
 from harness.scenario import (
     At,
@@ -45,6 +48,7 @@ from harness.scenario import (
     Write,
     pool,
 )  # fmt: skip
+from harness.simulation.trial import simulate
 from harness.stacks.base import RunOptions
 from harness.stacks.calibrating import calibrate
 from harness.wake import profile
@@ -162,6 +166,29 @@ def cells(scenario: Scenario, measured: Calibration, *, seed: int, parallel: int
         yield Cell(embedded, simulated)
 
 
+STATEMENTS_S = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03)
+
+
+def statements(pool: PoolConfiguration) -> None:
+    """How many requests are ok in virtual time with statements of so long, of the stories that depend on it."""
+    plan = PlannedRun(scenario=awake(), overrides=Overrides(control=False))
+    rows = []
+    for trial in plan.trials:
+        if trial.pool == pool:
+            ok = [
+                sum(row["outcome"] == Outcome.OK for row in simulate(trial, times, sampled=False).requests)
+                for times in (Times(service=Constant(seconds), round_trip=Constant(0.0005)) for seconds in STATEMENTS_S)
+            ]
+            if max(ok) - min(ok) > REQUESTS_ALLOWED:
+                rows.append([trial.variant, *map(str, ok)])
+    write_table(
+        "agreement-statements",
+        ("story", *(f"{1000 * seconds:g} ms" for seconds in STATEMENTS_S)),
+        rows,
+        page=SIMULATION_PAGE,
+    )
+
+
 def main(names: list[str], seed: int, parallel: int) -> int:
     made = {scenario.name: scenario for scenario in (awake(), asleep(), settings())}
     with tempfile.TemporaryDirectory(prefix="coldstart-agreement-") as folder:
@@ -190,6 +217,7 @@ def main(names: list[str], seed: int, parallel: int) -> int:
             rows,
             page=SIMULATION_PAGE,
         )
+        statements(awake().pool_configurations[0])
     for row in rows:
         if names or row[-1] != "yes":
             print(" | ".join(row))
@@ -203,5 +231,9 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", help="awake, asleep, settings; left out, all, and the table is written")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=4, help="trials in real time at a time")
+    parser.add_argument("--statements", action="store_true", help="only what the time of a statement changes")
     given = parser.parse_args()
+    if given.statements:
+        statements(awake().pool_configurations[0])
+        sys.exit(0)
     sys.exit(main(given.names, given.seed, given.parallel))
