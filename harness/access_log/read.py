@@ -11,6 +11,7 @@ from typing import TextIO
 
 from harness.access_log.moments import ALLOWED, moment_us
 from harness.model.errors import UserError
+from harness.model.limits import quoted
 from harness.model.replay import REQUEST_COLUMN, TIME_COLUMN, Logged
 
 MAX_LINES = 1_000_000
@@ -56,7 +57,7 @@ def _logged(row: Row, path: Path) -> Logged:
     try:
         at_us = moment_us(moment)
     except (ValueError, OverflowError) as error:
-        raise UserError(f"{_cut(moment)} is not a moment", where=_line(path, number), allowed=ALLOWED) from error
+        raise UserError(f"{quoted(moment)} is not a moment", where=_line(path, number), allowed=ALLOWED) from error
     request = request.strip()
     line = REQUEST_LINE.fullmatch(request)
     return Logged(at_us, sys.intern(f"{line['method']} {line['path']}" if line else request))
@@ -90,7 +91,7 @@ def _place_in(header: list[str], name: str, path: Path) -> int | None:
 
 
 def _no_column(name: str, header: list[str], path: Path) -> UserError:
-    return UserError(f"has no column {name!r}", where=_line(path, 1), allowed=_cut(", ".join(header) or "a header"))
+    return UserError(f"has no column {name!r}", where=_line(path, 1), allowed=quoted(", ".join(header) or "a header"))
 
 
 def _json_rows(file: TextIO, path: Path, columns: tuple[str, str]) -> Iterator[Row]:
@@ -104,14 +105,14 @@ def _json_rows(file: TextIO, path: Path, columns: tuple[str, str]) -> Iterator[R
         except (ValueError, RecursionError) as error:
             raise UserError("is not JSON", where=_line(path, number), allowed="one object a line") from error
         if not isinstance(document, dict):
-            raise UserError(f"{_cut(text.strip())} is no object", where=_line(path, number), allowed="one a line")
+            raise UserError(f"{quoted(text.strip())} is no object", where=_line(path, number), allowed="one a line")
         for name in columns:
             if name not in document and name != REQUEST_COLUMN:
-                raise UserError(f"has no key {name!r}", where=_line(path, number), allowed=_cut(", ".join(document)))
+                raise UserError(f"has no key {name!r}", where=_line(path, number), allowed=quoted(", ".join(document)))
         moment, asked = document[time], document.get(request) or ""
         for name, value in ((time, moment), (request, asked)):
             if not isinstance(value, str):
-                what = f"{name} is {_cut(json.dumps(value))}"
+                what = f"{name} is {quoted(json.dumps(value))}"
                 raise UserError(what, where=_line(path, number), allowed=ALLOWED if name == time else "text")
         yield number, moment, asked
 
@@ -124,15 +125,10 @@ def _common_rows(file: TextIO, path: Path, columns: tuple[str, str]) -> Iterator
         if match is None:
             allowed = 'host identity user [10/Oct/2025:13:55:36 +0000] "GET / HTTP/1.1" …'
             raise UserError(
-                f"{_cut(text.strip())} is not the common log format", where=_line(path, number), allowed=allowed
+                f"{quoted(text.strip())} is not the common log format", where=_line(path, number), allowed=allowed
             )
         yield number, match["time"], match["request"]
 
 
 def _line(path: Path, number: int) -> str:
     return f"{path.name}, line {number}"
-
-
-def _cut(text: str) -> str:
-    shown = text if len(text) <= 60 else f"{text[:57]}..."
-    return repr(shown)

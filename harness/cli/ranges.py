@@ -3,6 +3,7 @@
 import math
 
 from harness.model.errors import UserError
+from harness.model.limits import quoted
 
 ALLOWED = "FIRST:LAST, FIRST:LAST:STEP, or values with commas"
 MAX_VALUES = 1000
@@ -22,21 +23,21 @@ def whole_range(text: str, *, where: str) -> list[int]:
 def number_range(text: str, *, where: str) -> list[float]:
     """The numbers of a range, each once, ascending. Raises `UserError` for a text that is no range."""
     if not is_range(text):
-        raise UserError(f"{_cut(text)} is no range", where=where, allowed=ALLOWED)
+        raise UserError(f"{quoted(text)} is no range", where=where, allowed=ALLOWED)
     numbers = [float(part) for part in text.split(":" if ":" in text else ",")]
     if any(abs(number) > MAX_NUMBER for number in numbers):
-        raise UserError(f"{_cut(text)} has too large a number", where=where, allowed=f"up to {MAX_NUMBER:.0f}")
+        raise UserError(f"{quoted(text)} has too large a number", where=where, allowed=f"up to {MAX_NUMBER:.0f}")
     if ":" not in text:
         return sorted(set(numbers))
     first, last, *given_step = numbers
     step = given_step[0] if given_step else 1.0
     if step <= 0 or last < first:
-        raise UserError(f"{_cut(text)} has nothing in it", where=where, allowed=ALLOWED)
+        raise UserError(f"{quoted(text)} has nothing in it", where=where, allowed=ALLOWED)
     # The small addition absorbs rounding such as 0.1 + 0.2. A step near zero makes the quotient infinite.
     steps = (last - first) / step + 1e-9
     if steps >= MAX_VALUES:
         count = f"{math.floor(steps) + 1}" if steps < MAX_NUMBER else "endless"
-        raise UserError(f"{_cut(text)} has {count} values", where=where, allowed=f"up to {MAX_VALUES}")
+        raise UserError(f"{quoted(text)} has {count} values", where=where, allowed=f"up to {MAX_VALUES}")
     return [round(first + number * step, 9) for number in range(math.floor(steps) + 1)]
 
 
@@ -47,7 +48,3 @@ def is_range(text: str) -> bool:
         return len(text.split(":")) <= 3 and all(math.isfinite(float(part)) for part in parts)
     except ValueError:
         return False
-
-
-def _cut(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, Self, TypeAlias
 
 from harness.model.errors import UserError
-from harness.model.limits import check_number
+from harness.model.limits import check_number, quoted
 
 SHORTEST_S = 1e-6
 """The least percentile of a drawn latency: with it, every draw is a finite number."""
@@ -139,7 +139,7 @@ class Empirical:
             where = f"{path}, line {line}"
             value = _number(cell)
             if value is None:
-                raise UserError(f"{_cut(cell)} is not a number of seconds", where=where, allowed=CSV_ALLOWED)
+                raise UserError(f"{quoted(cell)} is not a number of seconds", where=where, allowed=CSV_ALLOWED)
             check_number("wake latency", value, where=where)
             latencies_s.append(value)
         try:
@@ -164,10 +164,6 @@ def duration(value: "float | Duration", name: str, *, where: str) -> Duration:
         return value
     check_number(name, value, where=where)
     return Constant(float(value))
-
-
-def _cut(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def _number(text: str) -> float | None:

@@ -104,6 +104,11 @@ def _short(value: float | int) -> str:
     return f"{value:.15g}" if isinstance(value, float) or abs(value) < 10**300 else "a number of over 300 digits"
 
 
+def quoted(text: str) -> str:
+    """A text from a user in a message: in quotes, and no longer than a line has room for."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
 def _cut(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
