@@ -15,6 +15,7 @@ from typing import Protocol
 
 from harness.model.plan import PlannedRun
 from harness.model.server import ServerLimits
+from harness.model.timeline import Deploy
 from harness.model.trial import Trial
 from harness.player import Player
 from harness.postgres import PostgresServer
@@ -136,8 +137,16 @@ def _named(part: str, instance: int) -> str:
 
 def connections_needed(trials: Sequence[Trial]) -> int:
     """What `max_connections` must be so that no trial meets it."""
-    each = [trial.pool.capacity + (trial.story.listener is not None) for trial in trials]
-    return sum(own * trial.story.instances for own, trial in zip(each, trials, strict=True)) + RESERVED_CONNECTIONS
+    return sum(_of_an_instance(trial) * trial.story.instances for trial in trials) + RESERVED_CONNECTIONS
+
+
+def _of_an_instance(trial: Trial) -> int:
+    """The most connections that one instance of the service has at a time."""
+    story = trial.story
+    pools = trial.pool.capacity + sum(shape.pool.capacity for shape in story.shapes if shape.pool is not None)
+    # While a deploy replaces its pools, an instance has the old ones and the new ones.
+    deploys = sum(isinstance(phase, Deploy) for phase in story.phases)
+    return pools * (1 + deploys) + (story.listener is not None)
 
 
 async def as_limited(
