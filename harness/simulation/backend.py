@@ -74,7 +74,8 @@ class SimulatedPostgres:
         self.watches_bytes = self.behaviour.suspend_after_s is not None
         self._compute = Compute(self.behaviour, self.draw_wake_latency_s, now_s=self.loop.time())
         self._cost_random = random.Random(f"connect cost/{self.seed}")
-        self._entering = 0
+        self._entering: dict[object, asyncio.TimerHandle] = {}
+        """The sessions that are spending what a connection costs, by their keys."""
         self._waiting_for_turn: deque[Session] = deque()
         self._random = random.Random(f"backend/{self.seed}")
         self._sessions: dict[object, Session] = {}
@@ -156,6 +157,8 @@ class SimulatedPostgres:
 
     def session_ended(self, key: object) -> None:
         self._of_the_role.discard(key)
+        if key in self._entering:
+            self._end_turn(key)
         if self._sessions.pop(key, None) is not None:
             self._carry_out(self._compute.connection_closed(self.loop.time(), key))
 
@@ -229,18 +232,24 @@ class SimulatedPostgres:
         cost = self.connect_cost
         if cost is None or session.is_welcome:
             session.admit()
-        elif cost.at_a_time is not None and self._entering >= cost.at_a_time:
+        elif cost.at_a_time is not None and len(self._entering) >= cost.at_a_time:
             self._waiting_for_turn.append(session)
         else:
-            self._entering += 1
-            self.loop.call_later(cost.takes_s.draw(self._cost_random), self._entered, session)
+            takes_s = cost.takes_s.draw(self._cost_random)
+            self._entering[session.key] = self.loop.call_later(takes_s, self._entered, session)
 
     def _entered(self, session: Session) -> None:
-        self._entering -= 1
-        if self._waiting_for_turn:
-            self._let_in(self._waiting_for_turn.popleft())
-        if self._sessions.get(session.key) is session:
-            session.admit()
+        self._end_turn(session.key)
+        session.admit()
+
+    def _end_turn(self, key: object) -> None:
+        """A session is through, or its client has left: the next one that is still there has its turn."""
+        self._entering.pop(key).cancel()
+        while self._waiting_for_turn:
+            following = self._waiting_for_turn.popleft()
+            if self._sessions.get(following.key) is following:
+                self._let_in(following)
+                return
 
     def _freeze(self, key: object) -> None:
         self._of_the_role.discard(key)

@@ -7,6 +7,7 @@ import pytest
 from harness.model.arrivals import RequestMix
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
+from harness.model.server import ConnectCost
 from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Upstream, Write
 from harness.model.story import Story
 from harness.model.timeline import At, Burst, ConnectionLoss, Deploy, Outage, TimelinePhase, Traffic, Warm
@@ -144,6 +145,18 @@ def test_a_share_of_the_connections_dies_beside_healthy_ones(share: float, died:
     assert later.count("connection_lost") == (died if how == "freeze" else 0)
     assert simulated.pool[-1]["pings_failed"] == died
     assert "woken" not in {row["event"] for row in simulated.events}
+
+
+def test_a_client_that_gives_up_while_connecting_takes_nobodys_turn() -> None:
+    cost = ConnectCost(2.0, at_a_time=1)
+    reading = at_once(RequestShape("reading", READ), 3)
+    # The first is through after 2 s; the other two give up after 3 s, one in its turn and one before it.
+    later = Traffic(reading, At(3.5, at_once(RequestShape("later", READ), 2)))
+    simulated = played(later, pool="3+0", connect_cost=cost, settings={"connection_timeout": 3, "pool_timeout": 9})
+    assert sorted((row["request"], row["outcome"], round(row["latency_s"], 6)) for row in simulated.requests) == [
+        ("later", "ok", 0.0), ("later", "ok", 2.0),
+        ("reading", "connect_timeout", 3.0), ("reading", "connect_timeout", 3.0), ("reading", "ok", 2.0),
+    ]  # fmt: skip
 
 
 def test_the_connects_and_failed_pings_are_counted() -> None:
