@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ from harness.pgbouncer.program import program
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.processes.process import Child
 from harness.service.catalogue import create_catalogue
+
+# A shell starts what runs in its background with SIGINT ignored, which every child inherits: no test of a Ctrl-C, in
+# this process or in one that it starts, would ever see one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BUILT = Path(__file__).parent.parent / ".tools" / "toxiproxy-server"
 
