@@ -100,12 +100,25 @@ def _statements() -> dict[str, Known]:
     return known
 
 
+FIND_TYPE = (
+    "SELECT typname AS name, oid, typarray AS array_oid, oid::regtype::text AS regtype, typdelim AS delimiter"
+    " FROM pg_type t WHERE t.oid = to_regtype($1) ORDER BY t.oid"
+)
+"""psycopg's question for a type by its name: SQLAlchemy asks for hstore, once an engine."""
+
 _KNOWN = {
     **_statements(),
     "SELECT 1": _constant("?column?", INT4, 1),
     "select pg_catalog.version()": _constant("version", TEXT, VERSION),
     "SELECT version()": _constant("version", TEXT, VERSION),
     "select current_schema()": _constant("current_schema", TEXT, "public"),
+    FIND_TYPE: Known(
+        (TEXT,),
+        (("name", TEXT), ("oid", INT4), ("array_oid", INT4), ("regtype", TEXT), ("delimiter", TEXT)),
+        lambda _: [],
+        "SELECT {}",
+        costs=False,
+    ),
     "SELECT $1": Known((TEXT,), (("text", TEXT),), lambda parameters: [(parameters[0],)], "SELECT 1"),
     "SELECT pg_sleep($1)": Known((FLOAT8,), (("pg_sleep", TEXT),), lambda _: [("",)], "SELECT 1"),
 }

@@ -1,10 +1,11 @@
 """The libraries' own clocks, in virtual time.
 
-asyncio, and with it every timeout of asyncpg and of SQLAlchemy's queue, asks the loop for the time. Two places ask
-the operating system instead: SQLAlchemy stamps connections with `time.time()` to recycle and to invalidate them, and
-asyncpg measures what is left of a command timeout (and what it tells query loggers) with `time.monotonic()`. While a
-simulation runs, the name `time` in those modules stands for the virtual clock. Their code is not changed, and no other
-module's clock is touched.
+asyncio, and with it every timeout of asyncpg and of SQLAlchemy's queue, asks the loop for the time. Some places ask
+the operating system instead: SQLAlchemy stamps connections with `time.time()` to recycle and to invalidate them,
+asyncpg measures what is left of a command timeout (and what it tells query loggers) with `time.monotonic()`, and
+psycopg and its pool keep all their deadlines with `monotonic()`. While a simulation runs, the names `time` and
+`monotonic` in those modules stand for the virtual clock. Their code is not changed, and no other module's clock is
+touched.
 """
 
 import importlib
@@ -21,6 +22,14 @@ MODULES_WITH_A_CLOCK = (
     "asyncpg.protocol.protocol",
 )
 """Every module of the two libraries that reads a clock of the operating system on the way of a request."""
+MODULES_WITH_A_MONOTONIC_CLOCK = (
+    "psycopg.waiting",
+    "psycopg.connection_async",
+    "psycopg_pool.base",
+    "psycopg_pool.pool_async",
+    "psycopg_pool.sched_async",
+)
+"""The same of psycopg and its pool, which import `monotonic` by its name."""
 
 
 class LibraryClock:
@@ -43,6 +52,23 @@ class LibraryClock:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the real module has
         return getattr(time, name)
+
+
+@contextmanager
+def psycopg_clocks_follow(now_s: Callable[[], float]) -> Iterator[None]:
+    """While this lasts, psycopg and its pool read the virtual clock `now_s`. Imports them."""
+    modules = [importlib.import_module(name) for name in MODULES_WITH_A_MONOTONIC_CLOCK]
+    waiting = modules[0]
+    for module in modules:
+        vars(module)["monotonic"] = now_s
+    # When psycopg let the loop go on last: a moment of another clock, or of another trial.
+    vars(waiting)["_last_yield"] = 0.0
+    try:
+        yield
+    finally:
+        vars(waiting)["_last_yield"] = 0.0
+        for module in modules:
+            vars(module)["monotonic"] = time.monotonic
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """An asyncio event loop in virtual time: its clock stands still while callbacks run, then jumps to the next timer.
 
-It has no selector, no thread and no socket; what needs one is refused by name. Everything is decided by the order
+It has no selector and no thread; what needs one is refused by name. Descriptors can be watched, because libpq has
+sockets of its own: whatever is ready at an instant is done before the clock moves. Everything is decided by the order
 in which callbacks were scheduled, so a program that draws its random numbers from seeds runs the same every time.
 """
 
@@ -15,6 +16,7 @@ from contextvars import Context
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from harness.simulation.clock import library_clocks_follow
+from harness.simulation.descriptors import Descriptors
 from harness.simulation.handles import Later, Soon
 
 Result = TypeVar("Result")
@@ -26,7 +28,7 @@ CALLBACKS_A_COLLECTION = 250_000
 CANCELLED_TIMERS_WORTH_SWEEPING = 1_000
 
 REFUSED = (
-    "add_reader", "remove_reader", "add_writer", "remove_writer", "add_signal_handler", "remove_signal_handler",
+    "add_signal_handler", "remove_signal_handler",
     "run_in_executor", "subprocess_exec", "subprocess_shell", "sock_recv", "sock_recv_into", "sock_recvfrom",
     "sock_recvfrom_into", "sock_sendall", "sock_sendto", "sock_sendfile", "sock_connect", "sock_accept",
     "create_server", "create_unix_server", "create_unix_connection", "create_datagram_endpoint",
@@ -80,6 +82,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         # Tuples, not handles: asyncio compares handles by their time only, so equal times could change places.
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._cancelled_timers = 0
+        self._descriptors: Descriptors | None = None
+        """None until somebody watches a descriptor: asking the system for what is ready costs a call an instant."""
 
     def time(self) -> float:
         return self._now_s
@@ -112,6 +116,22 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
+    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        if self._descriptors is None:
+            self._descriptors = Descriptors(self)
+        self._descriptors.add_reader(fd, callback, *args)
+
+    def remove_reader(self, fd: int) -> bool:
+        return self._descriptors is not None and self._descriptors.remove_reader(fd)
+
+    def add_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        if self._descriptors is None:
+            self._descriptors = Descriptors(self)
+        self._descriptors.add_writer(fd, callback, *args)
+
+    def remove_writer(self, fd: int) -> bool:
+        return self._descriptors is not None and self._descriptors.remove_writer(fd)
+
     async def create_connection(
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
@@ -137,7 +157,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().close()
 
     def _run_once(self) -> None:
-        if not self._ready and not self._stopping:
+        if not self._ready and not self._stopping and not self._anything_readable():
             self._advance()
         self._run_this_instant()
         if self._callbacks_to_collection <= 0:
@@ -170,6 +190,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._callbacks_to_collection -= count
             if not ready or self._stopping:
                 return
+
+    def _anything_readable(self) -> bool:
+        """Whether a descriptor is ready at this instant; then its callbacks are."""
+        if self._descriptors is None:
+            return False
+        handles = self._descriptors.ready()
+        self._ready.extend(handles)
+        return bool(handles)
 
     def _advance(self) -> None:
         """Jump to the next timer. Raises `StalledError` when there is none."""

@@ -154,18 +154,23 @@ class Network:
         errors: list[OSError] = []
         for *_, address in self.addresses(host, port):
             try:
-                end = await self._connect(address)
+                return await self.connect(protocol_factory, address)
             except OSError as error:
                 errors.append(error)
-                continue
-            protocol = protocol_factory()
-            end.set_protocol(protocol)
-            self._clients = [*(client for client in self._clients if not client.is_closing()), end]
-            protocol.connection_made(end)
-            return end, protocol
         if len({str(error) for error in errors}) == 1:
             raise errors[0]
         raise OSError(f"Multiple exceptions: {', '.join(str(error) for error in errors)}")
+
+    async def connect(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: tuple[str, int]
+    ) -> tuple[End, asyncio.BaseProtocol]:
+        """Connect to one address."""
+        end = await self._connect(address)
+        protocol = protocol_factory()
+        end.set_protocol(protocol)
+        self._clients = [*(client for client in self._clients if not client.is_closing()), end]
+        protocol.connection_made(end)
+        return end, protocol
 
     def sever(self) -> None:
         """End every connection at the client's side, as the end of its process would."""

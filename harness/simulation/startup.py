@@ -1,6 +1,7 @@
 """The first half of a session: the startup packet, authentication, and the first ReadyForQuery."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 
 from harness.model.compute import ErrorResponse
 from harness.model.protocol import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST
@@ -13,6 +14,18 @@ from harness.simulation.wire import Message, ProtocolViolationError, Reader, Sta
 
 ENCRYPTION_REQUESTS = (SSL_REQUEST, GSSENC_REQUEST)
 """What a client may ask before the startup packet proper; both are declined, and it goes on in the clear."""
+
+
+OPTION = re.compile(r"(?:-c\s*|--)statement_timeout=(\S+)")
+"""As libpq's `options` say it: a server's command line."""
+UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0}
+
+
+def _statement_timeout_s(parameters: Mapping[str, str]) -> float:
+    """The limit that a client asks for as it connects: asyncpg by its name, libpq in `options`. 0: none."""
+    given = [*OPTION.findall(parameters.get("options", "")), parameters.get("statement_timeout", "")]
+    limit = re.fullmatch(r"(\d+)(ms|s|min)?", next(filter(None, given), "0"))
+    return int(limit[1]) * UNITS_S[limit[2] or "ms"] if limit else 0.0
 
 
 class Authentication:
@@ -78,8 +91,7 @@ class Authentication:
             # PostgreSQL counts its backends before it asks who is there: this needs no password.
             self._exchange.terminate(refused)
         else:
-            limit_ms = packet.parameters().get("statement_timeout", "0")
-            self._statement_timeout_s = int(limit_ms) / 1000 if limit_ms.isdigit() else 0.0
+            self._statement_timeout_s = _statement_timeout_s(packet.parameters())
             self._identify()
 
     def _admit_role(self) -> None:

@@ -3,6 +3,7 @@
 Source of the order of messages, and of what an error leaves out: PostgreSQL's documentation, "Message Flow".
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,12 +21,17 @@ BEGIN = frozenset({"BEGIN", "START"})
 COMMIT = frozenset({"COMMIT", "END"})
 ROLLBACK = frozenset({"ROLLBACK", "ABORT"})
 CHANNELS = frozenset({"LISTEN", "UNLISTEN", "NOTIFY"})
+SAVEPOINTS = frozenset({"SAVEPOINT", "RELEASE"})
+BACK_TO = re.compile(r"ROLLBACK(?: WORK| TRANSACTION)? TO(?: SAVEPOINT)? (.+)", re.IGNORECASE)
+"""The one use of ROLLBACK that ends no transaction."""
 ENDS = COMMIT | ROLLBACK
-SESSION_WORDS = BEGIN | ENDS | CHANNELS | {""}
+SESSION_WORDS = BEGIN | ENDS | CHANNELS | SAVEPOINTS | {""}
 """The first words of the statements that the session carries out itself; the empty statement has the empty word."""
 SLEEP = "SELECT pg_sleep($1)"
 QUERY_CANCELED = ("57014", "canceling statement due to user request")
 STATEMENT_TIMEOUT = ("57014", "canceling statement due to statement timeout")
+NO_TRANSACTION = ("25P01", "{} can only be used in transaction blocks")
+NO_SAVEPOINT = ("3B001", 'savepoint "{}" does not exist')
 IN_FAILED_TRANSACTION = (
     "25P02", "current transaction is aborted, commands ignored until end of transaction block",
 )  # fmt: skip
@@ -90,7 +96,7 @@ class Statements:
 
     __slots__ = (
         "_channels", "_exchange", "_in_simple", "_out", "_portals", "_postmaster", "_prepared", "_process_id",
-        "_skipping", "_status", "_timeout_s",
+        "_savepoints", "_skipping", "_status", "_timeout_s",
     )  # fmt: skip
 
     def __init__(self, postmaster: Postmaster, exchange: Exchange, *, process_id: int, timeout_s: float) -> None:
@@ -106,6 +112,8 @@ class Statements:
         self._portals: dict[bytes, Portal] = {}
         self._channels: dict[str, None] = {}
         """A dict as an ordered set: the order in which a client is told must not depend on the hash seed."""
+        self._savepoints: list[str] = []
+        """Of the transaction, in their order; two may have the same name."""
         self._skipping = False
         """After an error in an extended query: everything until Sync is left out."""
         self._in_simple = False
@@ -163,8 +171,8 @@ class Statements:
             self._check(statements[0])
             if statements[0].known is None and len(statements) == 1:
                 # BEGIN, COMMIT, ROLLBACK: half of all that a pool's clients say.
-                self._in_simple = False
                 self._control(statements[0])
+                self._in_simple = False
                 self._exchange.ready(self._status)
                 return
             portal = Portal(statements[0], (), ())
@@ -311,7 +319,11 @@ class Statements:
                 self._out += encoded(ErrorResponse("WARNING", "25001", words), notice=True)
             self._status = "T"
             tag = "BEGIN" if word == "BEGIN" else "START TRANSACTION"
+        elif word in SAVEPOINTS or (word in ROLLBACK and BACK_TO.fullmatch(statement.sql)):
+            self._use_savepoint(word, statement.sql)
+            tag = word
         elif word in COMMIT | ROLLBACK:
+            self._savepoints.clear()
             tag = "COMMIT" if word in COMMIT and self._status != "E" else "ROLLBACK"
             self._status = "I"
         elif word in CHANNELS:
@@ -321,6 +333,23 @@ class Statements:
             self._out += wire.EMPTY_QUERY_RESPONSE
             return
         self._out += wire.command_complete(tag)
+
+    def _use_savepoint(self, word: str, sql: str) -> None:
+        """Sets a savepoint, forgets it, or goes back to it. Raises `StatementError` where there is none."""
+        back = BACK_TO.fullmatch(sql)
+        name = (back.group(1) if back else sql[len(word) :].strip()).strip()
+        name = re.sub(r"^SAVEPOINT\s+", "", name, flags=re.IGNORECASE).strip('"')
+        if self._status == "I":
+            raise StatementError(NO_TRANSACTION[0], NO_TRANSACTION[1].format("ROLLBACK TO SAVEPOINT" if back else word))
+        if word == "SAVEPOINT":
+            self._savepoints.append(name)
+            return
+        if name not in self._savepoints:
+            raise StatementError(NO_SAVEPOINT[0], NO_SAVEPOINT[1].format(name))
+        newest = len(self._savepoints) - 1 - self._savepoints[::-1].index(name)
+        # Going back keeps the savepoint itself; releasing it does not.
+        del self._savepoints[newest + (back is not None) :]
+        self._status = "T"
 
     def _use_channel(self, word: str, sql: str) -> None:
         channel, _, payload = sql[len(word) :].strip().partition(",")

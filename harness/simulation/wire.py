@@ -17,6 +17,8 @@ MESSAGE_LIMIT = 2**30 - 1
 INT = struct.Struct("!i")
 TYPES = [chr(code) for code in range(256)]
 INT4, INT8, TEXT, BOOL, FLOAT8 = 23, 20, 25, 16, 701
+INTEGERS = {2: "!h", 4: "!i", 8: "!q"}
+"""By their length in bytes."""
 TYPE_SIZES = {INT4: 4, INT8: 8, TEXT: -1, BOOL: 1, FLOAT8: 8}
 
 
@@ -166,8 +168,11 @@ def decode(value: bytes | None, type_: int, *, binary: bool) -> object:
             return value.decode()
         if not binary:
             return value == b"t" if type_ == BOOL else float(value) if type_ == FLOAT8 else int(value)
-        return struct.unpack({INT4: "!i", INT8: "!q", BOOL: "!?", FLOAT8: "!d"}[type_], value)[0]
-    except (struct.error, ValueError) as error:
+        if type_ in (INT4, INT8):
+            # psycopg sends a number in as few bytes as it needs, and says so as it has it parsed.
+            return struct.unpack(INTEGERS[len(value)], value)[0]
+        return struct.unpack({BOOL: "!?", FLOAT8: "!d"}[type_], value)[0]
+    except (struct.error, ValueError, KeyError) as error:
         raise ProtocolViolationError(f"incorrect data for a parameter: {error}") from error
 
 

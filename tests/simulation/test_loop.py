@@ -87,7 +87,7 @@ def test_a_limit_ends_what_would_go_on_for_ever() -> None:
     [
         lambda loop: loop.run_in_executor(None, print),
         lambda loop: loop.create_server(asyncio.Protocol, "127.0.0.1", 0),
-        lambda loop: loop.add_reader(0, print),
+        lambda loop: loop.add_signal_handler(2, print),
         lambda loop: loop.create_connection(asyncio.Protocol, "127.0.0.1", 5432),
     ],
 )
