@@ -31,8 +31,8 @@ from harness.model.wake import WakeProfile
 Model = TypeVar("Model")
 KIND = "kind"
 """The key that says which member of a union a document is."""
-FOLLOWS = "pool_timeout_follows"
-"""The key that says whether `pool_timeout`, always a number in JSON, only follows `connection_timeout`."""
+FOLLOWS = {"pool_timeout_follows": "pool_timeout_s", "statement_timeout_follows": "statement_timeout_s"}
+"""The keys that say whether a timeout, always a number in JSON, was not set: it follows another setting."""
 CODE = frozenset({"expect"})
 """The fields of a scenario that are code and not written; a manifest has their verdicts."""
 
@@ -157,12 +157,13 @@ def _add_pools(converter: Converter) -> None:
     read = make_dict_structure_fn(PoolConfiguration, converter, _cattrs_forbid_extra_keys=True)
 
     def pool_to_json(pool: PoolConfiguration) -> dict[str, Any]:
-        return {**pool.to_json(), FOLLOWS: pool.pool_timeout_s is None}
+        return {**pool.to_json(), **{key: getattr(pool, field) is None for key, field in FOLLOWS.items()}}
 
     def pool_from_json(document: Any, _: type) -> PoolConfiguration:  # noqa: ANN401 - not checked yet
-        _check_keys(document, {*SETTINGS, FOLLOWS})
+        _check_keys(document, {*SETTINGS, *FOLLOWS})
         given = {field: document[name] for name, (field, _) in SETTINGS.items() if name in document}
-        return read({**given, "pool_timeout_s": None} if document.get(FOLLOWS) else given, PoolConfiguration)
+        not_set = {field: None for key, field in FOLLOWS.items() if document.get(key)}
+        return read({**given, **not_set}, PoolConfiguration)
 
     converter.register_unstructure_hook(PoolConfiguration, pool_to_json)
     converter.register_structure_hook(PoolConfiguration, pool_from_json)

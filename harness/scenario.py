@@ -15,7 +15,13 @@ from harness.model.expectation import (
     that,
 )
 from harness.model.listener import QueueListener
-from harness.model.pool import PoolConfiguration, after_change, before_change
+from harness.model.pool import (
+    PoolConfiguration,
+    after_change,
+    after_change_psycopg,
+    before_change,
+    before_change_psycopg,
+)
 from harness.model.replay import Replay
 from harness.model.retry import Retry
 from harness.model.scenario import RealTime, Scenario, Variant, pool
@@ -64,10 +70,12 @@ __all__ = [
     "Warm",
     "Write",
     "after_change",
+    "after_change_psycopg",
     "answered_within",
     "at_least",
     "at_most",
     "before_change",
+    "before_change_psycopg",
     "error",
     "hang",
     "latency_at_most",

@@ -21,6 +21,7 @@ from harness.analysis.sentences import (
     who_succeeds,
 )
 from harness.model.outcomes import Outcome
+from harness.model.pool import PoolConfiguration
 from harness.model.summary import TrialSummary
 
 WAKE_LATE_S = 0.05
@@ -127,18 +128,17 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
     match outcome:
         case Outcome.POOL_TIMEOUT:
             return f"The queue waits no longer than pool_timeout, {pool.queue_timeout_s:g} s."
-        case Outcome.CONNECT_TIMEOUT if pool.connection_timeout_s < latency_s:
-            return (
-                f"connection_timeout, {pool.connection_timeout_s:g} s, is shorter than the wake: whoever is connecting "
-                "when it runs out fails."
-            )
+        case Outcome.CONNECT_TIMEOUT if pool.connection_limit_s < latency_s:
+            return f"{_connect_limit(pool)}, is shorter than the wake: whoever is connecting when it runs out fails."
         case Outcome.CONNECT_TIMEOUT:
-            return f"Connecting took longer than connection_timeout, {pool.connection_timeout_s:g} s."
-        case Outcome.STATEMENT_TIMEOUT if 0 < pool.server_statement_timeout_s < (pool.statement_timeout_s or math.inf):
+            return f"Connecting took longer than {_connect_limit(pool)}."
+        case Outcome.STATEMENT_TIMEOUT if (
+            0 < pool.server_statement_timeout_s < (pool.client_statement_timeout_s or math.inf)
+        ):
             limit = pool.server_statement_timeout_s
             return f"PostgreSQL ends a statement that takes longer than its statement_timeout, {limit:g} s."
         case Outcome.STATEMENT_TIMEOUT:
-            return f"A statement took longer than statement_timeout, {pool.statement_timeout_s:g} s."
+            return f"A statement took longer than statement_timeout, {pool.client_statement_timeout_s:g} s."
         case Outcome.CONNECTION_LOST if not pool.pool_pre_ping:
             return "Without a pre-ping a connection that died in the pool is used."
         case Outcome.CLIENT_TIMEOUT:
@@ -148,6 +148,12 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
             return ""
         case _:
             assert_never(outcome)
+
+
+def _connect_limit(pool: PoolConfiguration) -> str:
+    if pool.connection_timeout_s:
+        return f"connection_timeout, {pool.connection_timeout_s:g} s"
+    return f"{pool.driver}'s own limit for connecting, {pool.connection_limit_s:g} s an address"
 
 
 def alert_sentence(leads_s: Sequence[float], *, comes: str = "comes") -> str:

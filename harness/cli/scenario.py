@@ -94,8 +94,12 @@ def _pool_text(text: str) -> str:
     values = {name: pool.to_json()[name] for name in (setting.partition("=")[0].strip() for setting in settings)}
     if not values:
         return f'"{pool.short}"'
-    named = (f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items())
+    named = (f"{name}={_python(value)}" for name, value in values.items())
     return f'pool("{short.strip()}", {", ".join(named)})'
+
+
+def _python(value: float | bool | str) -> str:
+    return f"{value:g}" if isinstance(value, float) else f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _size(burst: Burst) -> str:

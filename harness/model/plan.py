@@ -259,6 +259,9 @@ class PlannedRun:
 
     def _differs(self, overrides: Overrides) -> bool:
         alone = replace(self, overrides=overrides)
+        if not all(pool.accepts(overrides.settings) for pool in self.for_this_clock.pool_configurations):
+            # It is possible only together with the other changes: the file can't have these trials.
+            return True
         return any(not alone.is_the_files_own(trial) for trial in alone.trials)
 
     def _foreign_pools(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""A pool configuration: the settings of one SQLAlchemy pool and the asyncpg connections in it.
+"""A pool configuration: the settings of one SQLAlchemy pool and of the connections in it.
 
 The names and defaults are those of the reference service; `coldstart list settings` shows them. In code every
 duration carries its unit (`pool_timeout_s`); in JSON, in `--set` and in the environment the setting has its own name
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from harness.model.driver import Driver, driver_of_url
 from harness.model.errors import UserError
 from harness.model.limits import MAX_CONNECTIONS, check_number, check_whole
 
@@ -20,6 +21,7 @@ SHORT_FORM_ALLOWED = (
     f"pool_size+max_overflow, for example 10+5, with at least one connection and up to {MAX_CONNECTIONS}"
 )
 ENVIRONMENT_PREFIX = "DATABASE_"
+URL_VARIABLE = "DATABASE_URL"
 SQLALCHEMY_POOL_TIMEOUT_S = 30.0
 """SQLAlchemy's own default, for a configuration with neither timeout."""
 
@@ -28,22 +30,24 @@ SQLALCHEMY_POOL_TIMEOUT_S = 30.0
 class PoolConfiguration:
     """One SQLAlchemy pool. Durations in seconds; 0 for a timeout means none, except for `pool_timeout_s`.
 
-    With `pool_timeout_s` None the pool's timeout is `connection_timeout_s`, as in the reference service.
-    `queue_timeout_s` is the timeout that holds in either case. Two configurations of the same pool are not equal when
-    `pool_timeout_s` is None in one of them; compare them by `resolved`.
-    Raises `UserError` on construction when a value is out of range.
+    With `pool_timeout_s` None the pool's timeout is `connection_timeout_s`, as in the reference service; with
+    `statement_timeout_s` None it is what its driver can do. `queue_timeout_s` and `client_statement_timeout_s` are the
+    timeouts that hold in either case. Two configurations of the same pool are not equal when one of these is None in
+    one of them; compare them by `resolved`.
+    Raises `UserError` on construction when a value is out of range, or when the driver would change or ignore it.
     """
 
     pool_size: int = 10
     max_overflow: int = 5
+    driver: Driver = Driver.ASYNCPG
     pool_timeout_s: float | None = None
     connection_timeout_s: float = 10.0
-    statement_timeout_s: float = 10.0
+    statement_timeout_s: float | None = None
     pool_recycle_s: float = 7200.0
     pool_pre_ping: bool = True
     use_lifo: bool = True
     server_statement_timeout_s: float = 0.0
-    """PostgreSQL's own `statement_timeout`, in addition to asyncpg's: the server itself ends the statement."""
+    """PostgreSQL's own `statement_timeout`, in addition to the driver's: the server itself ends the statement."""
 
     def __post_init__(self) -> None:
         for name in ("pool_size", "max_overflow"):
@@ -55,11 +59,20 @@ class PoolConfiguration:
         for name in ("pool_pre_ping", "use_lifo"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"{name} must be true or false, got {getattr(self, name)!r}", where="pool")
+        if not isinstance(self.driver, Driver):
+            raise UserError(f"no driver {self.driver!r}", where="pool", allowed=", ".join(Driver))
+        where = f"pool {self.short}"
         for name in ("connection_timeout_s", "statement_timeout_s", "pool_recycle_s", "server_statement_timeout_s"):
             setting, value = name.removesuffix("_s"), getattr(self, name)
-            check_number(setting, value, where=f"pool {self.short}", or_zero="0 (none)")
+            if value is not None or name != "statement_timeout_s":
+                check_number(setting, value, where=where, or_zero="0 (none)")
         if self.pool_timeout_s is not None:
-            check_number("pool_timeout", self.pool_timeout_s, where=f"pool {self.short}", above_least=True)
+            check_number("pool_timeout", self.pool_timeout_s, where=where, above_least=True)
+        self.driver.check_timeouts(
+            connection_timeout_s=self.connection_timeout_s,
+            statement_timeout_s=self.client_statement_timeout_s,
+            where=where,
+        )
 
     @property
     def short(self) -> str:
@@ -79,14 +92,25 @@ class PoolConfiguration:
         return self.connection_timeout_s or SQLALCHEMY_POOL_TIMEOUT_S
 
     @property
+    def client_statement_timeout_s(self) -> float:
+        """How long the driver itself gives a statement: `statement_timeout_s`, or what is used instead of None."""
+        return self.driver.statement_timeout_s if self.statement_timeout_s is None else self.statement_timeout_s
+
+    @property
+    def connection_limit_s(self) -> float:
+        """How long connecting can take; 0: no limit. With psycopg for each address, with asyncpg for all together."""
+        return self.driver.connection_limit_s(self.connection_timeout_s)
+
+    @property
     def resolved(self) -> Self:
-        """The configuration with `pool_timeout_s` as a number; equal for configurations of the same pool."""
-        return replace(self, pool_timeout_s=self.queue_timeout_s)
+        """The configuration with every timeout as a number; equal for configurations of the same pool."""
+        return replace(self, pool_timeout_s=self.queue_timeout_s, statement_timeout_s=self.client_statement_timeout_s)
 
     @property
     def label(self) -> str:
-        """The short form, and the settings that differ from the defaults: `5+0 pool_timeout=30`."""
-        default = PoolConfiguration(pool_size=self.pool_size, max_overflow=self.max_overflow).to_json()
+        """The short form, and the settings that differ from the driver's defaults: `5+0 driver=psycopg`."""
+        alike = PoolConfiguration(pool_size=self.pool_size, max_overflow=self.max_overflow, driver=self.driver)
+        default = {**alike.to_json(), "driver": Driver.ASYNCPG}
         if self.queue_timeout_s == self.connection_timeout_s:
             # Equal to connection_timeout, which is in the label if it differs from its default.
             default["pool_timeout"] = self.queue_timeout_s
@@ -94,7 +118,7 @@ class PoolConfiguration:
         return " ".join([self.short, *differing])
 
     def to_json(self) -> dict[str, Any]:
-        """The settings under their own names, durations in seconds; `pool_timeout` is always a number."""
+        """The settings under their own names, durations in seconds; no timeout is None."""
         return {name.removesuffix("_s"): value for name, value in asdict(self.resolved).items()}
 
     def to_environment(self) -> dict[str, str]:
@@ -104,7 +128,8 @@ class PoolConfiguration:
     def with_settings(self, settings: Mapping[str, str], *, where: str = "--set") -> Self:
         """This configuration with some settings replaced, values given as text.
 
-        `pool_timeout` goes on following `connection_timeout` unless it is set here or was set before.
+        `pool_timeout` goes on following `connection_timeout`, and `statement_timeout` the driver, unless it is set here
+        or was set before.
         """
         changes: dict[str, Any] = {}
         for name, text in settings.items():
@@ -116,6 +141,14 @@ class PoolConfiguration:
             except ValueError:
                 raise UserError(f"{name}={text!r} is not {_READS[read]}", where=where) from None
         return replace(self, **changes)
+
+    def accepts(self, settings: Mapping[str, str]) -> bool:
+        """Whether the configuration can have these settings: a driver can't do everything."""
+        try:
+            self.with_settings(settings)
+        except UserError:
+            return False
+        return True
 
     @classmethod
     def from_short(cls, text: str, *, where: str = "--pool") -> Self:
@@ -130,12 +163,17 @@ class PoolConfiguration:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the `DATABASE_*` variables that are settings of a pool; others are ignored."""
+        """Read the `DATABASE_*` variables that are settings of a pool; others are ignored.
+
+        Without DATABASE_DRIVER the driver is the one that DATABASE_URL names.
+        """
         given = {
             name: environment[variable]
             for name in SETTINGS
             if (variable := ENVIRONMENT_PREFIX + name.upper()) in environment
         }
+        if "driver" not in given and (driver := driver_of_url(environment.get(URL_VARIABLE, ""), where=URL_VARIABLE)):
+            given["driver"] = driver
         return cls().with_settings(given, where="environment")
 
 
@@ -169,8 +207,13 @@ def _seconds(text: str) -> float:
     return value
 
 
-_READS: dict[Any, str] = {int: "a whole number", _seconds: "a number of seconds", _boolean: "true or false"}
-_READERS: dict[Any, Any] = {int: int, float: _seconds, float | None: _seconds, bool: _boolean}
+_READS: dict[Any, str] = {
+    int: "a whole number",
+    _seconds: "a number of seconds",
+    _boolean: "true or false",
+    Driver: f"a driver: {' or '.join(Driver)}",
+}
+_READERS: dict[Any, Any] = {int: int, float: _seconds, float | None: _seconds, bool: _boolean, Driver: Driver}
 SETTINGS: dict[str, tuple[str, Any]] = {
     field.name.removesuffix("_s"): (field.name, _READERS[field.type]) for field in fields(PoolConfiguration)
 }
@@ -182,12 +225,30 @@ before_change = PoolConfiguration(pool_size=5, max_overflow=0, pool_timeout_s=30
 after_change = PoolConfiguration()
 """Its configuration since then: 10+5, every timeout 10 s."""
 
+before_change_psycopg = PoolConfiguration(
+    pool_size=5,
+    max_overflow=0,
+    driver=Driver.PSYCOPG,
+    connection_timeout_s=0.0,
+    pool_timeout_s=SQLALCHEMY_POOL_TIMEOUT_S,
+)
+"""The configuration before the incident as the reference service's own code applies it to psycopg.
+
+It sets the timeouts `if "asyncpg" in url` only, so what holds is SQLAlchemy's queue and psycopg's own 130 s an address.
+"""
+
+after_change_psycopg = replace(before_change_psycopg, pool_size=10, max_overflow=5)
+"""The configuration since then as the reference service's own code applies it to psycopg: none of its timeouts."""
+
 MEANINGS: dict[str, str] = {
     "pool_size": "connections the pool keeps",
     "max_overflow": "connections beyond pool_size that it makes on demand and closes when they come back",
+    "driver": "the library that makes the connections: asyncpg, or psycopg (psycopg 3)",
     "pool_timeout": "seconds a request waits in the pool's queue; follows connection_timeout unless set",
-    "connection_timeout": "seconds for one new connection: DNS, every address, authentication (0: none)",
-    "statement_timeout": "seconds asyncpg gives one statement, the pre-ping included (0: none)",
+    "connection_timeout": "seconds for one new connection. asyncpg: DNS, every address, authentication (0: none); "
+    "psycopg: each address of the host, in whole seconds, at least 2 (0: its own 130 s)",
+    "statement_timeout": "seconds asyncpg gives one statement, the pre-ping included (0: none); psycopg has no such "
+    "timeout: 0, and what is left is server_statement_timeout",
     "pool_recycle": "seconds after which a connection is replaced at its next checkout (0: never)",
     "pool_pre_ping": "whether a connection is tried before each use",
     "use_lifo": "whether the connection used last is given out first",

@@ -11,7 +11,7 @@ from harness.model.pool import PoolConfiguration
 from harness.model.story import Story
 
 
-def pool(short: str, **settings: float | bool) -> PoolConfiguration:
+def pool(short: str, **settings: float | bool | str) -> PoolConfiguration:
     """A pool configuration as written in a scenario: `pool("5+0", pool_timeout=10)`."""
     return PoolConfiguration.from_short(short, where="pool").with_settings(
         {name: str(value) for name, value in settings.items()}, where="pool"

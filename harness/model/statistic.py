@@ -120,7 +120,9 @@ def statistics_of(class_: type) -> tuple[Named, ...]:
 def column(name: str, type_: Any, meaning: str) -> Column:  # noqa: ANN401 - a type
     """A column for values of a plain type; for an optional type it can be empty."""
     kinds = [kind for kind in get_args(type_) if kind is not NoneType] if get_origin(type_) is UnionType else [type_]
-    return Column(name, TYPE_NAMES[kinds[0]], meaning, nullable=kinds != [type_])
+    # The members of a StrEnum are text.
+    plain = str if issubclass(kinds[0], str) else kinds[0]
+    return Column(name, TYPE_NAMES[plain], meaning, nullable=kinds != [type_])
 
 
 def _named(hints: Mapping[str, Any]) -> Iterator[Named]:

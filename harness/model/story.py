@@ -37,6 +37,8 @@ class ServicePart:
 
     shapes: tuple[RequestShape, ...] = ()
     on_disconnect: OnDisconnect = OnDisconnect.FINISH
+    transaction_pooler: bool = False
+    """Whether a pooler in transaction mode is in the path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,8 @@ class Story:
 
     @property
     def service_part(self) -> ServicePart:
-        return ServicePart(shapes=self.shapes, on_disconnect=self.on_disconnect)
+        in_transaction_mode = self.pooler is not None and self.pooler.mode == "transaction"
+        return ServicePart(shapes=self.shapes, on_disconnect=self.on_disconnect, transaction_pooler=in_transaction_mode)
 
     @property
     def suspends_by_itself(self) -> bool:

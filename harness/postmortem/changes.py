@@ -217,7 +217,8 @@ def settings(pool: PoolConfiguration, wake_latency_s: float) -> Iterator[tuple[s
         own = pool.to_json()[name] or 0.0
         tries = {own / 2, outlives if outlives > own else own * 2} if own else {10.0, outlives}
         for value in sorted(tries):
-            yield name, f"{value:g}"
+            if pool.accepts({name: f"{value:g}"}):
+                yield name, f"{value:g}"
     yield "pool_recycle", "240"
     yield "pool_pre_ping", str(not pool.pool_pre_ping).lower()
     yield "use_lifo", str(not pool.use_lifo).lower()

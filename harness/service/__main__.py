@@ -50,7 +50,14 @@ async def serve() -> None:
     url = os.environ["DATABASE_URL"]
     exporter = telemetry(os.environ, pool, timeline.watch)
     part = from_json(json.loads(os.environ.get(SERVICE_PART, "{}")), ServicePart, where=SERVICE_PART)
-    instance = Instance(url, pool, timeline.watch, shapes=part.shapes, telemetry=exporter)
+    instance = Instance(
+        url,
+        pool,
+        timeline.watch,
+        shapes=part.shapes,
+        telemetry=exporter,
+        transaction_pooler=part.transaction_pooler,
+    )
     http_socket = listening_socket(os.environ.get("HOST", HOST), int(os.environ.get("PORT", "0")), backlog=BACKLOG)
     config = uvicorn.Config(
         create_app(instance, cancels=part.on_disconnect is OnDisconnect.CANCEL, telemetry=exporter),

@@ -1,11 +1,13 @@
 """One instance of the service: its pool, and the gates and pools of its background jobs."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import URL
 
 from harness.model.arrivals import AnyRequest
+from harness.model.driver import Driver
 from harness.model.pool import PoolConfiguration
 from harness.model.shape import RequestShape
 from harness.service.answer import Answer
@@ -16,7 +18,10 @@ from harness.service.telemetry import Telemetry
 
 
 class Instance:
-    """Answers requests with one pool, watched by `watch`; a shape may have a gate and a pool of its own."""
+    """Answers requests with one pool, watched by `watch`; a shape may have a gate and a pool of its own.
+
+    `transaction_pooler` and `connection_classes` (for each driver) are for `create_engine`.
+    """
 
     def __init__(
         self,
@@ -26,8 +31,12 @@ class Instance:
         *,
         shapes: Iterable[RequestShape] = (),
         telemetry: Telemetry | None = None,
+        transaction_pooler: bool = False,
+        connection_classes: Mapping[Driver, type[Any]] | None = None,
     ) -> None:
         self._url = url
+        self._transaction_pooler = transaction_pooler
+        self._connection_classes = connection_classes or {}
         self._pool = pool
         self._watch = watch
         self._telemetry = telemetry
@@ -71,13 +80,19 @@ class Instance:
             await database.close_leaked()
 
     def _open(self) -> None:
-        self.database = Database(create_engine(self._url, self._pool, watch=self._watch), self._watch, self._telemetry)
+        self.database = self._database(self._pool, self._watch)
         self._own = {
-            shape.name: self._database_of_its_own(shape.pool)
+            shape.name: self._database(shape.pool, PoolWatch())
             for shape in self.shapes.values()
             if shape.pool is not None
         }
 
-    def _database_of_its_own(self, pool: PoolConfiguration) -> Database:
-        watch = PoolWatch()
-        return Database(create_engine(self._url, pool, watch=watch), watch, self._telemetry)
+    def _database(self, pool: PoolConfiguration, watch: PoolWatch) -> Database:
+        engine = create_engine(
+            self._url,
+            pool,
+            watch=watch,
+            transaction_pooler=self._transaction_pooler,
+            connection_class=self._connection_classes.get(pool.driver),
+        )
+        return Database(engine, watch, self._telemetry)

@@ -5,6 +5,7 @@ connected ──▶ heartbeat fails ──▶ dropped ──▶ attempt ──�
 Only a failed heartbeat shows it that its connection is gone, as the reference service's does.
 (That one looked for a lost connection every 30 s only, hence the 28 s between drop and first attempt on 2025-12-02;
 here the first attempt is made at once.)
+It is on asyncpg, as the reference's is, whichever driver the pool has.
 """
 
 import asyncio
@@ -13,12 +14,12 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 import asyncpg
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 from harness.model.events import Event
 from harness.model.listener import QueueListener
 from harness.model.rows import ListenerEvent
-from harness.service.database import connect_arguments
+from harness.service.drivers.asyncpg_driver import connect_arguments
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -62,7 +63,7 @@ class _Listener:
     def __init__(self, settings: QueueListener, url: str | URL, report: Report) -> None:
         self._settings = settings
         # Left out, asyncpg's own limit of 60 s would hold. With None the only limit is the one that `_connect` sets.
-        self._arguments = {**connect_arguments(url), "timeout": None}
+        self._arguments = {**connect_arguments(make_url(url)), "timeout": None}
         self._report_to = report
         self._now_s = asyncio.get_running_loop().time
 

@@ -1,59 +1,23 @@
-"""Watching a pool through the hooks that its libraries offer: SQLAlchemy's events, and asyncpg's connection class.
+"""Watching a pool through the hooks that its libraries offer: SQLAlchemy's events, and the driver's connection class.
 
-Nothing of either library is patched. SQLAlchemy counts no waiters and gives limits for sizes, so the columns of the
-pool's timeline are counted here from what its events say and from `checkedout()` and `checkedin()`.
+Nothing of any library is patched; the connection classes are in harness/service/drivers. SQLAlchemy counts no waiters
+and gives limits for sizes, so the columns of the pool's timeline are counted here from what its events say and from
+`checkedout()` and `checkedin()`.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import asyncpg
 from sqlalchemy import ExceptionContext, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from harness.model.outcomes import Phase
 from harness.model.rows import PoolSample
 from harness.service.trace import TRACE
 
 HELD = "coldstart_held"
 IDLE_SINCE = "coldstart_idle_since_s"
-
-
-if TYPE_CHECKING:
-    _Connection = asyncpg.Connection[asyncpg.Record]
-else:
-    # Generic for the type checker only.
-    _Connection = asyncpg.Connection
-
-
-class ObservedConnection(_Connection):
-    """An asyncpg connection that times the pre-ping, the one use that a request makes of it before its checkout."""
-
-    __slots__ = ()
-
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401, ASYNC109 - asyncpg's own
-        with _Ping():
-            return await super().execute(query, *args, timeout=timeout)
-
-    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncpg's own
-        with _Ping():
-            return await super().fetchrow(query, *args, **options)
-
-
-class _Ping:
-    """Counts the time inside as the ping's when a request is between the queue and its checkout."""
-
-    def __enter__(self) -> None:
-        trace = TRACE.get()
-        self._trace = trace if trace is not None and trace.phase is Phase.CHECKOUT else None
-        if self._trace is not None:
-            self._trace.ping_began()
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if self._trace is not None:
-            self._trace.ping_ended(timed_out=error is not None and issubclass(error, TimeoutError))
 
 
 class PoolWatch:

@@ -14,6 +14,7 @@ from harness.model.outcomes import Outcome
 from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Step, Upstream, Write
 from harness.service.answer import Answer
 from harness.service.classify import classify, driver_exception
+from harness.service.drivers import driver_of_engine
 from harness.service.observation import PoolWatch
 from harness.service.statements import LIST_TRACKS, READ_TRACK, SLOW_QUERY_SQL, WRITE_PLAY, track_id
 from harness.service.telemetry import Telemetry
@@ -30,6 +31,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, watch: PoolWatch, telemetry: Telemetry | None = None) -> None:
         self.engine = engine
+        self.driver = driver_of_engine(engine)
         self.telemetry = telemetry
         self.watch = watch
         self.leaked: list[AsyncConnection] = []
@@ -88,7 +90,7 @@ class Database:
         try:
             body = await _carried_out(self, request, key, hold_s)
         except Exception as exception:  # noqa: BLE001 - every exception is an outcome, with its name
-            outcome = classify(exception, trace.phase)
+            outcome = classify(exception, trace.phase, self.driver)
             error = type(driver_exception(exception)).__name__
         finally:
             trace.ended()

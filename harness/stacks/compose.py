@@ -179,7 +179,7 @@ class ComposeDatabases:
             server = await as_limited(self._server, trial, _limits(trial), database=database)
             server = replace(server, host=HOST, port=self._published_ports[container_port], database=database)
             server = await stack.enter_async_context(pooled(server, trial, self._logs))
-            dsn = server.dsn_at(server.host, server.port, driver="postgresql+asyncpg")
+            dsn = server.dsn
             yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name), outage, _no_loss)
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:

@@ -80,7 +80,7 @@ class EmbeddedDatabases:
             stack.push_async_callback(self._proxy.remove, name)
             server = await as_limited(server, trial, trial.story.server)
             server = await stack.enter_async_context(pooled(replace(server, host=host, port=port), trial, self._logs))
-            dsn = server.dsn_at(server.host, server.port, driver="postgresql+asyncpg")
+            dsn = server.dsn
             proxy = self._proxy
             yield SleepingDatabase(
                 dsn,

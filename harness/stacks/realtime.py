@@ -21,6 +21,7 @@ from harness.player import Player
 from harness.postgres import PostgresServer
 from harness.processes.messages import LoadReady, ServiceReady
 from harness.service.catalogue import create_role
+from harness.service.drivers import libpq_version
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.child_load import ChildLoadDriver
 from harness.stacks.driving import running_load, running_service
@@ -78,8 +79,8 @@ class RealTimeStack:
 
     def versions(self) -> dict[str, str]:
         """Of the libraries that the trials run on."""
-        packages = ("sqlalchemy", "asyncpg", "fastapi", "uvicorn", "locust", "gevent", "starlette")
-        return {package: version(package) for package in packages}
+        packages = ("sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn", "locust", "gevent", "starlette")
+        return {package: version(package) for package in packages} | {"libpq": libpq_version()}
 
 
 class RunningRealTime:

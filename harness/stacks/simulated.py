@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from harness.model.driver import Driver
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
@@ -27,6 +28,7 @@ class SimulatedStack:
             raise UserError("--workers belongs to the stacks in real time: here is no Locust", where="stack simulated")
         check_honoured(self.name, plan)
         check_warm(plan.trials)
+        _check_drivers(plan.trials)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         if options.parallel is not None:
@@ -69,3 +71,11 @@ class RunningSimulated:
         recorder.add_events(trial.number, rows.events)
         for row in rows.requests:
             progress.request_ended(trial, row["outcome"])
+
+
+def _check_drivers(trials: Sequence[Trial]) -> None:
+    pools = [pool for trial in trials for pool in (trial.pool, *(shape.pool for shape in trial.story.shapes)) if pool]
+    if any(pool.driver is not Driver.ASYNCPG for pool in pools):
+        raise UserError(
+            "driver=psycopg can't be played in virtual time yet", where="stack simulated", allowed="--stack embedded"
+        )

@@ -32,7 +32,7 @@ class SleepingDatabase:
     """A database as one trial's service reaches it, and its compute."""
 
     dsn: str
-    """For SQLAlchemy."""
+    """Names no driver: `postgresql://…`."""
     proxy: str
     """The name by which events of its compute are told apart."""
     suspend: Callable[[], Awaitable[None]]

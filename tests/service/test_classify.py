@@ -6,7 +6,13 @@ import sqlalchemy.exc
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
 from harness.model.outcomes import Outcome, Phase
-from harness.service.classify import classify, driver_exception
+from harness.service.classify import classify as classify_with
+from harness.service.classify import driver_exception
+from harness.service.drivers.asyncpg_driver import AsyncpgDriver
+
+
+def classify(exception: BaseException, phase: Phase) -> Outcome:
+    return classify_with(exception, phase, AsyncpgDriver())
 
 
 def postgres_error(sqlstate: str) -> asyncpg.PostgresError:

@@ -15,7 +15,8 @@ from harness.model.pool import PoolConfiguration
 from harness.model.rows import PoolSample
 from harness.postgres import PostgresServer
 from harness.service.database import create_engine
-from harness.service.observation import ObservedConnection, PoolWatch
+from harness.service.drivers.asyncpg_driver import ObservedAsyncpgConnection
+from harness.service.observation import PoolWatch
 from harness.service.requests import Database
 from harness.service.sampling import Timeline
 
@@ -181,7 +182,7 @@ async def test_a_server_that_refuses_is_a_connect_that_failed(postgres: Postgres
 
 
 async def test_a_watched_connection_passes_everything_on(postgres: PostgresServer) -> None:
-    connection = await asyncpg.connect(postgres.dsn, ssl=False, connection_class=ObservedConnection)
+    connection = await asyncpg.connect(postgres.dsn, ssl=False, connection_class=ObservedAsyncpgConnection)
     try:
         assert (await connection.fetchrow("SELECT $1::int", 7))[0] == 7
         assert await connection.execute("SELECT generate_series(1, $1)", 3) == "SELECT 3"

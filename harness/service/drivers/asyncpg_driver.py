@@ -1,0 +1,95 @@
+"""asyncpg: its arguments, its observed connection, and what its exceptions mean.
+
+It raises the builtin `TimeoutError` for both its connect timeout and its command timeout, so the phase a request was
+in decides between them.
+"""
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from sqlalchemy import URL
+
+from harness.model.outcomes import Outcome, Phase
+from harness.model.pool import PoolConfiguration
+from harness.service.drivers.base import QUERY_CANCELED, is_lost, observed_ping, tls_of, without_tls_options
+
+if TYPE_CHECKING:
+    _Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    # Generic for the type checker only.
+    _Connection = asyncpg.Connection
+
+
+class ObservedAsyncpgConnection(_Connection):
+    """An asyncpg connection that times the pre-ping, the one use that a request makes of it before its checkout."""
+
+    __slots__ = ()
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401, ASYNC109 - asyncpg's own
+        with observed_ping():
+            return await super().execute(query, *args, timeout=timeout)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncpg's own
+        with observed_ping():
+            return await super().fetchrow(query, *args, **options)
+
+
+class AsyncpgDriver:
+    """A `DatabaseDriver`."""
+
+    drivername = "postgresql+asyncpg"
+    connection_class = ObservedAsyncpgConnection
+
+    def connect_args(
+        self,
+        url: URL,
+        pool: PoolConfiguration,
+        connection_class: type[Any],
+        *,
+        transaction_pooler: bool,  # noqa: ARG002 - as it is, nothing can conflict
+    ) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            # The reference's own: unique names and no caches, so that no prepared statement can conflict.
+            "prepared_statement_name_func": lambda: f"__asyncpg_{uuid.uuid4()}__",
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            # asyncpg reads None as no timeout; its own default for connecting would be 60 s.
+            "command_timeout": pool.client_statement_timeout_s or None,
+            "timeout": pool.connection_timeout_s or None,
+            "connection_class": connection_class,
+            **_tls(url),
+        }
+        if pool.server_statement_timeout_s:
+            arguments["server_settings"] = {"statement_timeout": f"{pool.server_statement_timeout_s * 1000:.0f}"}
+        return arguments
+
+    def outcome(self, cause: BaseException, phase: Phase, *, invalidated: bool) -> Outcome:
+        if phase is Phase.CONNECT:
+            if isinstance(cause, TimeoutError):
+                return Outcome.CONNECT_TIMEOUT
+            is_connect_error = isinstance(cause, OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
+            return Outcome.CONNECT_ERROR if is_connect_error else Outcome.ERROR
+        if isinstance(cause, TimeoutError):
+            # A ping carries no statement of the caller's: when it times out, the connection is dead (half-open).
+            return Outcome.STATEMENT_TIMEOUT if phase is Phase.QUERY else Outcome.CONNECTION_LOST
+        if invalidated:
+            return Outcome.CONNECTION_LOST
+        if isinstance(cause, asyncpg.PostgresError):
+            if is_lost(cause.sqlstate):
+                return Outcome.CONNECTION_LOST
+            return Outcome.STATEMENT_TIMEOUT if cause.sqlstate == QUERY_CANCELED else Outcome.ERROR
+        # It raises the last one when the server has ended the session and the connection's end has not arrived yet.
+        lost = isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+        return Outcome.CONNECTION_LOST if lost else Outcome.ERROR
+
+
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """Where a URL leads, as `asyncpg.connect` takes it: for a connection outside the pool."""
+    return {**url.translate_connect_args(username="user"), **without_tls_options(url.query), **_tls(url)}
+
+
+def _tls(url: URL) -> dict[str, Any]:
+    tls = tls_of(url)
+    # asyncpg knows libpq's words; False is what it makes of "disable".
+    return {} if tls is None else {"ssl": False if tls == "disable" else tls}
