@@ -34,6 +34,11 @@ class Trial:
     def is_control(self) -> bool:
         return self.wake is None
 
+    @property
+    def pools(self) -> tuple[PoolConfiguration, ...]:
+        """The pool, and those that background jobs have of their own."""
+        return (self.pool, *(shape.pool for shape in self.story.shapes if shape.pool is not None))
+
     @cached_property
     def wake_latency_s(self) -> float | None:
         """The latency of the first wake, in seconds; None for a control."""

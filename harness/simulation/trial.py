@@ -12,6 +12,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from harness.model.arrivals import Arrival
+from harness.model.driver import Driver
 from harness.model.errors import UserError
 from harness.model.events import Event
 from harness.model.listener import QueueListener
@@ -37,7 +38,7 @@ from harness.simulation.rows import Row, Simulated
 
 HOST, PORT = "localhost", 5432
 PASSWORD = "simulated"  # noqa: S105 - of nothing
-URL = f"postgresql+asyncpg://coldstart:{PASSWORD}@{HOST}:{PORT}/catalogue"
+URL = f"postgresql://coldstart:{PASSWORD}@{HOST}:{PORT}/catalogue"
 LONG_S = 600.0
 """A story with longer bursts is sampled at its events, and this often."""
 UNLIMITED = 1_000_000
@@ -74,10 +75,13 @@ class VirtualDriver:
         self._server = self._database_server(times)
         every_s = EVERY_S if sum(burst.over_s for burst in trial.story.bursts) <= LONG_S else LONG_S
         instances = range(trial.story.instances)
+        classes = self._connection_classes()
         self._samples = [Timeline(partial(self._row_of_pool, one), every_s=every_s) for one in instances if sampled]
         watches = [samples.watch for samples in self._samples] or [PoolWatch() for _ in instances]
         shapes = trial.story.shapes
-        self._instances = [Instance(URL, trial.pool, watch, shapes=shapes) for watch in watches]
+        self._instances = [
+            Instance(URL, trial.pool, watch, shapes=shapes, connection_classes=classes) for watch in watches
+        ]
         self._cancels = trial.story.on_disconnect is OnDisconnect.CANCEL
 
     async def play(self) -> Simulated:
@@ -91,8 +95,22 @@ class VirtualDriver:
         for instance in self._instances:
             await instance.close_leaked()
         self._network.sever()
+        if self._sockets is not None:
+            self._sockets.close()
         await asyncio.sleep(0)
         return self._rows
+
+    def _connection_classes(self) -> dict[Driver, type[Any]]:
+        """Of each driver that does not come to the simulated network by the loop alone."""
+        if Driver.PSYCOPG not in {pool.driver for pool in self._trial.pools}:
+            self._sockets = None
+            return {}
+        # Only where it is used: importing psycopg takes a tenth of a second.
+        from harness.service.drivers.psycopg_driver import ObservedPsycopgConnection
+        from harness.simulation.libpq import LibpqSockets
+
+        self._sockets = LibpqSockets(self._network, HOST, PORT)
+        return {Driver.PSYCOPG: self._sockets.connection_class(ObservedPsycopgConnection)}
 
     # What the player asks for:
 

@@ -56,7 +56,6 @@ REAL_OR_REFUSED = _on(Treatment.REFUSED, Treatment.PLAYED, Treatment.PLAYED)
 CHECKED_OR_REFUSED = _on(Treatment.REFUSED, Treatment.CHECKED, Treatment.CHECKED)
 VIRTUAL_OR_REFUSED = _on(Treatment.PLAYED, Treatment.REFUSED, Treatment.REFUSED)
 TOLD_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.TOLD)
-CHECKED_IN_VIRTUAL_TIME = _on(Treatment.CHECKED, Treatment.PLAYED, Treatment.PLAYED)
 CHECKED_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.CHECKED)
 """What the real Toxiproxy can't express is refused by the compose stack."""
 
@@ -122,7 +121,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
     PoolConfiguration: {
         "pool_size": PLAYED,
         "max_overflow": PLAYED,
-        "driver": CHECKED_IN_VIRTUAL_TIME,
+        "driver": PLAYED,
         "pool_timeout_s": PLAYED,
         "connection_timeout_s": PLAYED,
         "statement_timeout_s": PLAYED,

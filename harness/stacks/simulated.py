@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from harness.model.driver import Driver
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
+from harness.service.drivers import libpq_version
 from harness.simulation.simulators import Simulators
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.honoured import check_honoured
@@ -28,7 +28,6 @@ class SimulatedStack:
             raise UserError("--workers belongs to the stacks in real time: here is no Locust", where="stack simulated")
         check_honoured(self.name, plan)
         check_warm(plan.trials)
-        _check_drivers(plan.trials)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         if options.parallel is not None:
@@ -40,7 +39,8 @@ class SimulatedStack:
 
     def versions(self) -> dict[str, str]:
         """Of the libraries that the trials run on."""
-        return {package: version(package) for package in ("sqlalchemy", "asyncpg")}
+        packages = ("sqlalchemy", "asyncpg", "psycopg")
+        return {package: version(package) for package in packages} | {"libpq": libpq_version()}
 
     @asynccontextmanager
     async def running(self, plan: PlannedRun, options: RunOptions) -> AsyncIterator["RunningSimulated"]:
@@ -71,11 +71,3 @@ class RunningSimulated:
         recorder.add_events(trial.number, rows.events)
         for row in rows.requests:
             progress.request_ended(trial, row["outcome"])
-
-
-def _check_drivers(trials: Sequence[Trial]) -> None:
-    pools = [pool for trial in trials for pool in (trial.pool, *(shape.pool for shape in trial.story.shapes)) if pool]
-    if any(pool.driver is not Driver.ASYNCPG for pool in pools):
-        raise UserError(
-            "driver=psycopg can't be played in virtual time yet", where="stack simulated", allowed="--stack embedded"
-        )
