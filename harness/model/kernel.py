@@ -78,6 +78,12 @@ class Kernel:
         check_whole("tcp_syn_linear_timeouts", self.tcp_syn_linear_timeouts, where=where, most=MOST_LINEAR_TIMEOUTS)
         check_whole("tcp_retries2", self.tcp_retries2, where=where, least=1, most=MOST_RETRIES)
 
+    @property
+    def words(self) -> str:
+        """Its name and its settings, for a person."""
+        settings = ("tcp_syn_retries", "tcp_syn_linear_timeouts", "tcp_retries2")
+        return f"{self.name} ({', '.join(f'{setting} {getattr(self, setting)}' for setting in settings)})"
+
     def request(self, asked_s: float) -> Silence:
         """An unanswered connection request, sent for the first time at `asked_s`."""
         again: list[int] = []

@@ -21,6 +21,7 @@ from harness.model.compute import (
     Release,
     State,
     Suspended,
+    Vanish,
     Waking,
     WhileWaking,
     Woken,
