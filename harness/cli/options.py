@@ -9,6 +9,7 @@ import click
 
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
+from harness.model.kernel import KERNELS, LINUX_6_5
 from harness.model.limits import LARGEST_SEED, MAX_PROCESSES, MAX_TRIALS
 
 CALIBRATION = click.Path(dir_okay=False, path_type=Path)
@@ -54,6 +55,11 @@ SIMULATED = (
     ),
     click.option("--connect-time", "connect_time_s", type=float, metavar="SECONDS", help="Simulated only: a connect."),
     click.option("--calibration", type=CALIBRATION, help="Simulated only: times that coldstart calibrate measured."),
+    click.option(
+        "--kernel",
+        type=click.Choice(list(KERNELS)),
+        help=f"Simulated only: how long a kernel asks again where nobody answers.  [default: {LINUX_6_5.name}]",
+    ),
 )
 KEEPING = (
     click.option(

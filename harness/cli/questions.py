@@ -7,6 +7,7 @@ from typing import Any
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
+from harness.model.kernel import KERNELS
 from harness.model.plan import Overrides
 from harness.model.pool import SHORT_FORM_ALLOWED, PoolConfiguration
 from harness.model.wake import read_wake
@@ -30,6 +31,7 @@ def overrides_of(given: Mapping[str, Any]) -> Overrides:
         service_time_s=given["service_time_s"],
         connect_time_s=given["connect_time_s"],
         calibration=None if given["calibration"] is None else read_calibration(given["calibration"]),
+        kernel=None if given["kernel"] is None else KERNELS[given["kernel"]](),
         seed=given["seed"],
         repeat=given["repeat"],
         control=given["control"],

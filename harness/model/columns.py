@@ -79,7 +79,7 @@ TRIALS: tuple[Column, ...] = (
     Column(
         "wake_on_suspend",
         "text",
-        "What happened to open connections: close, terminate, reset, freeze or keep",
+        "What happened to open connections: close, terminate, reset, freeze, vanish or keep",
         nullable=True,
     ),
     Column("wake_while_waking", "text", "What a new connection met: hold, drop, refuse or error", nullable=True),

@@ -35,7 +35,11 @@ class OnSuspend(StrEnum):
     RESET = "reset"
     """RST."""
     FREEZE = "freeze"
-    """Half-open: no more bytes in either direction, and neither side is notified."""
+    """Half-open: no more bytes in either direction, and neither side is notified. A proxy that holds the connections
+    does it: it acknowledges what a client sends, and nobody answers."""
+    VANISH = "vanish"
+    """The machine is gone, and nobody acknowledges: a client's kernel sends again and again, and the first time that
+    the machine is back it answers by RST, because it knows nothing of the connection."""
     KEEP = "keep"
     """They stay open; what a client sends on one starts the wake, and is answered after it."""
 
@@ -154,6 +158,17 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
+class Vanish:
+    """Forget this open connection: from now on nobody acknowledges what its client sends.
+
+    `returns`: once the compute is awake again, its machine answers by RST. Otherwise the way to it stays dead.
+    """
+
+    connection: Connection
+    returns: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Keep this connection open, and hold back what its client sends until `Release`."""
 
@@ -194,7 +209,7 @@ class Away:
 
 
 Effect: TypeAlias = (
-    Admit | Hold | Release | Drop | Refuse | Fail | Close | Freeze | Pause | Suspended | Waking | Woken | Away
+    Admit | Hold | Release | Drop | Refuse | Fail | Close | Freeze | Vanish | Pause | Suspended | Waking | Woken | Away
 )
 
 
@@ -318,7 +333,8 @@ class Compute:
         for connection in lost:
             del self._open[connection]
             self._busy.discard(connection)
-        return [*effects, *(_ended(connection, how) for connection in lost)]
+        # The compute is awake: it is the way to it that is dead.
+        return [*effects, *(_ended(connection, how, returns=False) for connection in lost)]
 
     def tick(self, now_s: float) -> list[Effect]:
         """Time has passed: wake, or suspend after the idle time, if that is due."""
@@ -362,7 +378,7 @@ class Compute:
         return [_ended(connection, on_suspend) for connection in connections]
 
 
-def _ended(connection: Connection, on_suspend: OnSuspend) -> Effect:
+def _ended(connection: Connection, on_suspend: OnSuspend, *, returns: bool = True) -> Effect:
     match on_suspend:
         case OnSuspend.CLOSE:
             return Close(connection)
@@ -372,5 +388,7 @@ def _ended(connection: Connection, on_suspend: OnSuspend) -> Effect:
             return Close(connection, reset=True)
         case OnSuspend.FREEZE:
             return Freeze(connection)
+        case OnSuspend.VANISH:
+            return Vanish(connection, returns)
         case OnSuspend.KEEP:
             return Pause(connection)

@@ -14,6 +14,7 @@ from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.distribution import Constant
 from harness.model.errors import UserError
 from harness.model.expectation import Expectation
+from harness.model.kernel import LINUX_6_5, Kernel
 from harness.model.limits import LARGEST_SEED, MAX_REQUESTS_OF_A_RUN, MAX_TRIALS, check_number, check_whole
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario
@@ -51,6 +52,8 @@ class Overrides:
     connect_time_s: float | None = None
     calibration: Calibration | None = None
     """Measured times of the simulated database; the two fields above replace them where given."""
+    kernel: Kernel | None = None
+    """The clients' kernel in virtual time; None: `LINUX_6_5`, on any machine, so that rows are the same on any."""
     seed: int = 1
     """The first seed."""
     repeat: int = 1
@@ -124,6 +127,8 @@ class Overrides:
                 yield f"{word}={value:g}" if isinstance(value, float) else f"{word}={value}", Overrides(**changes)
         if self.calibration is not None:
             yield f"calibration={self.calibration.source}", Overrides(calibration=self.calibration)
+        if self.kernel is not None:
+            yield f"kernel={self.kernel.name}", Overrides(kernel=self.kernel)
         for name, text in self.settings.items():
             yield f"{name}={text}", Overrides(settings={name: text})
 
@@ -206,7 +211,13 @@ class PlannedRun:
         calibration = self.overrides.calibration
         given_s = {"service": story.service_time_s, "connect": story.connect_time_s}
         times = Times() if calibration is None else calibration.times()
-        return replace(times, **{name: Constant(seconds) for name, seconds in given_s.items() if seconds is not None})
+        changes: dict[str, Any] = {name: Constant(seconds) for name, seconds in given_s.items() if seconds is not None}
+        return replace(times, kernel=self.kernel, **changes)
+
+    @property
+    def kernel(self) -> Kernel:
+        """The clients' kernel in virtual time."""
+        return LINUX_6_5 if self.overrides.kernel is None else self.overrides.kernel
 
     # Which parts of the plan are the file's own:
 
@@ -242,7 +253,7 @@ class PlannedRun:
     @cached_property
     def _unchanged_variants(self) -> frozenset[str]:
         """The variants whose story is played as in the file; their wakes may differ."""
-        if self.overrides.calibration is not None:
+        if self.overrides.calibration is not None or self.kernel != LINUX_6_5:
             return frozenset()
         of_the_file = self.for_this_clock.stories
         return frozenset(

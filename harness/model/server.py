@@ -52,7 +52,8 @@ class ConnectCost:
 class IdleReaper:
     """A load balancer or NAT between service and database that forgets connections without traffic for `after_s`.
 
-    What a client then sends on one is answered by RST, or with `silently` by nothing: it waits until its own timeout.
+    What a client then sends on one is answered by RST, or with `silently` by nothing: it waits until its own timeout,
+    or until its kernel gives up.
     """
 
     after_s: float

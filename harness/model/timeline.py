@@ -168,7 +168,7 @@ class ConnectionLoss:
 
     share: float
     how: OnSuspend = OnSuspend.FREEZE
-    """`freeze` (silence), `reset`, `close` or `terminate`."""
+    """`freeze` (silence), `vanish` (silence without acknowledgements), `reset`, `close` or `terminate`."""
 
     def __post_init__(self) -> None:
         check_number("share", self.share, where="connection loss", above_least=True, most=1.0)

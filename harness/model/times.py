@@ -1,4 +1,4 @@
-"""The times of the simulated database, as distributions, in seconds."""
+"""The times of the simulated database, as distributions, in seconds, and the kernel that its clients ask through."""
 
 import random
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from harness.model.distribution import Constant, Distribution, Empirical
+from harness.model.kernel import LINUX_6_5, Kernel
 
 Draw = Callable[[], float]
 NONE = Constant(0.0)
@@ -18,6 +19,8 @@ class Times:
     round_trip: Distribution = field(default=NONE)
     service: Distribution = field(default=NONE)
     connect: Distribution = field(default=NONE)
+    kernel: Kernel = LINUX_6_5
+    """The clients' own: how long it asks again where nobody answers."""
 
     def way(self, seed: int) -> Draw:
         """A function that draws the time of one way: half a round trip."""

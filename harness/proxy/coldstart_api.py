@@ -9,7 +9,7 @@ from harness.model.errors import UserError
 from harness.proxy.api import json_answer
 from harness.proxy.bodies import ApiError, field, read_json
 from harness.proxy.collection import ProxyCollection, add_toxic
-from harness.proxy.compute_settings import ComputeSettings, is_seconds
+from harness.proxy.compute_settings import ComputeSettings, check_can, is_seconds
 from harness.proxy.proxy import Proxy
 from harness.proxy.sleep import SleepingCompute, attach_compute, compute_behind
 from harness.proxy.way import Way
@@ -112,6 +112,10 @@ async def _outage(request: Request) -> Response:
         while_waking = WhileWaking(document.get("while_waking", WhileWaking.REFUSE))
     except ValueError as error:
         raise ApiError(f"bad request body: {error}", 400) from error
+    try:
+        check_can(on_suspend)
+    except UserError as error:
+        raise ApiError(f"bad request body: {error}", 400) from error
     compute.outage(float(for_s or 0), on_suspend=on_suspend, while_waking=while_waking)
     return _answer(proxy)
 
@@ -123,7 +127,7 @@ async def _lose(request: Request) -> Response:
     share, how = document.get("share"), document.get("how", OnSuspend.FREEZE)
     if not is_seconds(share) or not 0 < float(share or 0) <= 1:
         raise ApiError("bad request body: share must be a number above 0, at most 1", 400)
-    if not isinstance(how, str) or how not in set(OnSuspend) - {OnSuspend.KEEP}:
+    if not isinstance(how, str) or how not in set(OnSuspend) - {OnSuspend.KEEP, OnSuspend.VANISH}:
         raise ApiError("bad request body: how must be freeze, reset, close or terminate", 400)
     compute.lose(float(share or 0), OnSuspend(how))
     return _answer(proxy)

@@ -37,6 +37,7 @@ class ComputeSettings:
             )
         except (ValueError, TypeError) as wrong:
             raise UserError(str(wrong), where="compute") from wrong
+        check_can(behaviour.on_suspend)
         return cls(behaviour, latencies_s)
 
     def to_json(self) -> dict[str, Any]:
@@ -53,6 +54,13 @@ class ComputeSettings:
                 "message": behaviour.error.message,
             },
         }
+
+
+def check_can(on_suspend: OnSuspend) -> None:
+    """Raises `UserError` for what no proxy can do to its connections."""
+    if on_suspend is OnSuspend.VANISH:
+        allowed = ", ".join(sorted(set(OnSuspend) - {OnSuspend.VANISH}))
+        raise UserError("no proxy can vanish: its kernel acknowledges", where="compute", allowed=allowed)
 
 
 def is_seconds(value: object) -> bool:

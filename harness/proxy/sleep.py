@@ -21,6 +21,7 @@ from harness.model.compute import (
     Release,
     State,
     Suspended,
+    Vanish,
     Waking,
     WhileWaking,
     Woken,
@@ -136,6 +137,8 @@ class SleepingCompute:
                     _proxied(connection).terminate(error)
             case Freeze(connection):
                 _proxied(connection).freeze()
+            case Vanish():
+                raise AssertionError("coldstart_api.py refuses it: this machine's kernel acknowledges")
             case Pause(connection):
                 self._pause(_proxied(connection))
             case Suspended(at_s):

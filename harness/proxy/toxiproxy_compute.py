@@ -28,6 +28,7 @@ from harness.model.compute import (
     Release,
     State,
     Suspended,
+    Vanish,
     Waking,
     WhileWaking,
     Woken,
@@ -170,7 +171,9 @@ class ToxiproxyCompute:
                     self._report(FirstAttempt(proxy=self._proxy, at_s=at_s, ready_at_s=ready_at_s))
                 case Woken(_, planned_at_s):
                     self._do(self._wake, planned_at_s)
-                case Admit() | Hold() | Release() | Refuse() | Drop() | Fail() | Close() | Freeze() | Pause():
+                case (
+                    Admit() | Hold() | Release() | Refuse() | Drop() | Fail() | Close() | Freeze() | Vanish() | Pause()
+                ):
                     # Toxics act on a proxy as a whole: what becomes of single connections follows from them.
                     pass
                 case _:
@@ -209,8 +212,8 @@ class ToxiproxyCompute:
                 await self._open_sessions.terminate()
             case OnSuspend.FREEZE:
                 await self._open_sessions.freeze()
-            case OnSuspend.RESET | OnSuspend.KEEP:
-                raise AssertionError("check() allows neither")
+            case OnSuspend.RESET | OnSuspend.KEEP | OnSuspend.VANISH:
+                raise AssertionError("check() allows none of them")
             case _:
                 assert_never(on_suspend)
 

@@ -24,6 +24,7 @@ from harness.model.compute import (
     Release,
     State,
     Suspended,
+    Vanish,
     Waking,
     Woken,
 )
@@ -33,6 +34,7 @@ from harness.model.timeline import ConnectionLoss, Outage
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Request
 from harness.simulation.session import Session
+from harness.simulation.silence import never
 
 TOO_MANY = ErrorResponse("FATAL", "53300", "sorry, too many clients already")
 TOO_MANY_OF_THE_ROLE = ErrorResponse("FATAL", "53300", 'too many connections for role "coldstart"')
@@ -199,7 +201,9 @@ class SimulatedPostgres:
                 else:
                     session.terminate(error)
             case Freeze(key):
-                self._freeze(key)
+                self._forgotten(key).freeze()
+            case Vanish(key, returns):
+                self._forgotten(key).vanish(self._is_awake if returns else never)
             case Pause(key):
                 self._sessions[key].pause()
             case Suspended(at_s):
@@ -251,9 +255,13 @@ class SimulatedPostgres:
                 self._let_in(following)
                 return
 
-    def _freeze(self, key: object) -> None:
+    def _forgotten(self, key: object) -> Session:
+        """A session that the server no longer has."""
         self._of_the_role.discard(key)
-        self._sessions.pop(key).vanish()
+        return self._sessions.pop(key)
+
+    def _is_awake(self) -> bool:
+        return self._compute.state is State.ACTIVE
 
 
 def constant(value: Any) -> Callable[[], Any]:  # noqa: ANN401 - any value

@@ -6,12 +6,13 @@ client ─────────▶ End ── Direction (delay, order kept) �
 """
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
+from harness.model.kernel import LINUX_6_5, Kernel
 from harness.simulation.loop import VirtualLoop
+from harness.simulation.silence import Retransmission, Socket, never
 
 FIN = "FIN"
 RST = "RST"
@@ -28,7 +29,9 @@ LOW_WATER_BYTES = HIGH_WATER_BYTES // 4
 class Direction:
     """One way of a connection: segments arrive in the order in which they were sent, each after its delay."""
 
-    __slots__ = ("_at_once", "_in_flight", "_last_arrival_s", "_loop", "cut", "draw_way_s", "receive")
+    __slots__ = (
+        "_at_once", "_in_flight", "_last_arrival_s", "_loop", "cut", "draw_way_s", "receive", "unacknowledged",
+    )  # fmt: skip
 
     def __init__(self, loop: VirtualLoop, draw_way_s: Callable[[], float], *, at_once: bool) -> None:
         self._loop = loop
@@ -38,9 +41,13 @@ class Direction:
         self.draw_way_s = draw_way_s
         self.receive: Callable[[Segment], None] = _discard
         self.cut = False
+        self.unacknowledged: Callable[[], None] = _nobody_minds
+        """Called when something is sent and nothing arrives any more."""
 
     def send(self, segment: Segment) -> None:
         if self.cut:
+            if segment is not RST:
+                self.unacknowledged()
             return
         now_s = self._loop.time()
         arrival_s = now_s + self.draw_way_s()
@@ -55,6 +62,11 @@ class Direction:
             self._in_flight.append(segment)
             self._loop.call_soon(self._arrive)
 
+    @property
+    def carries_data(self) -> bool:
+        """Whether something is under way."""
+        return any(isinstance(segment, bytes) for segment in self._in_flight)
+
     def _arrive(self) -> None:
         # As many arrivals are scheduled as segments are in flight, in order of time: the next is the oldest.
         segment = self._in_flight.popleft()
@@ -66,22 +78,21 @@ def _discard(segment: Segment) -> None:
     """Receives for an end that is gone."""
 
 
-class Socket:
-    """As much of a socket as asyncpg asks its transport for."""
-
-    family = socket.AF_INET
-    type = socket.SOCK_STREAM
-
-    def setsockopt(self, *_: Any) -> None:
-        """TCP_NODELAY and the like change nothing here."""
+def _nobody_minds() -> None:
+    """For a direction whose sender's kernel has its acknowledgements from somebody between the two ends."""
 
 
 class End(asyncio.Transport):
     """One end. What a transport's user may rely on is asyncio's documentation of transports."""
 
-    def __init__(self, loop: VirtualLoop, address: tuple[str, int]) -> None:
-        super().__init__({"socket": Socket(), "peername": address})
+    def __init__(self, loop: VirtualLoop, address: tuple[str, int], kernel: Kernel) -> None:
+        self._socket = Socket(self._note_what_is_heard)
+        super().__init__({"socket": self._socket, "peername": address})
         self._loop = loop
+        self._kernel = kernel
+        self._heard_s = 0.0
+        """When something arrived for the last time; known only where somebody asked for keepalives."""
+        self._retransmission: Retransmission | None = None
         self._protocol: asyncio.Protocol | None = None
         self._out: Direction
         self._peer: End
@@ -176,10 +187,55 @@ class End(asyncio.Transport):
         self._out.cut = True
         self._peer._out.cut = True  # noqa: SLF001 - the other end of the same connection
 
-    def vanish(self) -> None:
-        """This end's process is gone with the machine it ran on; the other end is not told."""
+    def freeze(self) -> None:
+        """This end's process is gone, and a proxy that keeps the connection open acknowledges what the other sends."""
         self.cut()
         self._end(None)
+
+    def vanish(self, *, is_back: Callable[[], bool] = never, unacknowledged: bool = False) -> None:
+        """This end is gone with its machine, or with the way to it; nobody acknowledges what the other end sends.
+
+        `is_back` says whether there is a machine at its address again, which answers by RST. `unacknowledged`: the
+        other end has just sent something.
+        """
+        client = self._peer
+        way = client._out  # noqa: SLF001 - the other end of the same pair
+        unacknowledged = unacknowledged or way.carries_data
+        self.cut()
+        self._end(None)
+        client._silenced(way, is_back, unacknowledged=unacknowledged)  # noqa: SLF001 - the other end of the same pair
+
+    @property
+    def peer_probes_every_s(self) -> float | None:
+        """How often the other end's kernel sends a keepalive where nothing else is sent; None: never."""
+        keepalive = self._peer._socket.keepalive  # noqa: SLF001 - the other end of the same pair
+        return None if keepalive is None else keepalive.idle_s
+
+    def _silenced(self, way: Direction, is_back: Callable[[], bool], *, unacknowledged: bool) -> None:
+        if self._lost:
+            return
+        self._retransmission = Retransmission(
+            self._loop,
+            self._kernel,
+            draw_way_s=way.draw_way_s,
+            is_back=is_back,
+            ended=self._end,
+            keepalive=self._socket.keepalive,
+            heard_s=self._heard_s,
+        )
+        way.unacknowledged = self._retransmission.sent
+        if unacknowledged:
+            self._retransmission.sent()
+
+    def _note_what_is_heard(self) -> None:
+        """From now on, because of the keepalives: they count from then."""
+        self._heard_s = self._loop.time()
+        towards = self._peer._out  # noqa: SLF001 - the other end of the same pair
+        towards.receive = self._receive_noting
+
+    def _receive_noting(self, segment: Segment) -> None:
+        self._heard_s = self._loop.time()
+        self._receive(segment)
 
     def _receive(self, segment: Segment) -> None:
         if type(segment) is bytes and self._reading and not self._lost and not self._unread:
@@ -222,6 +278,8 @@ class End(asyncio.Transport):
         if self._lost:
             return
         self._lost = self._closing = True
+        if self._retransmission is not None:
+            self._retransmission.stop()
         self._unread.clear()
         self._loop.call_soon(self._tell_lost, error)
 
@@ -230,9 +288,11 @@ class End(asyncio.Transport):
         self._protocol.connection_lost(error)
 
 
-def connected_pair(loop: VirtualLoop, draw_way_s: Callable[[], float], address: tuple[str, int]) -> tuple[End, End]:
-    """The client's end and the server's end of a new connection."""
-    client, server = End(loop, address), End(loop, address)
+def connected_pair(
+    loop: VirtualLoop, draw_way_s: Callable[[], float], address: tuple[str, int], kernel: Kernel = LINUX_6_5
+) -> tuple[End, End]:
+    """The client's end and the server's end of a new connection between machines with this kernel."""
+    client, server = End(loop, address, kernel), End(loop, address, kernel)
     # The backend answers on the other direction, so what it receives may reach it at once. Never the client: asyncpg
     # writes first and notes what it waits for afterwards. Answered inside that write, its `prepare` finds
     # `self.statement` still None and calls into it from C: the interpreter dies, or spins (asyncpg 0.31 and 0.32,

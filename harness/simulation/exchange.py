@@ -63,8 +63,8 @@ class Exchange:
             self._idle_limit.cancel()
             self._idle_limit = None
 
-    def is_forgotten(self) -> bool:
-        """Bytes come or go: whether the way here had forgotten the connection meanwhile, and what happens then."""
+    def is_forgotten(self, *, heard: bool = False) -> bool:
+        """Bytes come (`heard`) or go: whether the way here had forgotten the connection, and what happens then."""
         reaper = self._postmaster.reaper
         if reaper is None:
             return False
@@ -72,9 +72,13 @@ class Exchange:
         idle_since_s, self._active_at_s = self._active_at_s, now_s
         if now_s - idle_since_s <= reaper.after_s or self.end is None:
             return False
+        probes_every_s = self.end.peer_probes_every_s
+        if probes_every_s is not None and probes_every_s <= reaper.after_s:
+            # Its client's keepalives are traffic too.
+            return False
         self.stop()
         if reaper.silently:
-            self.end.vanish()
+            self.end.vanish(unacknowledged=heard)
         else:
             self.end.abort()
         return True

@@ -1,7 +1,7 @@
 """An in-memory network: hosts with addresses, connection requests that can be lost, and connections.
 
 A host's listener decides what a connection request meets: it accepts or refuses the `Request`, or leaves it
-unanswered, in which case the client's kernel asks again as Linux does and gives up in the end.
+unanswered, in which case the client's kernel asks again and gives up in the end (harness/model/kernel.py).
 """
 
 import asyncio
@@ -9,23 +9,11 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.model.kernel import LINUX_6_5, Kernel, Silence
 from harness.simulation.connection import End, connected_pair
 from harness.simulation.loop import VirtualLoop, VirtualTimeError
-
-
-@dataclass(frozen=True, slots=True)
-class Retransmission:
-    """When a kernel sends an unanswered connection request again, and when it gives up, in seconds from the first."""
-
-    again_s: tuple[float, ...]
-    gives_up_s: float
-
-
-LINUX = Retransmission((1.0, 3.0, 7.0, 15.0, 31.0, 63.0), 127.0)
-"""Linux with tcp_syn_retries = 6: doubling from the initial 1 s."""
 
 
 class Listener(Protocol):
@@ -50,20 +38,20 @@ class Request:
         self.address = address
         self.answer: asyncio.Future[End] = network.loop.create_future()
         self._timers: list[asyncio.TimerHandle] = []
+        self._stopped = False
 
     def send(self) -> None:
         """Send it, and again when its time comes, until there is an answer."""
-        way_s = self._network.draw_way_s
-        retransmission = self._network.retransmission
-        for again_s in retransmission.again_s:
-            self._timers.append(self._loop.call_later(again_s + way_s(), self._arrive))
-        self._timers.append(self._loop.call_later(retransmission.gives_up_s, self._give_up))
-        # Last: without a delay the answer comes at once, and it cancels only the timers that are set by then.
-        self._after(way_s(), self._arrive)
+        self._after(self._network.draw_way_s(), self._arrive)
+        if self._stopped:
+            # Without a delay the answer comes at once.
+            return
+        self._wait(self._network.kernel.request(self._loop.time()), 0)
 
     def accept(self, server: asyncio.Protocol) -> End:
         """Accept it. The server's end, which `server` now speaks through."""
-        client_end, server_end = connected_pair(self._loop, self._network.draw_data_way_s, self.address)
+        network = self._network
+        client_end, server_end = connected_pair(self._loop, network.draw_data_way_s, self.address, network.kernel)
         server_end.set_protocol(server)
         server.connection_made(server_end)
         self._answer(lambda: self.answer.set_result(client_end))
@@ -77,6 +65,17 @@ class Request:
         """The client gives up on it."""
         self._stop()
         self._listener.request_abandoned(self)
+
+    def _wait(self, silence: Silence, number: int) -> None:
+        """For the moment of the retransmission of this number, from 0, and of giving up after the last."""
+        if number < len(silence.again_s):
+            self._timers.append(self._loop.call_at(silence.again_s[number], self._again, silence, number))
+        else:
+            self._timers.append(self._loop.call_at(silence.gives_up_s, self._give_up))
+
+    def _again(self, silence: Silence, number: int) -> None:
+        self._wait(silence, number + 1)
+        self._after(self._network.draw_way_s(), self._arrive)
 
     def _arrive(self) -> None:
         if not self.answer.done():
@@ -97,6 +96,7 @@ class Request:
             callback()
 
     def _stop(self) -> None:
+        self._stopped = True
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -113,12 +113,13 @@ class Network:
         loop: VirtualLoop,
         *,
         draw_way_s: Callable[[], float] = lambda: 0.0,
-        retransmission: Retransmission = LINUX,
+        kernel: Kernel = LINUX_6_5,
         slows: bool = False,
     ) -> None:
         self.loop = loop
         self.draw_way_s = draw_way_s
-        self.retransmission = retransmission
+        self.kernel = kernel
+        """The clients' own."""
         self.slower_s = 0.0
         """How much longer a round trip on a connection takes than `draw_way_s` says, where the network `slows`."""
         # Called for every segment, so nothing is added up where no story slows the network down.

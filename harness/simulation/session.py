@@ -56,7 +56,7 @@ class Session(asyncio.Protocol):
         self._exchange.end = cast("End", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._exchange.is_forgotten():
+        if self._exchange.is_forgotten(heard=True):
             return
         if not self.admitted:
             self._unheard.append(data)
@@ -107,11 +107,17 @@ class Session(asyncio.Protocol):
         """FIN, or RST."""
         self._exchange.close(reset=reset)
 
-    def vanish(self) -> None:
-        """Its process is gone with the compute: the client is not told, and waits until its own limit."""
+    def freeze(self) -> None:
+        """Its process is gone and a proxy keeps the connection: the client is not told, and waits until its limit."""
         self._exchange.stop()
         if self._exchange.end is not None:
-            self._exchange.end.vanish()
+            self._exchange.end.freeze()
+
+    def vanish(self, is_back: Callable[[], bool]) -> None:
+        """Its machine is gone, and `is_back` says whether there is one again: the client's kernel will find out."""
+        self._exchange.stop()
+        if self._exchange.end is not None:
+            self._exchange.end.vanish(is_back=is_back)
 
     def cancel(self) -> None:
         """Cancel the statement that is being carried out, if there is one."""

@@ -145,7 +145,7 @@ class VirtualDriver:
         trial = self._trial
         # Where round trips take long, those of the authentication count too.
         slow = any(isinstance(phase, Slow) for phase in trial.story.phases)
-        self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed), slows=slow)
+        self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed), kernel=times.kernel, slows=slow)
         options: dict[str, Any] = {}
         if trial.wake is not None:
             latencies_s = trial.wake_latencies_s()

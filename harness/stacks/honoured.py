@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from harness.model.arrivals import RequestMix
+from harness.model.compute import OnSuspend
 from harness.model.errors import UserError
 from harness.model.listener import QueueListener
 from harness.model.plan import Overrides, PlannedRun
@@ -56,6 +57,7 @@ REAL_OR_REFUSED = _on(Treatment.REFUSED, Treatment.PLAYED, Treatment.PLAYED)
 CHECKED_OR_REFUSED = _on(Treatment.REFUSED, Treatment.CHECKED, Treatment.CHECKED)
 VIRTUAL_OR_REFUSED = _on(Treatment.PLAYED, Treatment.REFUSED, Treatment.REFUSED)
 TOLD_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.TOLD)
+CHECKED_IN_REAL_TIME = _on(Treatment.PLAYED, Treatment.CHECKED, Treatment.CHECKED)
 CHECKED_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.CHECKED)
 """What the real Toxiproxy can't express is refused by the compose stack."""
 
@@ -90,7 +92,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "description": COMMON,
         "latency": PLAYED,
         "suspend_after_s": CHECKED_ON_COMPOSE,
-        "on_suspend": CHECKED_ON_COMPOSE,
+        "on_suspend": CHECKED_IN_REAL_TIME,
         "while_waking": CHECKED_ON_COMPOSE,
         "addresses": VIRTUAL_OR_TOLD,
         "open_connections_prevent_suspend": CHECKED_ON_COMPOSE,
@@ -113,6 +115,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "service_time_s": VIRTUAL_OR_REFUSED,
         "connect_time_s": VIRTUAL_OR_REFUSED,
         "calibration": VIRTUAL_OR_REFUSED,
+        "kernel": VIRTUAL_OR_REFUSED,
         "seed": COMMON,
         "repeat": COMMON,
         "control": COMMON,
@@ -164,8 +167,8 @@ FIELDS: dict[type, dict[str, Treatments]] = {
     Suspend: {},
     Idle: {"for_s": PLAYED},
     Slow: {"round_trip_s": PLAYED},
-    Outage: {"for_s": PLAYED, "connections": CHECKED_ON_COMPOSE, "meanwhile": CHECKED_ON_COMPOSE},
-    ConnectionLoss: {"share": CHECKED_ON_COMPOSE, "how": CHECKED_ON_COMPOSE},
+    Outage: {"for_s": PLAYED, "connections": CHECKED_IN_REAL_TIME, "meanwhile": CHECKED_ON_COMPOSE},
+    ConnectionLoss: {"share": CHECKED_ON_COMPOSE, "how": CHECKED_IN_REAL_TIME},
     Deploy: {"every_s": PLAYED},
     Traffic: {"phases": PLAYED},
     At: {"at_s": PLAYED, "phase": PLAYED},
@@ -194,13 +197,15 @@ OPTIONS = {
     "service_time_s": "--service-time",
     "connect_time_s": "--connect-time",
     "calibration": "--calibration",
+    "kernel": "--kernel",
 }
 
 
 def check_honoured(stack: str, plan: PlannedRun) -> None:
     """Raises `UserError` for what a user changed, or a file can't do without, that this stack can't honour."""
     for field, _ in _changed_fields(plan.overrides, Overrides, stack, Treatment.REFUSED):
-        what = f"{OPTIONS[field]} belongs to the simulated stack: here it is PostgreSQL's own"
+        whose = "this machine" if field == "kernel" else "PostgreSQL"
+        what = f"{OPTIONS[field]} belongs to the simulated stack: here it is {whose}'s own"
         raise UserError(what, where=f"stack {stack}")
     for story in plan.stories.values():
         for field, value in _changed_fields(story, Scenario, stack, Treatment.REFUSED):
@@ -208,6 +213,26 @@ def check_honoured(stack: str, plan: PlannedRun) -> None:
                 f"{PARTS[field]} ({type(value).__name__}) can't be played here",
                 where=f"scenario {story.name} on stack {stack}",
                 allowed=", ".join(f"--stack {other}" for other in stacks_that_can(field)),
+            )
+    if stack in REAL_TIME:
+        _check_nothing_vanishes(stack, plan)
+
+
+def _check_nothing_vanishes(stack: str, plan: PlannedRun) -> None:
+    """Raises `UserError` where connections are to vanish: this machine's kernel would acknowledge what is sent."""
+    said = [("on_suspend", f"wake {wake.name}", wake.on_suspend) for wake in plan.wakes]
+    for story in plan.stories.values():
+        for phase in story.phases:
+            if isinstance(phase, Outage):
+                said.append(("connections of an outage", f"scenario {story.name}", phase.connections))
+            elif isinstance(phase, ConnectionLoss):
+                said.append(("how of a connection loss", f"scenario {story.name}", phase.how))
+    for what, where, word in said:
+        if word is OnSuspend.VANISH:
+            raise UserError(
+                f"{what} vanish can't be played here: a proxy's kernel acknowledges what clients send",
+                where=f"{where} on stack {stack}",
+                allowed="--stack simulated, or freeze",
             )
 
 

@@ -56,8 +56,8 @@ class RunningSimulated:
         self._plan = plan
 
     def versions(self) -> dict[str, str]:
-        """There are no servers."""
-        return {}
+        """There are no servers, and the kernel is what the plan says."""
+        return {"kernel": self._plan.kernel.words}
 
     async def run_trial(self, trial: Trial, recorder: Recorder, progress: Progress) -> None:
         def say(line: str) -> None:
