@@ -5,6 +5,7 @@ each have one. Time is the running asyncio loop's, which in real time is the mon
 """
 
 import asyncio
+from collections.abc import Sequence
 from itertools import count
 from typing import Protocol, assert_never
 
@@ -48,8 +49,8 @@ class Driver(Protocol):
         """Wait until every instance's queue listener is connected, where the story has one."""
         ...
 
-    async def warm(self, connections: int) -> float:
-        """Every instance's pool opens so many connections and uses each once; when the last had."""
+    async def warm(self, ages_s: Sequence[float]) -> float:
+        """Every instance's pool opens a connection for each age and uses it once (`Warm`); when the last had."""
         ...
 
     async def suspend(self) -> None:
@@ -100,10 +101,10 @@ class Player:
     async def _play(self, phase: TimelinePhase) -> None:
         driver = self._driver
         match phase:
-            case Warm(connections):
+            case Warm(ages_s=ages_s):
                 driver.under_way("warming")
-                each = self._trial.pool.pool_size if connections is None else connections
-                warmed_at_s = await driver.warm(each)
+                each = self._trial.pool.pool_size if phase.opens is None else phase.opens
+                warmed_at_s = await driver.warm(ages_s or (0.0,) * each)
                 driver.event(Event.WARMED, warmed_at_s, connections=each * self._trial.story.instances)
             case Suspend():
                 driver.under_way("suspending")

@@ -1,6 +1,7 @@
 """The player of timelines, over a driver that remembers what it was asked for, in virtual time."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,8 +53,8 @@ class Remembering:
     async def connect_listeners(self) -> None:
         self.calls.append(("connect_listeners",))
 
-    async def warm(self, connections: int) -> float:
-        self.calls.append(("warm", connections))
+    async def warm(self, ages_s: Sequence[float]) -> float:
+        self.calls.append(("warm", tuple(ages_s)))
         await asyncio.sleep(WARMING_S)
         return self.loop.time()
 
@@ -113,7 +114,7 @@ def test_the_phases_are_played_in_their_order_and_the_pool_settles_at_the_end() 
     third = LoadShare(load=FIRST, seed=trial.burst_seed(2), first_number=50, first_burst=2, retry=retry)
     assert driver.calls == [
         ("connect_listeners",),
-        ("warm", 5),
+        ("warm", (0.0,) * 5),
         ("suspend", WARMING_S),
         ("begin_load", first),
         ("end_load", first),
@@ -203,7 +204,7 @@ def test_a_control_never_sleeps() -> None:
 
 def test_warming_no_connections_is_still_asked_for() -> None:
     driver, _, _ = played(Warm(0), FIRST)
-    assert driver.calls[1] == ("warm", 0)
+    assert driver.calls[1] == ("warm", ())
     assert driver.events[0][3] == {"connections": 0}
 
 

@@ -48,7 +48,7 @@ time.sleep(600)
 async def test_a_child_takes_commands_and_gives_records(tmp_path: Path) -> None:
     async with Child.running("warming", [sys.executable, "-c", WARMING], log=tmp_path / "log") as child:
         await child.next_record(LoadReady)
-        await child.send(WarmPool(connections=7))
+        await child.send(WarmPool(ages_s=(0.0,) * 7))
         assert await child.next_record(PoolWarmed) == PoolWarmed(at_s=1.5, connections=7)
 
 

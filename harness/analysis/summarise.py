@@ -209,7 +209,8 @@ def awake_s(measured_at_s: np.ndarray, events: Rows) -> float:
 def utilization_alert_s(pool: pa.Table, pool_size: int, *, sustained_s: float = ALERT_SUSTAINED_S) -> float | None:
     """When an alert would have fired: checked_out / pool_size above ALERT_SHARE for `sustained_s`; None: never."""
     at_s = numbers(pool, "at_s")
-    above = numbers(pool, "checked_out") / pool_size > ALERT_SHARE
+    # From the first arrival on: what warming the pool takes is no traffic.
+    above = (numbers(pool, "checked_out") / pool_size > ALERT_SHARE) & (at_s >= 0)
     edges = np.diff(above.astype(np.int8), prepend=0)
     began, ended = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     # A sample holds until the next one; a period that has not ended is known up to the last sample.

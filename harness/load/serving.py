@@ -8,7 +8,7 @@ plays the scenario's first trial and says which burst Locust is to drive when. I
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -84,7 +84,7 @@ class ForeignService(LocustBursts):
 
     async def connect_listeners(self) -> None: ...
 
-    async def warm(self, connections: int) -> float:  # noqa: ARG002 - theirs to do
+    async def warm(self, ages_s: Sequence[float]) -> float:  # noqa: ARG002 - theirs to do
         return asyncio.get_running_loop().time()
 
     async def suspend(self) -> None: ...

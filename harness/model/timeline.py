@@ -18,13 +18,30 @@ from harness.model.shape import RequestShape
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """The pool opens connections and uses each once; `connections` None: pool_size of them, 0: none."""
+    """The pool opens connections and uses each once; `connections` None: pool_size of them, 0: none.
+
+    With `ages_s` instead, one connection for each age, in the order in which the pool will give them out. The first
+    is opened as the phase begins, each other one when it still has to grow so old until the phase ends, and all are
+    given back then: the phase takes as long as the oldest is old.
+    """
 
     connections: int | None = None
+    ages_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ages_s", tuple(self.ages_s))
         if self.connections is not None:
             check_whole("connections", self.connections, where="warm", most=MAX_CONNECTIONS)
+            if self.ages_s:
+                raise UserError("either connections or ages_s, one for each", where="warm")
+        for age_s in self.ages_s:
+            check_number("ages_s", age_s, where="warm")
+        check_whole("connections", len(self.ages_s), where="warm", most=MAX_CONNECTIONS)
+
+    @property
+    def opens(self) -> int | None:
+        """How many connections; None: as many as the pool keeps."""
+        return len(self.ages_s) or self.connections
 
 
 @dataclass(frozen=True, slots=True)

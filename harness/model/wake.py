@@ -126,13 +126,13 @@ PROFILES: dict[str, WakeProfile] = {
         replace(
             _NEON,
             name="neon-outage",
-            description="The night of 2025-12-02: 248 s, connection requests unanswered, open connections half-open",
-            latency=Constant(248.0),
-            on_suspend=OnSuspend.FREEZE,
+            description="The night of 2025-12-02: 275 s in which the machine was gone: nothing answered, half-open",
+            latency=Constant(274.6),
+            on_suspend=OnSuspend.VANISH,
             while_waking=WhileWaking.DROP,
             addresses=3,
             sources=("plyr.fm retrospective of 2025-12-02",),
-            unsourced=("on_suspend", "while_waking", "addresses"),
+            unsourced=("latency", "on_suspend", "while_waking", "addresses"),
         ),
         WakeProfile(
             name="aurora-serverless-v2",

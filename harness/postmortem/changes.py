@@ -196,7 +196,7 @@ def _candidates(incident: Incident) -> Iterator[tuple[str, Callable[[Trial], Tri
         both = pool.with_settings({"pool_timeout": f"{outlives:g}", "connection_timeout": f"{outlives:g}"})
         yield f"both pool_timeout and connection_timeout: {outlives:g}", _with(both)
     timeline = incident.first.trial.story.timeline
-    warmed = max((phase.connections or 0 for phase in timeline if isinstance(phase, Warm)), default=0)
+    warmed = max((phase.opens or 0 for phase in timeline if isinstance(phase, Warm)), default=0)
     for name, value in settings(pool, incident.wake_latency_s):
         changed = pool.with_settings({name: value})
         moved = " (pool_timeout follows)" if name == "connection_timeout" and not apart else ""

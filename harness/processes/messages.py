@@ -23,9 +23,12 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", ta
 
 
 class WarmPool(Command, frozen=True, kw_only=True):
-    """To the service: open so many connections and use each once. Answered by `PoolWarmed` or `PoolNotWarmed`."""
+    """To the service: open a connection for each age and use it once. Answered by `PoolWarmed` or `PoolNotWarmed`.
 
-    connections: int
+    The ages are those of `Warm` in harness/model/timeline.py, in seconds.
+    """
+
+    ages_s: tuple[float, ...]
 
 
 class ReplacePool(Command, frozen=True, kw_only=True):

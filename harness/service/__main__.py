@@ -75,8 +75,8 @@ async def serve() -> None:
     async with listening(listener, url, _emit_listener_event):
         async for command in commands():
             match command:
-                case WarmPool(connections=connections):
-                    await _warm(instance, connections)
+                case WarmPool(ages_s=ages_s):
+                    await _warm(instance, ages_s)
                 case ReplacePool():
                     instance.replace_pool()
                     emit(PoolReplaced())
@@ -91,14 +91,14 @@ async def serve() -> None:
         exporter.shutdown()
 
 
-async def _warm(instance: Instance, connections: int) -> None:
+async def _warm(instance: Instance, ages_s: tuple[float, ...]) -> None:
     try:
-        await instance.warm(connections)
+        await instance.warm(ages_s)
     except* Exception as group:  # noqa: BLE001 - reported to the parent, which decides
         first = group.exceptions[0]
         emit(PoolNotWarmed(error=f"{type(first).__name__}: {first}"))
     else:
-        emit(PoolWarmed(at_s=asyncio.get_running_loop().time(), connections=connections))
+        emit(PoolWarmed(at_s=asyncio.get_running_loop().time(), connections=len(ages_s)))
 
 
 def _emit_sample(sample: PoolSample) -> None:

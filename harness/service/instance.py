@@ -1,7 +1,7 @@
 """One instance of the service: its pool, and the gates and pools of its background jobs."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import URL
@@ -60,9 +60,12 @@ class Instance:
         async with gate:
             return await database.perform(request, key, hold_s=hold_s)
 
-    async def warm(self, connections: int) -> None:
-        """Open `connections` connections at once, use each, and give all of them back."""
-        await self.database.warm(connections)
+    async def warm(self, ages_s: Sequence[float]) -> None:
+        """Open a connection for each age, use each, and give all of them back: `Warm` in harness/model/timeline.py."""
+        if any(ages_s):
+            await self.database.warm_by_age(ages_s, last_first=self._pool.use_lifo)
+        else:
+            await self.database.warm(len(ages_s))
 
     def replace_pool(self) -> None:
         """From now on requests have a new, empty pool. The old one closes when its last request has ended."""

@@ -124,6 +124,25 @@ class Database:
             for _ in range(connections):
                 group.create_task(use_one())
 
+    async def warm_by_age(self, ages_s: Sequence[float], *, last_first: bool) -> None:
+        """Open a connection for each age (seconds), the oldest first, and give all of them back at the same moment.
+
+        The pool gives them out in the order of `ages_s`; `last_first`: its last one first (LIFO).
+        """
+        now_s = asyncio.get_running_loop().time
+        ends_s = now_s() + max(ages_s)
+        held: dict[int, AsyncConnection] = {}
+        try:
+            for number, age_s in sorted(enumerate(ages_s), key=lambda numbered: -numbered[1]):
+                await asyncio.sleep(max(0.0, ends_s - age_s - now_s()))
+                held[number] = await self.checked_out()
+                await held[number].execute(text("SELECT 1"))
+                await held[number].rollback()
+            await asyncio.sleep(max(0.0, ends_s - now_s()))
+        finally:
+            for number in sorted(held, reverse=last_first):
+                await held[number].close()
+
 
 async def read_track(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
     """One track with its artist, by primary key."""

@@ -159,6 +159,8 @@ class Bridge(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._end = cast("End", transport)
+        # As libpq does on a connection to another machine, unless it is told not to.
+        self._end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._early:
             self._end.write(self._early)
             self._early.clear()

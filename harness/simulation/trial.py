@@ -6,6 +6,7 @@ is what production runs.
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from itertools import chain, repeat
@@ -21,7 +22,7 @@ from harness.model.outcomes import Outcome
 from harness.model.retry import Attempts
 from harness.model.rows import ListenerEvent, PoolSample
 from harness.model.story import OnDisconnect
-from harness.model.timeline import ConnectionLoss, Outage, Slow
+from harness.model.timeline import ConnectionLoss, Outage, Slow, Warm
 from harness.model.times import Times, drawing
 from harness.model.trial import Trial
 from harness.player import Player
@@ -40,7 +41,7 @@ HOST, PORT = "localhost", 5432
 PASSWORD = "simulated"  # noqa: S105 - of nothing
 URL = f"postgresql://coldstart:{PASSWORD}@{HOST}:{PORT}/catalogue"
 LONG_S = 600.0
-"""A story with longer bursts is sampled at its events, and this often."""
+"""A story with longer bursts, or with connections that have to grow older, is sampled at its events, and this often."""
 UNLIMITED = 1_000_000
 """Connections of a database that gives as many as are asked for."""
 EVENTS_KEPT = frozenset({Event.SUSPENDED, Event.FIRST_ATTEMPT, Event.WOKEN})
@@ -73,7 +74,9 @@ class VirtualDriver:
         self._late: list[tuple[float, float]] = []
         """When each held connection went on, and how late."""
         self._server = self._database_server(times)
-        every_s = EVERY_S if sum(burst.over_s for burst in trial.story.bursts) <= LONG_S else LONG_S
+        ages_s = (age_s for phase in trial.story.timeline if isinstance(phase, Warm) for age_s in phase.ages_s)
+        long = sum(burst.over_s for burst in trial.story.bursts) > LONG_S or max(ages_s, default=0.0) > LONG_S
+        every_s = LONG_S if long else EVERY_S
         instances = range(trial.story.instances)
         classes = self._connection_classes()
         self._samples = [Timeline(partial(self._row_of_pool, one), every_s=every_s) for one in instances if sampled]
@@ -167,10 +170,10 @@ class VirtualDriver:
         network.listen(HOST, PORT, server, addresses=trial.wake.addresses if trial.wake is not None else 1)
         return server
 
-    async def warm(self, connections: int) -> float:
+    async def warm(self, ages_s: Sequence[float]) -> float:
         for instance in self._instances:
             try:
-                await instance.warm(connections)
+                await instance.warm(ages_s)
             except* Exception as group:  # noqa: BLE001 - whatever it is, the story can't begin
                 name = type(driver_exception(group.exceptions[0])).__name__
                 what = f"the pool could not be warmed: {name}"

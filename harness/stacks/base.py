@@ -69,9 +69,9 @@ def check_warm(trials: Sequence[Trial]) -> None:
     """Raises `UserError` when a story warms more connections than a pool can hold."""
     for trial in trials:
         for phase in trial.story.timeline:
-            if isinstance(phase, Warm) and (phase.connections or 0) > trial.pool.capacity:
+            if isinstance(phase, Warm) and (phase.opens or 0) > trial.pool.capacity:
                 raise UserError(
-                    f"--warm {phase.connections} is more than the pool {trial.pool.short} can hold",
+                    f"--warm {phase.opens} is more than the pool {trial.pool.short} can hold",
                     where=f"scenario {trial.story.name}",
                     allowed=f"0 to {trial.pool.capacity}",
                 )

@@ -163,7 +163,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "ignore_startup_parameters": REAL_OR_REFUSED,
     },
     Retry: {"retries": PLAYED, "wait_s": PLAYED, "factor": PLAYED, "max_wait_s": PLAYED, "jitter": PLAYED},
-    Warm: {"connections": PLAYED},
+    Warm: {"connections": PLAYED, "ages_s": PLAYED},
     Suspend: {},
     Idle: {"for_s": PLAYED},
     Slow: {"round_trip_s": PLAYED},

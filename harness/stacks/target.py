@@ -1,7 +1,7 @@
 """A trial's service and database in real time, and what a timeline asks of them: all but the bursts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -103,9 +103,9 @@ class TargetDriver:
                 why = f"could not connect: {first.detail['error']} after {first.value_s:.3g} s"
             raise StackError("service", f"its queue listener {why}", log=service.log)
 
-    async def warm(self, connections: int) -> float:
+    async def warm(self, ages_s: Sequence[float]) -> float:
         for service in self._services:
-            await service.send(WarmPool(connections=connections))
+            await service.send(WarmPool(ages_s=tuple(ages_s)))
         warmed_at_s = asyncio.get_running_loop().time()
         for service in self._services:
             match await self._warmed.get():

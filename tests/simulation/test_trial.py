@@ -203,3 +203,19 @@ def test_connections_that_are_never_returned_are_collected_in_silence_once_the_l
     del rows
     gc.collect()
     assert said == []
+
+
+@pytest.mark.parametrize("use_lifo", [True, False])
+def test_a_pool_gives_out_the_connections_of_a_warm_phase_in_the_order_of_their_ages(use_lifo: bool) -> None:
+    scenario = Scenario(
+        name="test",
+        wake=profile("always-on"),
+        pools=(pool("3+0", pool_recycle=7200, use_lifo=use_lifo),),
+        timeline=(Warm(ages_s=(60, 7150, 60)), Idle(100), Burst.at(0.0, 0.1, 0.2)),
+    )
+    story = Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=None, seed=1)
+    rows = simulate(story, Times(service=Constant(1.0), connect=Constant(0.5)))
+    assert [row["connect_s"] for row in rows.requests] == pytest.approx([0, 0, 0.5])
+    assert [row["number"] for row in rows.requests] == [0, 2, 1]
+    warmed = next(row for row in rows.events if row["event"] == "warmed")
+    assert warmed["at_s"] == pytest.approx(-100, abs=0.01)
