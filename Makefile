@@ -104,7 +104,7 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.simulation_speed
 	@$(BIN)/python -m benchmarks.large_run
 
-.PHONY: agreement agreement-language agreement-versions theory
+.PHONY: agreement agreement-language agreement-versions theory kernel
 agreement: $(VENV)/installed-dev ## Compare the simulated stack with the embedded one (docs/simulation.md)
 	@$(BIN)/python -m benchmarks.agreement $(ARGS)
 agreement-language: $(VENV)/installed-dev ## The same for every word of docs/scenarios.md
@@ -113,6 +113,8 @@ agreement-versions: $(VENV)/installed-dev ## Compare SQLAlchemy 2.0 and 2.1 with
 	@$(BIN)/python -m benchmarks.agreement_versions $(ARGS)
 theory: $(VENV)/installed-dev ## Compare the simulated stack with closed forms (docs/simulation.md)
 	@$(BIN)/python -m benchmarks.theory
+kernel: $(VENV)/installed-dev ## Measure what this kernel does where nobody answers, beside the model (ARGS=--long)
+	@$(BIN)/python -m benchmarks.kernel $(ARGS)
 
 # No environment of its own: the clones make theirs.
 .PHONY: fresh

@@ -27,6 +27,7 @@ from harness.model.compute import (
     Release,
     State,
     Suspended,
+    Vanish,
     Waking,
     WhileWaking,
     Woken,
@@ -72,7 +73,8 @@ def test_a_connection_attempt_meets_what_the_behaviour_says(while_waking: WhileW
 @pytest.mark.parametrize(
     ("on_suspend", "expected"),
     [(OnSuspend.CLOSE, Close("a")), (OnSuspend.TERMINATE, Close("a", error=ADMIN_SHUTDOWN)),
-     (OnSuspend.RESET, Close("a", reset=True)), (OnSuspend.FREEZE, Freeze("a")), (OnSuspend.KEEP, Pause("a"))],
+     (OnSuspend.RESET, Close("a", reset=True)), (OnSuspend.FREEZE, Freeze("a")),
+     (OnSuspend.VANISH, Vanish("a", returns=True)), (OnSuspend.KEEP, Pause("a"))],
 )  # fmt: skip
 def test_an_open_connection_meets_what_the_behaviour_says(on_suspend: OnSuspend, expected: Effect) -> None:
     compute = Compute(Behaviour(on_suspend=on_suspend), lambda: 8.0, now_s=0.0)
@@ -186,7 +188,7 @@ class ComputeMachine(RuleBasedStateMachine):
                     assert connection in self.held
                     self.held.discard(connection)
                     self.live.add(connection)
-                case Close(connection) | Freeze(connection):
+                case Close(connection) | Freeze(connection) | Vanish(connection):
                     assert connection in self.live
                     self.live.discard(connection)
                 case Pause(connection):

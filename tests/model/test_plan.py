@@ -9,6 +9,7 @@ from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend
 from harness.model.distribution import Constant, Empirical
 from harness.model.errors import UserError
+from harness.model.kernel import LINUX_5, LINUX_6_5
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import RealTime, Scenario, Variant, pool
@@ -109,6 +110,8 @@ def test_a_trial_is_data_alone() -> None:
         ({"settings": {"pool_timeout": "5"}}, ("pool_timeout=5",)),
         ({"service_time_s": 0.1, "connect_time_s": 0.2}, ("service_time=0.1", "connect_time=0.2")),
         ({"calibration": MEASURED}, ("calibration=a test",)),
+        ({"kernel": LINUX_5}, ("kernel=linux-5",)),
+        ({"kernel": LINUX_6_5}, ()),
         ({"alert_sustained_s": 5.0}, ("alert_after=5",)),
         ({"pools": (pool("7+3"), pool("5+0"))}, ("pool=7+3",)),
         ({"pools": tuple(pool(f"{size}+0") for size in (1, 2, 3, 4, 5))}, ("4 pools of its own",)),

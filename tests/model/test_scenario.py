@@ -114,7 +114,7 @@ def test_an_empirical_latency_draws_its_own_measurements_only() -> None:
         (lambda: Constant(-1), "wake latency"),
         (lambda: Constant(float("nan")), "wake latency"),
         (lambda: profile("nein"), "neon"),
-        (lambda: profile("neon", on_suspend="vanish"), "freeze"),
+        (lambda: profile("neon", on_suspend="evaporate"), "vanish"),
         (lambda: Burst(requests=0, over_s=1), "requests"),
         (lambda: Burst(requests=1, over_s=1, arrivals="now"), "at_once"),
         (lambda: Scenario(name="x", wake=profile("neon"), pools=(), timeline=(Burst(1, 1),)), "pool"),

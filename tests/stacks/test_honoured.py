@@ -7,7 +7,9 @@ import pytest
 
 from harness.library import load_scenario
 from harness.model.arrivals import RequestMix
+from harness.model.compute import OnSuspend
 from harness.model.errors import UserError
+from harness.model.kernel import LINUX_5, LINUX_6_5
 from harness.model.listener import QueueListener
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
@@ -15,11 +17,11 @@ from harness.model.retry import Retry
 from harness.model.scenario import Scenario, Variant
 from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
 from harness.model.shape import RequestShape
-from harness.model.timeline import At, TimelinePhase
+from harness.model.timeline import At, Burst, ConnectionLoss, Outage, TimelinePhase, Warm
 from harness.model.times import Calibration
 from harness.model.wake import WakeProfile, profile
 from harness.stacks.base import RunOptions, Stack
-from harness.stacks.choose import STACKS
+from harness.stacks.choose import STACKS, choose
 from harness.stacks.embedded import EmbeddedStack
 from harness.stacks.honoured import FIELDS, IN_REAL_TIME, OPTIONS, PARTS, Treatment, unlike_the_scenario
 from harness.stacks.simulated import SimulatedStack
@@ -71,6 +73,8 @@ def test_every_field_that_is_told_or_refused_has_its_words() -> None:
         ({"service_time_s": 0.0}, "--service-time"),
         ({"connect_time_s": 0.1}, "--connect-time"),
         ({"calibration": MEASURED}, "--calibration"),
+        ({"kernel": LINUX_5}, "--kernel"),
+        ({"kernel": LINUX_6_5}, "--kernel"),
     ],
 )
 def test_what_a_user_asks_and_real_time_can_not_do_is_refused_by_name(overrides: dict[str, Any], option: str) -> None:
@@ -110,3 +114,19 @@ def test_a_pooler_is_refused_by_name_in_virtual_time_with_the_stacks_that_have_i
     with pytest.raises(UserError, match="on stack simulated: a pooler") as refused:
         SimulatedStack().check(PlannedRun(scenario=scenario), RunOptions())
     assert refused.value.allowed == "--stack embedded, --stack compose"
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"wake": (profile("neon", on_suspend="vanish"),)}, "on_suspend vanish"),
+        ({"timeline": (Warm(), Outage(1, OnSuspend.VANISH), Burst(1, 1))}, "connections of an outage vanish"),
+        ({"timeline": (Warm(), ConnectionLoss(0.5, OnSuspend.VANISH), Burst(1, 1))}, "how of a connection loss vanish"),
+    ],
+)
+def test_nothing_vanishes_in_real_time_where_a_proxy_acknowledges(changes: dict[str, Any], what: str) -> None:
+    scenario = replace(COLD_BURST, expect={}, real_time=None, **changes)
+    for stack in (EmbeddedStack(), choose("compose")[0]):
+        with pytest.raises(UserError, match=f"on stack {stack.name}: {what} can't be played here"):
+            stack.check(PlannedRun(scenario=scenario, real_time=True), RunOptions())
+    SimulatedStack().check(PlannedRun(scenario=scenario), RunOptions())
