@@ -12,7 +12,7 @@ from harness.model.listener import QueueListener
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.retry import Retry
-from harness.model.scenario import Scenario, Variant
+from harness.model.scenario import Scenario, Variant, pool
 from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
 from harness.model.shape import RequestShape
 from harness.model.timeline import At, TimelinePhase
@@ -110,3 +110,15 @@ def test_a_pooler_is_refused_by_name_in_virtual_time_with_the_stacks_that_have_i
     with pytest.raises(UserError, match="on stack simulated: a pooler") as refused:
         SimulatedStack().check(PlannedRun(scenario=scenario), RunOptions())
     assert refused.value.allowed == "--stack embedded, --stack compose"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [Overrides(settings={"driver": "psycopg"}), Overrides(pools=(pool("5+0"), pool("5+0", driver="psycopg")))],
+    ids=["every pool", "one pool"],
+)
+def test_psycopg_is_refused_by_name_in_virtual_time(overrides: Overrides) -> None:
+    plan = PlannedRun(scenario=COLD_BURST, overrides=overrides)
+    with pytest.raises(UserError, match="stack simulated: driver=psycopg can't be played in virtual time"):
+        SimulatedStack().check(plan, RunOptions())
+    EmbeddedStack().check(replace(plan, real_time=True), RunOptions())
