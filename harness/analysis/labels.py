@@ -7,9 +7,11 @@ room, the settings that all configurations of the page have in common are left o
 from collections.abc import Collection, Iterable
 
 from harness.model.distribution import Constant
+from harness.model.driver import Driver
 from harness.model.trial import Trial
 
 CONTROL = "awake (control)"
+DRIVER = "driver="
 
 
 class Names:
@@ -23,6 +25,8 @@ class Names:
         )
         """The settings, besides the size, that every configuration has: given once, in `note`, not in every line."""
         self._names = {name: _without(name, self.common) for name in distinct}
+        named = [setting for name in distinct for setting in _pool(name).split()[1:] if setting.startswith(DRIVER)]
+        self._several_drivers = 0 < len(named) < len(distinct)
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> "Names":
@@ -32,9 +36,15 @@ class Names:
         return self._names[configuration]
 
     def kind(self, configuration: str) -> str:
-        """The name without the pool's size. Configurations of one kind differ in size only."""
+        """The name without the pool's size. Configurations of one kind differ in size only.
+
+        Where configurations differ in their drivers, each kind names its own, also the default.
+        """
         pool, _, variant = self[configuration].partition(" (")
-        return ", ".join(filter(None, [" ".join(pool.split()[1:]), variant.removesuffix(")")]))
+        settings = pool.split()[1:]
+        if self._several_drivers and not any(setting.startswith(DRIVER) for setting in settings):
+            settings.insert(0, f"{DRIVER}{Driver.ASYNCPG}")
+        return ", ".join(filter(None, [" ".join(settings), variant.removesuffix(")")]))
 
     def note(self) -> str:
         """The sentence with the settings that the names leave out; empty when they leave out none."""

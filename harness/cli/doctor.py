@@ -47,7 +47,7 @@ def doctor() -> None:
 def _checks() -> Iterator[Check]:
     yield Check("Python", True, platform.python_version(), "everything")
     yield Check("cores", True, str(os.cpu_count()), "how many trials run at a time")
-    for package in ("sqlalchemy", "asyncpg", "pandas", "matplotlib"):
+    for package in ("sqlalchemy", "asyncpg", "psycopg", "pandas", "matplotlib"):
         yield _package(package, "everything")
     for package in REALTIME:
         yield _package(package, "embedded")

@@ -54,7 +54,7 @@ class Driver(StrEnum):
                 f"statement_timeout must be 0 with driver=psycopg, got {statement_timeout_s:g}: psycopg has no timeout "
                 "of its own for a statement",
                 where=where,
-                allowed=f"server_statement_timeout={statement_timeout_s:g}, which PostgreSQL itself enforces",
+                allowed=f"0, and server_statement_timeout={statement_timeout_s:g} for PostgreSQL's own",
             )
 
 

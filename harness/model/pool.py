@@ -110,7 +110,7 @@ class PoolConfiguration:
     def label(self) -> str:
         """The short form, and the settings that differ from the driver's defaults: `5+0 driver=psycopg`."""
         alike = PoolConfiguration(pool_size=self.pool_size, max_overflow=self.max_overflow, driver=self.driver)
-        default = {**alike.to_json(), "driver": Driver.ASYNCPG}
+        default = {**alike.to_json(), "driver": Driver.ASYNCPG.value}
         if self.queue_timeout_s == self.connection_timeout_s:
             # Equal to connection_timeout, which is in the label if it differs from its default.
             default["pool_timeout"] = self.queue_timeout_s
@@ -119,7 +119,8 @@ class PoolConfiguration:
 
     def to_json(self) -> dict[str, Any]:
         """The settings under their own names, durations in seconds; no timeout is None."""
-        return {name.removesuffix("_s"): value for name, value in asdict(self.resolved).items()}
+        settings = {name.removesuffix("_s"): value for name, value in asdict(self.resolved).items()}
+        return {**settings, "driver": self.driver.value}
 
     def to_environment(self) -> dict[str, str]:
         """The settings as the `DATABASE_*` variables that the service reads."""

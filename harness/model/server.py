@@ -106,7 +106,8 @@ class PgBouncer:
     ignore_startup_parameters: tuple[str, ...] = ()
     """Startup parameters that are dropped; any other but the few that it tracks is an error.
 
-    `server_statement_timeout` of a pool is one, `statement_timeout`: here it must be dropped, or nothing connects.
+    `server_statement_timeout` of a pool is one, `statement_timeout` with asyncpg and `options` with psycopg: here it
+    must be dropped, or nothing connects.
     """
 
     def __post_init__(self) -> None:

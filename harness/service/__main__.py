@@ -5,11 +5,11 @@ harness/processes/messages.py.
 """
 
 import asyncio
-import contextlib
 import gc
 import json
 import os
 import sys
+from typing import NoReturn
 
 import uvicorn
 
@@ -42,8 +42,8 @@ BACKLOG = 4096
 """A burst of clients that connect at once all get in."""
 
 
-async def serve() -> None:
-    """Serve until stdin ends."""
+async def serve() -> NoReturn:
+    """Serve until stdin ends; then the process ends, whatever is under way."""
     pool = PoolConfiguration.from_environment(os.environ)
     listener = QueueListener.from_environment(os.environ)
     timeline = Timeline(_emit_sample)
@@ -68,27 +68,32 @@ async def serve() -> None:
         timeout_keep_alive=600,
         timeout_graceful_shutdown=0,
     )
-    serving = asyncio.create_task(HttpServer(config).serve([http_socket]))
-    sampling = asyncio.create_task(timeline.run())
-    gc.freeze()
-    emit(ServiceReady(port=http_socket.getsockname()[1]))
-    async with listening(listener, url, _emit_listener_event):
-        async for command in commands():
-            match command:
-                case WarmPool(ages_s=ages_s):
-                    await _warm(instance, ages_s)
-                case ReplacePool():
-                    instance.replace_pool()
-                    emit(PoolReplaced())
-                case _:
-                    raise AssertionError(f"{type(command).__name__} is not for a service")
-    # Nobody waits for the answers any more, and a pool full of hanging connections would take its time.
-    for task in (sampling, serving):
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-    if exporter is not None:
-        exporter.shutdown()
+    async with asyncio.TaskGroup() as running:
+        running.create_task(HttpServer(config).serve([http_socket]))
+        running.create_task(timeline.run())
+        gc.freeze()
+        emit(ServiceReady(port=http_socket.getsockname()[1]))
+        async with listening(listener, url, _emit_listener_event):
+            await _obey(instance)
+        if exporter is not None:
+            exporter.shutdown()
+        # Nobody waits for the answers any more. Leaving the loop would cancel what is under way, and a statement on a
+        # connection that hangs takes its time: psycopg gives the server 5 s to take the cancellation, and 5 s more.
+        sys.stdout.flush()
+        os._exit(0)
+
+
+async def _obey(instance: Instance) -> None:
+    """Carry out the commands, until there will be no more."""
+    async for command in commands():
+        match command:
+            case WarmPool(ages_s=ages_s):
+                await _warm(instance, ages_s)
+            case ReplacePool():
+                instance.replace_pool()
+                emit(PoolReplaced())
+            case _:
+                raise AssertionError(f"{type(command).__name__} is not for a service")
 
 
 async def _warm(instance: Instance, ages_s: tuple[float, ...]) -> None:
@@ -114,6 +119,3 @@ if __name__ == "__main__":
         asyncio.run(serve())
     except UserError as error:
         sys.exit(str(error))
-    # Connections that hang would keep the interpreter: everything worth keeping has been written.
-    sys.stdout.flush()
-    os._exit(0)

@@ -295,3 +295,15 @@ def test_none_and_all_are_said_of_none_and_of_all_only() -> None:
     assert seconds(None) == "–"
     assert by_count({"a": 1, "b": 2, "c": 1}) == "1 each with a and c; 2 with b"
     assert ranking({"a": 1, "b": 1}).all_alike
+
+
+def test_where_drivers_differ_each_kind_of_configuration_names_its_own() -> None:
+    both = Names(["5+0", "5+0 driver=psycopg", "10+5 pool_timeout=30"])
+    assert [both.kind(name) for name in ("5+0", "5+0 driver=psycopg", "10+5 pool_timeout=30")] == [
+        "driver=asyncpg",
+        "driver=psycopg",
+        "driver=asyncpg pool_timeout=30",
+    ]
+    alike = Names(["5+0 driver=psycopg", "10+5 driver=psycopg"])
+    assert (alike.kind("5+0 driver=psycopg"), alike.note()) == ("", "Every configuration: driver=psycopg.")
+    assert Names(["5+0", "10+5"]).kind("5+0") == ""

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from harness.model.arrivals import RequestName
+from harness.model.driver import Driver
 from harness.model.pool import PoolConfiguration
 from harness.model.server import PgBouncer
 from harness.pgbouncer import running_pgbouncer
@@ -122,16 +123,18 @@ async def test_a_servers_statement_timeout_is_a_startup_parameter_that_it_refuse
     assert outcomes(dropped) == [("ok", None)]
 
 
-async def errors_of(engine: AsyncEngine) -> Counter[str]:
+async def errors_of(engine: AsyncEngine, *, rounds: int = ROUNDS, commits: bool = False) -> Counter[str]:
     """The errors of several clients that ask the same few statements, by the driver's names."""
     found = Counter[str]()
 
     async def client(number: int) -> None:
-        for turn in range(ROUNDS):
+        for turn in range(rounds):
             statement = STATEMENTS[turn % len(STATEMENTS)]
             try:
                 async with engine.connect() as connection:
                     await connection.execute(statement, {"id": number})
+                    if commits:
+                        await connection.commit()
             except DBAPIError as error:
                 found[type(driver_exception(error)).__name__] += 1
 
@@ -160,6 +163,42 @@ async def test_the_services_settings_do_not(postgres: PostgresServer, tmp_path: 
     pool = PoolConfiguration(pool_size=CLIENTS, max_overflow=0)
     async with url(not_following(mode), postgres, tmp_path / "log") as address:
         assert await errors_of(create_engine(address, pool, watch=PoolWatch())) == {}
+
+
+@pytest.mark.parametrize("transaction_pooler", [False, True])
+async def test_psycopg_prepares_statements_unless_it_is_told_of_the_pooler(
+    postgres: PostgresServer, tmp_path: Path, transaction_pooler: bool
+) -> None:
+    pool = PoolConfiguration(pool_size=CLIENTS, max_overflow=0, driver=Driver.PSYCOPG)
+    async with url(not_following("transaction"), postgres, tmp_path / "log") as address:
+        engine = create_engine(address, pool, watch=PoolWatch(), transaction_pooler=transaction_pooler)
+        # It prepares what it has executed five times, and begins to count anew with every rollback.
+        found = await errors_of(engine, rounds=8 * len(STATEMENTS), commits=True)
+    if transaction_pooler:
+        assert found == {}
+    else:
+        assert found
+        assert set(found) <= {"InvalidSqlStatementName", "DuplicatePreparedStatement"}
+
+
+async def test_psycopg_sends_a_servers_statement_timeout_in_options_which_it_refuses_or_drops(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    pool = PoolConfiguration(driver=Driver.PSYCOPG, server_statement_timeout_s=0.3)
+    slow = RequestName.SLOW_QUERY
+    refusing = PgBouncer(mode="transaction")
+    refused = await asked(refusing, postgres, tmp_path / "log", times=1, request=slow, pool=pool)
+    assert outcomes(refused) == [("connect_error", "OperationalError")]
+    dropping = replace(refusing, ignore_startup_parameters=("options",))
+    dropped = await asked(dropping, postgres, tmp_path / "log", times=1, request=slow, pool=pool)
+    assert outcomes(dropped) == [("ok", None)]
+
+
+async def test_psycopg_keeps_a_word_of_a_pooler_that_ends_a_statement(postgres: PostgresServer, tmp_path: Path) -> None:
+    pool = PoolConfiguration(driver=Driver.PSYCOPG, pool_size=3)
+    answers = await asked(SHARED_BY_TWO, postgres, tmp_path / "log", times=2, request=RequestName.SLOW_QUERY, pool=pool)
+    assert [outcome for outcome, _ in outcomes(answers)] == ["connection_lost", "ok"]
+    assert outcomes(answers)[0][1] == "ProtocolViolation"
 
 
 async def test_the_drivers_defaults_are_right_in_session_mode(postgres: PostgresServer, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject, SearchStrategy
 
-from harness.converter import CODE, from_json, to_json
+from harness.converter import CODE, FOLLOWS, from_json, to_json
 from harness.model.distribution import LogNormal, Uniform
 from harness.model.errors import UserError
 from harness.model.plan import Overrides, PlannedRun
@@ -196,6 +196,20 @@ def test_a_pool_timeout_that_follows_goes_on_following_and_one_that_was_given_st
         assert replace(again, connection_timeout_s=15.0).queue_timeout_s == (
             15.0 if before.pool_timeout_s is None else 10
         )
+
+
+def test_a_statement_timeout_that_follows_the_driver_goes_on_following_it() -> None:
+    for before in (pool("5+0"), pool("5+0", driver="psycopg"), pool("5+0", statement_timeout=10)):
+        document = json.loads(json.dumps(to_json(before)))
+        assert document["driver"] == before.driver.value
+        again = from_json(document, PoolConfiguration, where="a test")
+        assert again == before
+        assert again.accepts({"driver": "psycopg"}) is (before.statement_timeout_s is None)
+
+
+def test_a_document_from_before_there_were_drivers_is_of_asyncpg() -> None:
+    old = {name: value for name, value in to_json(pool("5+0")).items() if name not in ("driver", *list(FOLLOWS)[1:])}
+    assert from_json(old, PoolConfiguration, where="a test").resolved == pool("5+0").resolved
 
 
 def test_what_a_user_changed_is_applied_again() -> None:
