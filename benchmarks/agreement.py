@@ -7,15 +7,16 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.report import SIMULATION_PAGE, STACKS_PAGE, write_table
 from harness.cli.progress import watching
 from harness.library import load_scenario
+from harness.model.driver import Driver
 from harness.model.outcomes import Outcome
 from harness.model.plan import Overrides, PlannedRun
+from harness.model.scenario import Scenario, pool
 from harness.model.summary import TrialSummary
 from harness.model.wake import profile
 from harness.run import execute
@@ -25,6 +26,15 @@ from harness.stacks.calibrating import calibrate
 POOLS = ("5+0", "10+5", "15+5", "10+10")
 WAKES_S = (5.0, 8.0, 11.0)
 SUSPENDS = ("close", "freeze", "terminate")
+DRIVER_POOLS = ("5+0", "10+5")
+DRIVER_WAKES_S = (8.0, 12.0)
+WAYS = (
+    ("close", "hold"), ("close", "drop"), ("close", "refuse"), ("close", "error"), ("terminate", "hold"),
+    ("reset", "hold"), ("keep", "hold"), ("freeze", "hold"), ("vanish", "hold"), ("vanish", "drop"),
+)  # fmt: skip
+"""Every way of suspending and every way of waking, for both drivers."""
+PATIENCE_S = 40.0
+"""Of the clients there: psycopg has no limit for a ping on a frozen connection."""
 REQUESTS_ALLOWED = 2
 P95_SHARE_ALLOWED = 0.05
 P95_ALLOWED_S = 0.05
@@ -61,30 +71,35 @@ class Cell:
         wake = self.embedded.trial.wake
         assert wake is not None
         return [
-            self.embedded.trial.pool.label, f"{self.embedded.trial.wake_latency_s:g}", wake.on_suspend.value,
+            self.embedded.trial.pool.label, f"{self.embedded.trial.wake_latency_s:g}",
+            f"{wake.on_suspend.value}, {wake.while_waking.value}",
             outcomes(self.embedded), outcomes(self.other), str(self.requests_apart),
             f"{self.embedded.latency_s['p95']:.2f} / {self.other.latency_s['p95']:.2f}",
             self.verdict,
         ]  # fmt: skip
 
 
-def compare(
-    other: str,
-    *,
-    pools: Sequence[str],
-    wakes_s: Sequence[float],
-    suspends: Sequence[str],
-    over_s: float,
-    seed: int,
-    parallel: int,
-    out: Path,
-) -> list[Cell]:
-    """Run every cell on both stacks."""
-    scenario = replace(
-        load_scenario("cold_burst"),
-        pools=tuple(pools),
-        wake=tuple(profile("neon", latency_s=wake, on_suspend=how) for how in suspends for wake in wakes_s),
+def of_the_pools(
+    pools: tuple[str, ...] = POOLS, wakes_s: tuple[float, ...] = WAKES_S, suspends: tuple[str, ...] = SUSPENDS
+) -> Scenario:
+    """Every pool at every wake, for every way of suspending."""
+    wakes = tuple(profile("neon", latency_s=wake, on_suspend=how) for how in suspends for wake in wakes_s)
+    return replace(load_scenario("cold_burst"), pools=pools, wake=wakes)
+
+
+def of_the_drivers() -> Scenario:
+    """Both drivers, every way of suspending and of waking."""
+    wakes = tuple(
+        profile("neon", latency_s=wake, on_suspend=how, while_waking=meanwhile)
+        for how, meanwhile in WAYS
+        for wake in DRIVER_WAKES_S
     )
+    pools = tuple(pool(short, driver=driver) for driver in Driver for short in DRIVER_POOLS)
+    return replace(load_scenario("cold_burst"), pools=pools, wake=wakes, client_timeout_s=PATIENCE_S, expect={})
+
+
+def compare(scenario: Scenario, other: str, *, over_s: float, seed: int, parallel: int, out: Path) -> list[Cell]:
+    """Run every cell on both stacks."""
     overrides = Overrides(over_s=over_s, seed=seed, control=False)
     out.mkdir(parents=True, exist_ok=True)
     measured = asyncio.run(calibrate(out)) if other == "simulated" else None
@@ -107,21 +122,13 @@ def outcomes(one: TrialSummary) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
 
 
-def main(other: str, over_s: float, seed: int, parallel: int) -> int:
+def main(other: str, over_s: float, seed: int, parallel: int, *, drivers: bool) -> int:
+    scenario = of_the_drivers() if drivers else of_the_pools()
     with tempfile.TemporaryDirectory(prefix="coldstart-agreement-") as folder:
-        cells = compare(
-            other,
-            pools=POOLS,
-            wakes_s=WAKES_S,
-            suspends=SUSPENDS,
-            over_s=over_s,
-            seed=seed,
-            parallel=parallel,
-            out=Path(folder),
-        )
+        cells = compare(scenario, other, over_s=over_s, seed=seed, parallel=parallel, out=Path(folder))
     write_table(
-        "agreement",
-        ("pool", "wake [s]", "on suspend", "embedded", other, "apart", "p95 [s]", "agrees"),
+        "agreement-drivers" if drivers else "agreement",
+        ("pool", "wake [s]", "suspend, waking", "embedded", other, "apart", "p95 [s]", "agrees"),
         [cell.row() for cell in cells],
         page=SIMULATION_PAGE if other == "simulated" else STACKS_PAGE,
     )
@@ -136,5 +143,6 @@ if __name__ == "__main__":
     parser.add_argument("--over", type=float, default=20.0, help="the burst's length in seconds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=4, help="trials in real time at a time")
+    parser.add_argument("--drivers", action="store_true", help="both drivers, every way of suspending and waking")
     given = parser.parse_args()
-    sys.exit(main(given.stack, given.over, given.seed, given.parallel))
+    sys.exit(main(given.stack, given.over, given.seed, given.parallel, drivers=given.drivers))

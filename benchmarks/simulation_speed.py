@@ -7,13 +7,14 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 from benchmarks.queueing_model import played
 from benchmarks.report import write_table
 from harness.model.distribution import Constant
+from harness.model.driver import Driver
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Scenario
+from harness.model.scenario import Scenario, pool
 from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.times import Times
 from harness.model.trial import Trial
@@ -24,12 +25,22 @@ BURST = Burst(requests=200, over_s=20)
 ROUNDS = 7
 TRIALS = 1000
 SERVICE_S = 0.002
-LIBRARIES = {"sqlalchemy": "SQLAlchemy", "asyncpg": "asyncpg", "asyncio": "asyncio", "harness": "this project"}
+PAIRS = 15
+"""Rounds of the two drivers, one after the other."""
+LIBRARIES = {
+    "sqlalchemy": "SQLAlchemy",
+    "asyncpg": "asyncpg",
+    "psycopg": "psycopg",
+    "psycopg_binary": "psycopg",
+    "asyncio": "asyncio",
+    "harness": "this project",
+}
 
 
-def trial(pool: str, wake_latency_s: float, seed: int) -> Trial:
+def trial(short: str, wake_latency_s: float, seed: int, driver: Driver = Driver.ASYNCPG) -> Trial:
     wake = profile("neon", latency_s=wake_latency_s)
-    scenario = Scenario(name="speed", wake=wake, pools=(pool,), timeline=(Warm(), Suspend(), BURST))
+    pools = (pool(short, driver=driver),)
+    scenario = Scenario(name="speed", wake=wake, pools=pools, timeline=(Warm(), Suspend(), BURST))
     return Trial(number=0, story=scenario, pool=scenario.pool_configurations[0], wake=wake, seed=seed)
 
 
@@ -48,6 +59,22 @@ def requests_per_cpu_s(*, sampled: bool) -> float:
         simulate(one, Times(service=Constant(SERVICE_S)), sampled=sampled)
         found.append(BURST.requests / (time.process_time() - began_s))
     return median(found)
+
+
+def psycopg_beside_asyncpg() -> tuple[float, float, float]:
+    """Requests a CPU second with psycopg, as a multiple of those with asyncpg: quartiles of pairs, from the lowest."""
+    ratios = []
+    for seed in range(1 + PAIRS):
+        took_s = {}
+        for driver in Driver:
+            one = trial("10+5", 8.0, seed, driver)
+            began_s = time.process_time()
+            simulate(one, Times(service=Constant(SERVICE_S)), sampled=False)
+            took_s[driver] = time.process_time() - began_s
+        ratios.append(took_s[Driver.ASYNCPG] / took_s[Driver.PSYCOPG])
+    # The first pair imports what it needs.
+    lower, middle, upper = quantiles(ratios[1:], n=4)
+    return lower, middle, upper
 
 
 def shares() -> dict[str, float]:
@@ -75,13 +102,14 @@ def _owner(file: str) -> str:
 
 def main() -> None:
     plain, sampled = requests_per_cpu_s(sampled=False), requests_per_cpu_s(sampled=True)
+    lower, ratio, upper = psycopg_beside_asyncpg()
     began_s = time.perf_counter()
     with ProcessPoolExecutor(os.cpu_count()) as processes:
         list(processes.map(outcomes_of, range(TRIALS), chunksize=10))
     thousand_s = time.perf_counter() - began_s
-    pool = PoolConfiguration(pool_size=10, max_overflow=5)
+    modelled = PoolConfiguration(pool_size=10, max_overflow=5)
     began_s = time.process_time()
-    model = [played(BURST.schedule(seed), pool, wake_latency_s=12.0, service_s=SERVICE_S) for seed in range(ROUNDS)]
+    model = [played(BURST.schedule(seed), modelled, wake_latency_s=12.0, service_s=SERVICE_S) for seed in range(ROUNDS)]
     model_per_s = ROUNDS * BURST.requests / (time.process_time() - began_s)
     real = [outcomes_of(seed) for seed in range(ROUNDS)]
     write_table(
@@ -90,6 +118,7 @@ def main() -> None:
         [
             ["requests per second of CPU", f"{plain:,.0f}"],
             ["the same with the pool's timeline sampled", f"{sampled:,.0f}"],
+            [f"psycopg's as a multiple of asyncpg's, {PAIRS} pairs", f"{ratio:.2f} ({lower:.2f} to {upper:.2f})"],
             [f"{TRIALS:,} trials of {BURST.requests} requests, all cores", f"{thousand_s:.0f} s"],
             *([f"share of the time in {name}", f"{share:.0%}"] for name, share in shares().items()),
         ],

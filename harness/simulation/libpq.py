@@ -34,8 +34,8 @@ from harness.simulation.network import Network
 
 BACKLOG = 4096
 """libpq's connection requests of one instant."""
-CHUNK = 256 * 1024
-"""Bytes read from a socket at once: more than the system's buffer of a local socket holds."""
+CHUNK = 16 * 1024
+"""Bytes read from a socket at once; what is left is read at the same instant."""
 ABSTRACT = platform.system() == "Linux"
 """Whether a local socket may have a name that is no path."""
 PORT = 5432

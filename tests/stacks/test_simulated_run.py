@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.agreement import compare
+from benchmarks.agreement import compare, of_the_pools
 
 RUN = [sys.executable, "-m", "harness", "run", "cold_burst", "--stack", "simulated"]
 ASKED = [
@@ -95,11 +95,8 @@ def test_what_it_cant_do_is_refused_in_one_line(tmp_path: Path, arguments: list[
 @pytest.mark.quiet
 def test_it_agrees_with_the_embedded_stack(tmp_path: Path) -> None:
     # A short matrix; `make agreement` runs the whole one. Tests run beside this one, so its bounds are wider.
-    cells = compare(
-        "simulated",
-        pools=("2+0", "3+2"), wakes_s=(1.5, 3.0), suspends=("close", "terminate"), over_s=6.0, seed=2, parallel=2,
-        out=tmp_path,
-    )  # fmt: skip
+    scenario = of_the_pools(("2+0", "3+2"), (1.5, 3.0), ("close", "terminate"))
+    cells = compare(scenario, "simulated", over_s=6.0, seed=2, parallel=2, out=tmp_path)
     assert len(cells) == 8
     for cell in cells:
         assert cell.requests_apart <= 4, cell.row()
