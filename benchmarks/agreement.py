@@ -1,5 +1,7 @@
 """Another stack beside the embedded one: the same scenario, pools, wakes and seeds; the table of both.
 
+With `--libraries` the pools are those of asyncpg and psycopg_pool, and the table is docs/pools.md's.
+
 Trials on embedded and compose take real time; simulated ones use times that `coldstart calibrate` measures first.
 """
 
@@ -11,11 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.report import SIMULATION_PAGE, STACKS_PAGE, write_table
+from benchmarks.report import POOLS_PAGE, SIMULATION_PAGE, STACKS_PAGE, write_table
 from harness.cli.progress import watching
 from harness.library import load_scenario
 from harness.model.outcomes import Outcome
 from harness.model.plan import Overrides, PlannedRun
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import pool
 from harness.model.summary import TrialSummary
 from harness.model.wake import profile
 from harness.run import execute
@@ -25,6 +29,11 @@ from harness.stacks.calibrating import calibrate
 POOLS = ("5+0", "10+5", "15+5", "10+10")
 WAKES_S = (5.0, 8.0, 11.0)
 SUSPENDS = ("close", "freeze", "terminate")
+LIBRARIES_POOLS = tuple(
+    pool(short, pool_library=library) for library in ("asyncpg", "psycopg_pool") for short in ("5+0", "10+5")
+)
+LIBRARIES_WAKES_S = (8.0, 12.0)
+LIBRARIES_SUSPENDS = (*SUSPENDS, "keep")
 REQUESTS_ALLOWED = 2
 P95_SHARE_ALLOWED = 0.05
 P95_ALLOWED_S = 0.05
@@ -71,7 +80,7 @@ class Cell:
 def compare(
     other: str,
     *,
-    pools: Sequence[str],
+    pools: Sequence[PoolConfiguration | str],
     wakes_s: Sequence[float],
     suspends: Sequence[str],
     over_s: float,
@@ -107,13 +116,14 @@ def outcomes(one: TrialSummary) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
 
 
-def main(other: str, over_s: float, seed: int, parallel: int) -> int:
+def main(other: str, over_s: float, seed: int, parallel: int, *, libraries: bool) -> int:
+    page = POOLS_PAGE if libraries else SIMULATION_PAGE if other == "simulated" else STACKS_PAGE
     with tempfile.TemporaryDirectory(prefix="coldstart-agreement-") as folder:
         cells = compare(
             other,
-            pools=POOLS,
-            wakes_s=WAKES_S,
-            suspends=SUSPENDS,
+            pools=LIBRARIES_POOLS if libraries else POOLS,
+            wakes_s=LIBRARIES_WAKES_S if libraries else WAKES_S,
+            suspends=LIBRARIES_SUSPENDS if libraries else SUSPENDS,
             over_s=over_s,
             seed=seed,
             parallel=parallel,
@@ -123,7 +133,7 @@ def main(other: str, over_s: float, seed: int, parallel: int) -> int:
         "agreement",
         ("pool", "wake [s]", "on suspend", "embedded", other, "apart", "p95 [s]", "agrees"),
         [cell.row() for cell in cells],
-        page=SIMULATION_PAGE if other == "simulated" else STACKS_PAGE,
+        page=page,
     )
     disagreeing = [cell for cell in cells if not cell.agrees]
     print(f"{len(cells) - len(disagreeing)} of {len(cells)} cells agree")
@@ -133,8 +143,9 @@ def main(other: str, over_s: float, seed: int, parallel: int) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stack", choices=("simulated", "compose"), default="simulated", help="beside embedded")
+    parser.add_argument("--libraries", action="store_true", help="the pools of asyncpg and psycopg_pool")
     parser.add_argument("--over", type=float, default=20.0, help="the burst's length in seconds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=4, help="trials in real time at a time")
     given = parser.parse_args()
-    sys.exit(main(given.stack, given.over, given.seed, given.parallel))
+    sys.exit(main(given.stack, given.over, given.seed, given.parallel, libraries=given.libraries))

@@ -86,7 +86,7 @@ class Telemetry:
             ({f"{prefix}.state": "used"}, lambda: sample().checked_out),
         )  # fmt: skip
         observe_count(f"{prefix}.max", "{connection}", "The most connections there can be", ({}, lambda: pool.capacity))
-        observe_count(f"{prefix}.idle.max", "{connection}", "The most idle connections", ({}, lambda: pool.pool_size))
+        observe_count(f"{prefix}.idle.max", "{connection}", "The most idle connections", ({}, lambda: pool.most_idle))
         observe_count(
             f"{prefix}.pending_requests", "{request}", "Requests that wait for a connection",
             ({}, lambda: sample().waiting),

@@ -20,8 +20,9 @@ from harness.pgbouncer.program import program
 from harness.postgres import PostgresServer
 from harness.service.answer import Answer
 from harness.service.classify import driver_exception
-from harness.service.database import create_engine
 from harness.service.observation import PoolWatch
+from harness.service.pools import make_pool
+from harness.service.pools.sqlalchemy_pool import create_engine
 from harness.service.requests import Database
 from tests.conftest import needs_pgbouncer
 
@@ -61,10 +62,10 @@ async def asked(
     """What becomes of so many requests at once."""
     watch = PoolWatch()
     async with url(pooler, server, log) as address:
-        engine = create_engine(address, pool, watch=watch)
-        database = Database(engine, watch)
+        made = make_pool(address, pool, watch=watch)
+        database = Database(made, watch)
         answers = await asyncio.gather(*(database.perform(request, 7, hold_s=0.8) for _ in range(times)))
-        await engine.dispose()
+        await made.close()
     return list(answers)
 
 
@@ -159,7 +160,7 @@ async def test_the_drivers_defaults_fail_in_transaction_mode(postgres: PostgresS
 async def test_the_services_settings_do_not(postgres: PostgresServer, tmp_path: Path, mode: str) -> None:
     pool = PoolConfiguration(pool_size=CLIENTS, max_overflow=0)
     async with url(not_following(mode), postgres, tmp_path / "log") as address:
-        assert await errors_of(create_engine(address, pool, watch=PoolWatch())) == {}
+        assert await errors_of(create_engine(address, pool)) == {}
 
 
 async def test_the_drivers_defaults_are_right_in_session_mode(postgres: PostgresServer, tmp_path: Path) -> None:
