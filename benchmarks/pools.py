@@ -12,7 +12,7 @@ from harness.model.outcomes import Outcome
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario, pool
-from harness.model.timeline import Burst, Idle, Suspend, TimelinePhase, Warm
+from harness.model.timeline import At, Burst, Idle, Outage, Suspend, TimelinePhase, Traffic, Warm
 from harness.model.wake import WakeProfile, profile
 from harness.simulation.rows import Row, Simulated
 from harness.simulation.trial import simulate
@@ -25,7 +25,6 @@ POOLS: dict[str, dict[str, str]] = {
 }
 FAST_S = 0.1
 LATENCY_S = 12.0
-WARM = 5
 BURST = Burst(requests=200, over_s=20, arrivals="poisson")
 
 
@@ -33,15 +32,15 @@ def scenario(wake: WakeProfile, timeline: Sequence[TimelinePhase], pools: Sequen
     return replace(load_scenario("cold_burst"), wake=wake, timeline=tuple(timeline), pools=tuple(pools), expect={})
 
 
-def played(wake: WakeProfile, timeline: Sequence[TimelinePhase], short: str = "5+0") -> list[Simulated]:
+def played(wake: WakeProfile, timeline: Sequence[TimelinePhase], short: str = "5+0", **more: str) -> list[Simulated]:
     """The story with each of the four pools, in their order."""
-    pools = [pool(short, **settings) for settings in POOLS.values()]
+    pools = [pool(short, **settings, **more) for settings in POOLS.values()]
     plan = PlannedRun(scenario=scenario(wake, timeline, pools), overrides=Overrides(control=False))
     return [simulate(trial, plan.times(trial.story)) for trial in plan.trials]
 
 
-def cell(rows: Simulated) -> str:
-    """How many requests were lost, after what time, until which arrival, and what is left behind."""
+def cell(rows: Simulated, *, kept: int) -> str:
+    """How many requests were lost, after what time, until which arrival, and what is left of `kept` connections."""
     lost = [row for row in rows.requests if row["outcome"] != Outcome.OK]
     parts = [f"{len(lost)}"]
     if lost:
@@ -51,7 +50,7 @@ def cell(rows: Simulated) -> str:
     last = rows.pool[-1]
     if last["checked_out"]:
         parts.append(f"**{last['checked_out']} stuck**")
-    elif last["size"] < WARM:
+    elif last["size"] < kept:
         parts.append(f"pool of {last['size']}")
     return "; ".join(parts)
 
@@ -70,7 +69,11 @@ def behaviours() -> list[list[str]]:
         for waking in WhileWaking:
             wake = profile("neon", latency_s=LATENCY_S, on_suspend=suspend, while_waking=waking)
             rows.append(
-                [suspend.value, waking.value, *(cell(found) for found in played(wake, (Warm(), Suspend(), BURST)))]
+                [
+                    suspend.value,
+                    waking.value,
+                    *(cell(found, kept=5) for found in played(wake, (Warm(), Suspend(), BURST))),
+                ]
             )
     return rows
 
@@ -86,11 +89,28 @@ def stories() -> list[list[str]]:
         ("a pool that has not opened yet; wake 12 s", slow, (Warm(0), Suspend(), BURST), "5+0"),
         ("10+5; wake 12 s", slow, (Warm(), Suspend(), BURST), "10+5"),
     )
-    return [[name, *(cell(found) for found in played(wake, phases, short))] for name, wake, phases, short in told]
+    return [
+        [name, *(cell(found, kept=int(short.partition("+")[0])) for found in played(wake, phases, short))]
+        for name, wake, phases, short in told
+    ]
+
+
+def outages() -> list[list[str]]:
+    """psycopg#1315's pool, and the others of its size: 400 s without a database, a request every 10 s for half an hour."""
+    rows = []
+    for meanwhile in WhileWaking:
+        traffic = Traffic(
+            Burst(requests=180, over_s=1800, arrivals="even"), At(60.0, Outage(for_s=400.0, meanwhile=meanwhile))
+        )
+        wake = profile("neon", latency_s=0.1)
+        found = played(wake, (Warm(1), traffic), "1+1", pool_timeout="5")
+        rows.append([meanwhile.value, *(cell(one, kept=1) for one in found)])
+    return rows
 
 
 def main() -> int:
     write_table("pools", ("on suspend", "while waking", *POOLS), behaviours(), page=POOLS_PAGE)
+    write_table("outages", ("meanwhile", *POOLS), outages(), page=POOLS_PAGE)
     write_table("stories", ("story (close, hold)", *POOLS), stories(), page=POOLS_PAGE)
     return 0
 

@@ -227,12 +227,13 @@ class AsyncpgPool:
         trace = acquire.trace if is_requests and acquire is not None else None
         self._connecting += is_requests
         self._watch.connect_began(trace)
-        failed = True
+        now_s = asyncio.get_running_loop().time
+        began_s, failed = now_s(), True
         try:
             connection = await asyncpg.connect(*arguments, **options)
             failed = False
         finally:
             self._connecting -= is_requests
-            self._watch.connect_ended(trace, failed=failed)
+            self._watch.connect_ended(trace, failed=failed, took_s=None if is_requests else now_s() - began_s)
         connection.add_termination_listener(lambda _: self._watch.changed())
         return connection

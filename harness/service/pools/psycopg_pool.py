@@ -160,12 +160,13 @@ def _counted(base: type[Any], watch: PoolWatch) -> type[Any]:
         @classmethod
         async def connect(cls, conninfo: str = "", **options: Any) -> Any:  # noqa: ANN401 - psycopg's own
             watch.connect_began(None)
-            failed = True
+            now_s = asyncio.get_running_loop().time
+            began_s, failed = now_s(), True
             try:
                 connection = await super().connect(conninfo, **options)
                 failed = False
             finally:
-                watch.connect_ended(None, failed=failed)
+                watch.connect_ended(None, failed=failed, took_s=now_s() - began_s)
             return connection
 
         async def close(self) -> None:
