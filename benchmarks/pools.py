@@ -96,7 +96,7 @@ def stories() -> list[list[str]]:
 
 
 def outages() -> list[list[str]]:
-    """psycopg#1315's pool, and the others of its size: 400 s without a database, a request every 10 s for half an hour."""
+    """The pool of psycopg#1315, and the others of its size: 400 s without a database, a request every 10 s."""
     rows = []
     for meanwhile in WhileWaking:
         traffic = Traffic(

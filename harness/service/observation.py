@@ -37,7 +37,7 @@ class PoolWatch:
     def __init__(self, changed: Callable[[], None] | None = None) -> None:
         self.changed = changed or (lambda: None)
         self.connected_by_pool: Callable[[float], None] = lambda _: None
-        """Called with the seconds that a connection took which the pool made by itself, and no request."""
+        """Called with the seconds of each connection, or attempt at one, that was the pool's own and no request's."""
         self._pools: dict[Watched, None] = {}
         """One; and while a deploy replaces it, the old one too."""
         self._connects = 0
@@ -106,14 +106,14 @@ class PoolWatch:
         self.changed()
 
     def connect_ended(self, trace: RequestTrace | None, *, failed: bool, took_s: float | None = None) -> None:
-        """`took_s`: the time of a connection that the pool made by itself."""
+        """`took_s`: the time of a connection that the pool itself made, or tried to make."""
         self._connecting -= 1
         if failed:
             self._connects_failed += 1
         else:
             self._connects += 1
-            if took_s is not None:
-                self.connected_by_pool(took_s)
+        if took_s is not None:
+            self.connected_by_pool(took_s)
         if trace is not None:
             trace.connect_ended(failed=failed)
         self.changed()

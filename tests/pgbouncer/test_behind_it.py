@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from harness.model.arrivals import RequestName
 from harness.model.pool import PoolConfiguration
+from harness.model.scenario import pool
 from harness.model.server import PgBouncer
 from harness.pgbouncer import running_pgbouncer
 from harness.pgbouncer.program import program
@@ -167,3 +168,19 @@ async def test_the_drivers_defaults_are_right_in_session_mode(postgres: Postgres
     async with url(not_following("session"), postgres, tmp_path / "log") as address:
         engine = create_async_engine(address, pool_size=CLIENTS, connect_args={"ssl": False})
         assert await errors_of(engine) == {}
+
+
+@pytest.mark.parametrize("library", ["asyncpg", "psycopg_pool"])
+async def test_the_pools_of_other_libraries_meet_no_error_behind_transactions(
+    postgres: PostgresServer, tmp_path: Path, library: str
+) -> None:
+    settings = pool(f"{CLIENTS}+0", pool_library=library)
+    watch = PoolWatch()
+    async with url(not_following("transaction"), postgres, tmp_path / "log") as address:
+        plain = make_url(address).set(drivername="postgresql")
+        made = make_pool(plain, settings, watch=watch, transaction_pooler=True)
+        database = Database(made, watch)
+        names = (RequestName.READ_TRACK, RequestName.WRITE_PLAY) * (CLIENTS * ROUNDS // 2)
+        answers = await asyncio.gather(*(database.perform(name, number) for number, name in enumerate(names)))
+        await made.close()
+    assert outcomes(list(answers)) == [("ok", None)] * CLIENTS * ROUNDS

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import asyncpg
 import pytest
 
 from harness.model.arrivals import RequestName
@@ -93,6 +94,18 @@ async def test_a_pool_holds_nothing_until_its_first_use_and_then_its_size(
 
 
 @either
+async def test_a_connection_that_the_pool_makes_by_itself_tells_how_long_it_took(
+    postgres: PostgresServer, library: PoolLibrary
+) -> None:
+    took_s: list[float] = []
+    async with database(postgres.dsn, quick(library)) as awake:
+        awake.watch.connected_by_pool = took_s.append
+        await ask(awake)
+    assert len(took_s) == 1
+    assert took_s[0] > 0
+
+
+@either
 async def test_a_queue_that_runs_out_is_a_pool_timeout(postgres: PostgresServer, library: PoolLibrary) -> None:
     async with database(postgres.dsn, quick(library)) as awake:
         await awake.warm(1)
@@ -177,8 +190,6 @@ async def test_what_a_shape_commits_is_there_and_what_it_does_not_is_the_library
 
 
 async def plays(postgres: PostgresServer) -> int:
-    import asyncpg
-
     connection = await asyncpg.connect(postgres.dsn, ssl=False)
     try:
         return int(await connection.fetchval("SELECT count(*) FROM plays"))
