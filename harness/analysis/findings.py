@@ -128,6 +128,9 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
     match outcome:
         case Outcome.POOL_TIMEOUT:
             return f"The queue waits no longer than pool_timeout, {pool.queue_timeout_s:g} s."
+        case Outcome.CONNECT_TIMEOUT if pool.acquire_limit_s is not None:
+            limit_s = pool.acquire_limit_s
+            return f"asyncpg's acquire gives waiting and connecting together no more than pool_timeout, {limit_s:g} s."
         case Outcome.CONNECT_TIMEOUT if pool.connection_limit_s < latency_s:
             return f"{_connect_limit(pool)}, is shorter than the wake: whoever is connecting when it runs out fails."
         case Outcome.CONNECT_TIMEOUT:

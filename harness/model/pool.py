@@ -138,6 +138,13 @@ class PoolConfiguration:
         return self.runs_on.connection_limit_s(self.connection_timeout_s)
 
     @property
+    def acquire_limit_s(self) -> float | None:
+        """The limit for waiting and connecting together, where it ends no later than connecting's own; None: none."""
+        limit_s = self.queue_timeout_s
+        is_shorter = not self.connection_limit_s or limit_s <= self.connection_limit_s
+        return limit_s if self.pool_library is PoolLibrary.ASYNCPG and is_shorter else None
+
+    @property
     def resolved(self) -> Self:
         """The configuration with a value for every setting; equal for configurations of the same pool."""
         return replace(

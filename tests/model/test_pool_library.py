@@ -69,6 +69,13 @@ def test_an_idle_connection_of_the_overflow_stays_open_where_max_idle_closes_it(
     assert pool("10+5", pool_library="asyncpg").most_idle == 15
 
 
+def test_asyncpgs_acquire_limits_connecting_where_the_connections_own_limit_is_not_shorter() -> None:
+    assert pool("5+0", pool_library="asyncpg").acquire_limit_s == 10.0
+    assert pool("5+0", pool_library="asyncpg", connection_timeout=0, pool_timeout=7).acquire_limit_s == 7.0
+    assert pool("5+0", pool_library="asyncpg", connection_timeout=5, pool_timeout=7).acquire_limit_s is None
+    assert pool("5+0").acquire_limit_s is None
+
+
 any_library = st.builds(
     PoolConfiguration,
     pool_size=st.integers(1, 100),

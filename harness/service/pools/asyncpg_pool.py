@@ -118,7 +118,9 @@ class AsyncpgPool:
         self._opening: asyncio.Task[_Pool] | None = None
         self._held = 0
         self._connecting = 0
-        """Connections that are being made for a request."""
+        """Connections that are being made: each has a slot."""
+        self._connecting_requests = 0
+        """Of these, the ones for a request."""
         watch.attach(self, pool)
 
     @asynccontextmanager
@@ -156,7 +158,7 @@ class AsyncpgPool:
     def slots(self) -> Slots:
         pool = self._pool
         idle = 0 if pool is None else pool.get_idle_size()
-        return Slots(in_use=self._held + self._connecting, idle=idle, checking_out=self._connecting)
+        return Slots(in_use=self._held + self._connecting, idle=idle, checking_out=self._connecting_requests)
 
     def outcome(self, exception: Exception, phase: Phase) -> Outcome:
         if phase is Phase.CHECKOUT and isinstance(exception, TimeoutError):
@@ -225,7 +227,8 @@ class AsyncpgPool:
         acquire = ACQUIRE.get()
         is_requests = acquire is not None and acquire.takes()
         trace = acquire.trace if is_requests and acquire is not None else None
-        self._connecting += is_requests
+        self._connecting += 1
+        self._connecting_requests += is_requests
         self._watch.connect_began(trace)
         now_s = asyncio.get_running_loop().time
         began_s, failed = now_s(), True
@@ -233,7 +236,8 @@ class AsyncpgPool:
             connection = await asyncpg.connect(*arguments, **options)
             failed = False
         finally:
-            self._connecting -= is_requests
+            self._connecting -= 1
+            self._connecting_requests -= is_requests
             self._watch.connect_ended(trace, failed=failed, took_s=None if is_requests else now_s() - began_s)
         connection.add_termination_listener(lambda _: self._watch.changed())
         return connection
