@@ -104,6 +104,12 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.simulation_speed
 	@$(BIN)/python -m benchmarks.large_run
 
+.PHONY: pools pools-agreement
+pools: $(VENV)/installed-dev ## Grade four pools in virtual time, and write the tables of docs/pools.md
+	@$(BIN)/python -m benchmarks.pools
+pools-agreement: $(VENV)/installed-dev ## The pools of asyncpg and psycopg_pool on both stacks (docs/pools.md)
+	@$(BIN)/python -m benchmarks.agreement --libraries $(ARGS)
+
 .PHONY: agreement agreement-language agreement-versions theory kernel
 agreement: $(VENV)/installed-dev ## Compare the simulated stack with the embedded one (docs/simulation.md)
 	@$(BIN)/python -m benchmarks.agreement $(ARGS)

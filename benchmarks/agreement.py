@@ -7,10 +7,11 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.report import SIMULATION_PAGE, STACKS_PAGE, write_table
+from benchmarks.report import POOLS_PAGE, SIMULATION_PAGE, STACKS_PAGE, write_table
 from harness.cli.progress import watching
 from harness.library import load_scenario
 from harness.model.driver import Driver
@@ -35,6 +36,11 @@ WAYS = (
 """Every way of suspending and every way of waking, for both drivers."""
 PATIENCE_S = 40.0
 """Of the clients there: psycopg has no limit for a ping on a frozen connection."""
+LIBRARIES_POOLS = tuple(
+    pool(short, pool_library=library) for library in ("asyncpg", "psycopg_pool") for short in ("5+0", "10+5")
+)
+LIBRARIES_WAKES_S = (8.0, 12.0)
+LIBRARIES_SUSPENDS = (*SUSPENDS, "keep")
 REQUESTS_ALLOWED = 2
 P95_SHARE_ALLOWED = 0.05
 P95_ALLOWED_S = 0.05
@@ -98,6 +104,21 @@ def of_the_drivers() -> Scenario:
     return replace(load_scenario("cold_burst"), pools=pools, wake=wakes, client_timeout_s=PATIENCE_S, expect={})
 
 
+def of_the_libraries() -> Scenario:
+    """The pools of asyncpg and of psycopg_pool, four ways of suspending."""
+    wakes = tuple(
+        profile("neon", latency_s=wake, on_suspend=how) for how in LIBRARIES_SUSPENDS for wake in LIBRARIES_WAKES_S
+    )
+    return replace(load_scenario("cold_burst"), pools=LIBRARIES_POOLS, wake=wakes)
+
+
+MATRICES: dict[str, tuple[Callable[[], Scenario], Path]] = {
+    "agreement-drivers": (of_the_drivers, SIMULATION_PAGE),
+    "agreement-libraries": (of_the_libraries, POOLS_PAGE),
+}
+"""What can be compared beside the pools, by the name of its table, and the page that has it."""
+
+
 def compare(scenario: Scenario, other: str, *, over_s: float, seed: int, parallel: int, out: Path) -> list[Cell]:
     """Run every cell on both stacks."""
     overrides = Overrides(over_s=over_s, seed=seed, control=False)
@@ -122,15 +143,16 @@ def outcomes(one: TrialSummary) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
 
 
-def main(other: str, over_s: float, seed: int, parallel: int, *, drivers: bool) -> int:
-    scenario = of_the_drivers() if drivers else of_the_pools()
+def main(other: str, over_s: float, seed: int, parallel: int, *, matrix: str) -> int:
+    of_the_pools_page = SIMULATION_PAGE if other == "simulated" else STACKS_PAGE
+    make, page = MATRICES.get(matrix, (of_the_pools, of_the_pools_page))
     with tempfile.TemporaryDirectory(prefix="coldstart-agreement-") as folder:
-        cells = compare(scenario, other, over_s=over_s, seed=seed, parallel=parallel, out=Path(folder))
+        cells = compare(make(), other, over_s=over_s, seed=seed, parallel=parallel, out=Path(folder))
     write_table(
-        "agreement-drivers" if drivers else "agreement",
+        matrix,
         ("pool", "wake [s]", "suspend, waking", "embedded", other, "apart", "p95 [s]", "agrees"),
         [cell.row() for cell in cells],
-        page=SIMULATION_PAGE if other == "simulated" else STACKS_PAGE,
+        page=page,
     )
     disagreeing = [cell for cell in cells if not cell.agrees]
     print(f"{len(cells) - len(disagreeing)} of {len(cells)} cells agree")
@@ -143,6 +165,10 @@ if __name__ == "__main__":
     parser.add_argument("--over", type=float, default=20.0, help="the burst's length in seconds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=4, help="trials in real time at a time")
-    parser.add_argument("--drivers", action="store_true", help="both drivers, every way of suspending and waking")
+    of = parser.add_mutually_exclusive_group()
+    of.add_argument("--drivers", dest="matrix", action="store_const", const="agreement-drivers",
+                    help="both drivers, every way of suspending and waking")  # fmt: skip
+    of.add_argument("--libraries", dest="matrix", action="store_const", const="agreement-libraries",
+                    help="the pools of asyncpg and psycopg_pool")  # fmt: skip
     given = parser.parse_args()
-    sys.exit(main(given.stack, given.over, given.seed, given.parallel, drivers=given.drivers))
+    sys.exit(main(given.stack, given.over, given.seed, given.parallel, matrix=given.matrix or "agreement"))

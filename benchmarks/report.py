@@ -15,6 +15,7 @@ BENCHMARKS_PAGE = DOCS / "benchmarks.md"
 SIMULATION_PAGE = DOCS / "simulation.md"
 FINDINGS_PAGE = DOCS / "findings.md"
 STACKS_PAGE = DOCS / "stacks.md"
+POOLS_PAGE = DOCS / "pools.md"
 
 
 def write_table(

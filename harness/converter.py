@@ -31,8 +31,12 @@ from harness.model.wake import WakeProfile
 Model = TypeVar("Model")
 KIND = "kind"
 """The key that says which member of a union a document is."""
-FOLLOWS = {"pool_timeout_follows": "pool_timeout_s", "statement_timeout_follows": "statement_timeout_s"}
-"""The keys that say whether a timeout, always a number in JSON, was not set: it follows another setting."""
+FOLLOWS = {
+    f"{name}_follows": field
+    for name, (field, _) in SETTINGS.items()
+    if PoolConfiguration.__dataclass_fields__[field].default is None
+}
+"""The keys that say whether a setting, which always has its value in JSON, was not set: it follows another one."""
 CODE = frozenset({"expect"})
 """The fields of a scenario that are code and not written; a manifest has their verdicts."""
 

@@ -128,6 +128,9 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
     match outcome:
         case Outcome.POOL_TIMEOUT:
             return f"The queue waits no longer than pool_timeout, {pool.queue_timeout_s:g} s."
+        case Outcome.CONNECT_TIMEOUT if pool.acquire_limit_s is not None:
+            limit_s = pool.acquire_limit_s
+            return f"asyncpg's acquire gives waiting and connecting together no more than pool_timeout, {limit_s:g} s."
         case Outcome.CONNECT_TIMEOUT if pool.connection_limit_s < latency_s:
             return f"{_connect_limit(pool)}, is shorter than the wake: whoever is connecting when it runs out fails."
         case Outcome.CONNECT_TIMEOUT:
@@ -139,7 +142,7 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
             return f"PostgreSQL ends a statement that takes longer than its statement_timeout, {limit:g} s."
         case Outcome.STATEMENT_TIMEOUT:
             return f"A statement took longer than statement_timeout, {pool.client_statement_timeout_s:g} s."
-        case Outcome.CONNECTION_LOST if not pool.pool_pre_ping:
+        case Outcome.CONNECTION_LOST if not pool.of_library.pool_pre_ping:
             return "Without a pre-ping a connection that died in the pool is used."
         case Outcome.CLIENT_TIMEOUT:
             return f"A client waits no longer than {summary.trial.story.client_timeout_s:g} s."
@@ -153,7 +156,7 @@ def _reason(outcome: Outcome, summary: TrialSummary, latency_s: float) -> str:
 def _connect_limit(pool: PoolConfiguration) -> str:
     if pool.connection_timeout_s:
         return f"connection_timeout, {pool.connection_timeout_s:g} s"
-    return f"{pool.driver}'s own limit for connecting, {pool.connection_limit_s:g} s an address"
+    return f"{pool.runs_on}'s own limit for connecting, {pool.connection_limit_s:g} s an address"
 
 
 def alert_sentence(leads_s: Sequence[float], *, comes: str = "comes") -> str:

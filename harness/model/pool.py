@@ -1,4 +1,4 @@
-"""A pool configuration: the settings of one SQLAlchemy pool and of the connections in it.
+"""A pool configuration: the settings of one pool, of whichever library, and of the connections in it.
 
 The names and defaults are those of the reference service; `coldstart list settings` shows them. In code every
 duration carries its unit (`pool_timeout_s`); in JSON, in `--set` and in the environment the setting has its own name
@@ -9,11 +9,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
 from typing import Any, Self
 
 from harness.model.driver import Driver, driver_of_url
 from harness.model.errors import UserError
 from harness.model.limits import MAX_CONNECTIONS, check_number, check_whole
+from harness.model.pool_library import LibraryDefaults, PoolLibrary, check_library
 
 # Python refuses to read a number of more than 4,300 digits, with an error of its own.
 SHORT_FORM = re.compile(r"(\d{1,300})\+(\d{1,300})", re.ASCII)
@@ -28,24 +30,28 @@ SQLALCHEMY_POOL_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolConfiguration:
-    """One SQLAlchemy pool. Durations in seconds; 0 for a timeout means none, except for `pool_timeout_s`.
+    """One pool. Durations in seconds; 0 for a timeout means none, except for `pool_timeout_s`.
 
     With `pool_timeout_s` None the pool's timeout is `connection_timeout_s`, as in the reference service; with
-    `statement_timeout_s` None it is what its driver can do. `queue_timeout_s` and `client_statement_timeout_s` are the
-    timeouts that hold in either case. Two configurations of the same pool are not equal when one of these is None in
-    one of them; compare them by `resolved`.
-    Raises `UserError` on construction when a value is out of range, or when the driver would change or ignore it.
+    `statement_timeout_s` None it is what its driver can do, and every other None is the library's own (`of_library`).
+    `queue_timeout_s`, `client_statement_timeout_s` and the fields of `of_library` hold in either case. Two
+    configurations of the same pool are not equal when one of these is None in one of them; compare them by `resolved`.
+    Raises `UserError` on construction when a value is out of range, or when the library or the driver would change or
+    ignore it.
     """
 
     pool_size: int = 10
     max_overflow: int = 5
-    driver: Driver = Driver.ASYNCPG
+    pool_library: PoolLibrary = PoolLibrary.SQLALCHEMY
+    driver: Driver | None = None
     pool_timeout_s: float | None = None
     connection_timeout_s: float = 10.0
     statement_timeout_s: float | None = None
-    pool_recycle_s: float = 7200.0
-    pool_pre_ping: bool = True
-    use_lifo: bool = True
+    pool_recycle_s: float | None = None
+    pool_pre_ping: bool | None = None
+    use_lifo: bool | None = None
+    max_idle_s: float | None = None
+    reconnect_timeout_s: float | None = None
     server_statement_timeout_s: float = 0.0
     """PostgreSQL's own `statement_timeout`, in addition to the driver's: the server itself ends the statement."""
 
@@ -57,18 +63,28 @@ class PoolConfiguration:
             raise UserError("pool_size must be at least 1, got 0", where="pool", allowed=SHORT_FORM_ALLOWED)
         check_whole("pool_size + max_overflow", self.capacity, where="pool", most=MAX_CONNECTIONS)
         for name in ("pool_pre_ping", "use_lifo"):
-            if not isinstance(getattr(self, name), bool):
+            if not isinstance(getattr(self, name), bool | None):
                 raise UserError(f"{name} must be true or false, got {getattr(self, name)!r}", where="pool")
-        if not isinstance(self.driver, Driver):
+        if not isinstance(self.pool_library, PoolLibrary):
+            raise UserError(f"no pool library {self.pool_library!r}", where="pool", allowed=", ".join(PoolLibrary))
+        if not isinstance(self.driver, Driver | None):
             raise UserError(f"no driver {self.driver!r}", where="pool", allowed=", ".join(Driver))
         where = f"pool {self.short}"
-        for name in ("connection_timeout_s", "statement_timeout_s", "pool_recycle_s", "server_statement_timeout_s"):
+        for name in (
+            "connection_timeout_s",
+            "statement_timeout_s",
+            "pool_recycle_s",
+            "max_idle_s",
+            "reconnect_timeout_s",
+            "server_statement_timeout_s",
+        ):
             setting, value = name.removesuffix("_s"), getattr(self, name)
-            if value is not None or name != "statement_timeout_s":
+            if value is not None or name in ("connection_timeout_s", "server_statement_timeout_s"):
                 check_number(setting, value, where=where, or_zero="0 (none)")
         if self.pool_timeout_s is not None:
             check_number("pool_timeout", self.pool_timeout_s, where=where, above_least=True)
-        self.driver.check_timeouts(
+        check_library(self.pool_library, self.of_library, where=where)
+        self.runs_on.check_timeouts(
             connection_timeout_s=self.connection_timeout_s,
             statement_timeout_s=self.client_statement_timeout_s,
             where=where,
@@ -85,6 +101,26 @@ class PoolConfiguration:
         return self.pool_size + self.max_overflow
 
     @property
+    def of_library(self) -> LibraryDefaults:
+        """The settings that depend on the library: as given here, otherwise its defaults."""
+        given = {
+            field.name: getattr(self, field.name)
+            for field in fields(LibraryDefaults)
+            if getattr(self, field.name) is not None
+        }
+        return replace(self.pool_library.defaults, **given)
+
+    @property
+    def runs_on(self) -> Driver:
+        """The driver of its connections: `driver`, or the library's own instead of None."""
+        return self.of_library.driver
+
+    @property
+    def most_idle(self) -> int:
+        """The most connections that stay open while nobody uses them."""
+        return self.capacity if self.pool_library.fills_itself else self.pool_size
+
+    @property
     def queue_timeout_s(self) -> float:
         """How long a request waits in the pool's queue: `pool_timeout_s`, or what is used instead of None."""
         if self.pool_timeout_s is not None:
@@ -94,23 +130,44 @@ class PoolConfiguration:
     @property
     def client_statement_timeout_s(self) -> float:
         """How long the driver itself gives a statement: `statement_timeout_s`, or what is used instead of None."""
-        return self.driver.statement_timeout_s if self.statement_timeout_s is None else self.statement_timeout_s
+        return self.runs_on.statement_timeout_s if self.statement_timeout_s is None else self.statement_timeout_s
 
     @property
     def connection_limit_s(self) -> float:
         """How long connecting can take; 0: no limit. With psycopg for each address, with asyncpg for all together."""
-        return self.driver.connection_limit_s(self.connection_timeout_s)
+        return self.runs_on.connection_limit_s(self.connection_timeout_s)
+
+    @property
+    def acquire_limit_s(self) -> float | None:
+        """The limit for waiting and connecting together, where it ends no later than connecting's own; None: none."""
+        limit_s = self.queue_timeout_s
+        is_shorter = not self.connection_limit_s or limit_s <= self.connection_limit_s
+        return limit_s if self.pool_library is PoolLibrary.ASYNCPG and is_shorter else None
 
     @property
     def resolved(self) -> Self:
-        """The configuration with every timeout as a number; equal for configurations of the same pool."""
-        return replace(self, pool_timeout_s=self.queue_timeout_s, statement_timeout_s=self.client_statement_timeout_s)
+        """The configuration with a value for every setting; equal for configurations of the same pool."""
+        return replace(
+            self,
+            pool_timeout_s=self.queue_timeout_s,
+            statement_timeout_s=self.client_statement_timeout_s,
+            **{field.name: getattr(self.of_library, field.name) for field in fields(LibraryDefaults)},
+        )
 
     @property
     def label(self) -> str:
-        """The short form, and the settings that differ from the driver's defaults: `5+0 driver=psycopg`."""
-        alike = PoolConfiguration(pool_size=self.pool_size, max_overflow=self.max_overflow, driver=self.driver)
-        default = {**alike.to_json(), "driver": Driver.ASYNCPG.value}
+        """The short form, and the settings that differ from the library's and the driver's defaults.
+
+        For example `5+0 driver=psycopg`, or `5+0 pool_library=psycopg_pool`.
+        """
+        alike = PoolConfiguration(
+            pool_size=self.pool_size,
+            max_overflow=self.max_overflow,
+            pool_library=self.pool_library,
+            driver=self.driver,
+        )
+        implied = {"pool_library": PoolLibrary.SQLALCHEMY, "driver": self.pool_library.defaults.driver}
+        default = {**alike.to_json(), **implied}
         if self.queue_timeout_s == self.connection_timeout_s:
             # Equal to connection_timeout, which is in the label if it differs from its default.
             default["pool_timeout"] = self.queue_timeout_s
@@ -119,8 +176,10 @@ class PoolConfiguration:
 
     def to_json(self) -> dict[str, Any]:
         """The settings under their own names, durations in seconds; no timeout is None."""
-        settings = {name.removesuffix("_s"): value for name, value in asdict(self.resolved).items()}
-        return {**settings, "driver": self.driver.value}
+        return {
+            name.removesuffix("_s"): str(value) if isinstance(value, StrEnum) else value
+            for name, value in asdict(self.resolved).items()
+        }
 
     def to_environment(self) -> dict[str, str]:
         """The settings as the `DATABASE_*` variables that the service reads."""
@@ -129,8 +188,8 @@ class PoolConfiguration:
     def with_settings(self, settings: Mapping[str, str], *, where: str = "--set") -> Self:
         """This configuration with some settings replaced, values given as text.
 
-        `pool_timeout` goes on following `connection_timeout`, and `statement_timeout` the driver, unless it is set here
-        or was set before.
+        `pool_timeout` goes on following `connection_timeout`, `statement_timeout` the driver, and the driver and others
+        the library, unless it is set here or was set before.
         """
         changes: dict[str, Any] = {}
         for name, text in settings.items():
@@ -213,8 +272,16 @@ _READS: dict[Any, str] = {
     _seconds: "a number of seconds",
     _boolean: "true or false",
     Driver: f"a driver: {' or '.join(Driver)}",
+    PoolLibrary: f"a pool library: {', '.join(PoolLibrary)}",
 }
-_READERS: dict[Any, Any] = {int: int, float: _seconds, float | None: _seconds, bool: _boolean, Driver: Driver}
+_READERS: dict[Any, Any] = {
+    int: int,
+    float: _seconds,
+    float | None: _seconds,
+    bool | None: _boolean,
+    Driver | None: Driver,
+    PoolLibrary: PoolLibrary,
+}
 SETTINGS: dict[str, tuple[str, Any]] = {
     field.name.removesuffix("_s"): (field.name, _READERS[field.type]) for field in fields(PoolConfiguration)
 }
@@ -242,17 +309,26 @@ after_change_psycopg = replace(before_change_psycopg, pool_size=10, max_overflow
 """The configuration since then as the reference service's own code applies it to psycopg: none of its timeouts."""
 
 MEANINGS: dict[str, str] = {
-    "pool_size": "connections the pool keeps",
-    "max_overflow": "connections beyond pool_size that it makes on demand and closes when they come back",
+    "pool_size": "connections the pool keeps: asyncpg's and psycopg_pool's min_size, which they open by themselves",
+    "max_overflow": "connections beyond pool_size that it makes on demand; SQLAlchemy closes them when they come back, "
+    "the others after max_idle (pool_size + max_overflow is their max_size)",
+    "pool_library": "whose pool it is: sqlalchemy, asyncpg (asyncpg's own) or psycopg_pool; the last two imply driver",
     "driver": "the library that makes the connections: asyncpg, or psycopg (psycopg 3)",
-    "pool_timeout": "seconds a request waits in the pool's queue; follows connection_timeout unless set",
+    "pool_timeout": "seconds a request waits in the pool's queue; follows connection_timeout unless set. With "
+    "asyncpg's pool the whole acquire: the wait and connecting together",
     "connection_timeout": "seconds for one new connection. asyncpg: DNS, every address, authentication (0: none); "
     "psycopg: each address of the host, in whole seconds, at least 2 (0: its own 130 s)",
     "statement_timeout": "seconds asyncpg gives one statement, the pre-ping included (0: none); psycopg has no such "
     "timeout: 0, and what is left is server_statement_timeout",
-    "pool_recycle": "seconds after which a connection is replaced at its next checkout (0: never)",
-    "pool_pre_ping": "whether a connection is tried before each use",
-    "use_lifo": "whether the connection used last is given out first",
+    "pool_recycle": "seconds after which a connection is replaced at its next checkout (0: never). psycopg_pool's "
+    "max_lifetime: as it comes back; asyncpg's pool has none: 0",
+    "pool_pre_ping": "whether a connection is tried before each use. psycopg_pool's check; asyncpg's pool has none: "
+    "false",
+    "use_lifo": "whether the connection used last is given out first. asyncpg's pool always does, psycopg_pool never",
+    "max_idle": "seconds after which asyncpg's pool (300; 0: never) and psycopg_pool (600) close an idle connection "
+    "above pool_size; SQLAlchemy has no such setting: 0",
+    "reconnect_timeout": "seconds after which psycopg_pool (300) gives up a connection that it can't make; the others "
+    "have no such setting: 0",
     "server_statement_timeout": "seconds after which PostgreSQL itself ends a statement (0: never)",
 }
 """The meaning of every setting, as shown to users."""

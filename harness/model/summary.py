@@ -26,7 +26,7 @@ def _woke_often(summary: "TrialSummary") -> bool:
 
 
 def _takes_the_oldest_first(summary: "TrialSummary") -> bool:
-    return not summary.trial.pool.use_lifo
+    return not summary.trial.pool.of_library.use_lifo
 
 
 def _has_a_patience(summary: "TrialSummary") -> bool:

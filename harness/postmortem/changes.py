@@ -214,14 +214,20 @@ def settings(pool: PoolConfiguration, wake_latency_s: float) -> Iterator[tuple[s
     if pool.max_overflow:
         yield "max_overflow", "0"
     for name in ("pool_timeout", "connection_timeout", "statement_timeout"):
-        own = pool.to_json()[name] or 0.0
-        tries = {own / 2, outlives if outlives > own else own * 2} if own else {10.0, outlives}
+        own_s = pool.to_json()[name] or 0.0
+        tries = {own_s / 2, outlives if outlives > own_s else own_s * 2} if own_s else {10.0, outlives}
         for value in sorted(tries):
             if pool.accepts({name: f"{value:g}"}):
                 yield name, f"{value:g}"
-    yield "pool_recycle", "240"
-    yield "pool_pre_ping", str(not pool.pool_pre_ping).lower()
-    yield "use_lifo", str(not pool.use_lifo).lower()
+    own = pool.of_library
+    for name, text in (
+        ("pool_recycle", "240"),
+        ("pool_pre_ping", str(not own.pool_pre_ping).lower()),
+        ("use_lifo", str(not own.use_lifo).lower()),
+    ):
+        # What the library hasn't can't be tried.
+        if pool.accepts({name: text}):
+            yield name, text
 
 
 def _outlives(wake_latency_s: float) -> float:

@@ -11,8 +11,8 @@ from harness.model.driver import Driver
 from harness.model.pool import PoolConfiguration
 from harness.model.shape import RequestShape
 from harness.service.answer import Answer
-from harness.service.database import create_engine
 from harness.service.observation import PoolWatch
+from harness.service.pools import make_pool
 from harness.service.requests import Database
 from harness.service.telemetry import Telemetry
 
@@ -20,7 +20,7 @@ from harness.service.telemetry import Telemetry
 class Instance:
     """Answers requests with one pool, watched by `watch`; a shape may have a gate and a pool of its own.
 
-    `transaction_pooler` and `connection_classes` (for each driver) are for `create_engine`.
+    `transaction_pooler` and `connection_classes` (for each driver) are for `make_pool`.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class Instance:
         self._gates = {
             shape.name: asyncio.Semaphore(shape.at_most) for shape in self.shapes.values() if shape.at_most is not None
         }
-        self._draining: set[asyncio.Task[None]] = set()
+        self._draining: dict[asyncio.Task[None], Database] = {}
+        """The pools that were replaced, until they have closed."""
         self._open()
 
     @property
@@ -63,7 +64,7 @@ class Instance:
     async def warm(self, ages_s: Sequence[float]) -> None:
         """Open a connection for each age, use each, and give all of them back: `Warm` in harness/model/timeline.py."""
         if any(ages_s):
-            await self.database.warm_by_age(ages_s, last_first=self._pool.use_lifo)
+            await self.database.warm_by_age(ages_s, last_first=self._pool.of_library.use_lifo)
         else:
             await self.database.warm(len(ages_s))
 
@@ -71,16 +72,18 @@ class Instance:
         """From now on requests have a new, empty pool. The old one closes when its last request has ended."""
         for database in self.databases:
             task = asyncio.create_task(database.drained())
-            self._draining.add(task)
-            task.add_done_callback(self._draining.discard)
+            self._draining[task] = database
+            task.add_done_callback(self._draining.pop)
         self._open()
 
-    async def close_leaked(self) -> None:
-        """Give back what was leaked; a service ends with its process, a test or a simulation does not."""
-        for task in tuple(self._draining):
+    async def abandon(self) -> None:
+        """Give back what was leaked and end every pool at once; a service ends with its process."""
+        replaced = dict(self._draining)
+        for task in replaced:
             task.cancel()
-        for database in self.databases:
+        for database in (*self.databases, *replaced.values()):
             await database.close_leaked()
+            await database.pool.abandon()
 
     def _open(self) -> None:
         self.database = self._database(self._pool, self._watch)
@@ -91,11 +94,11 @@ class Instance:
         }
 
     def _database(self, pool: PoolConfiguration, watch: PoolWatch) -> Database:
-        engine = create_engine(
+        made = make_pool(
             self._url,
             pool,
             watch=watch,
             transaction_pooler=self._transaction_pooler,
-            connection_class=self._connection_classes.get(pool.driver),
+            connection_class=self._connection_classes.get(pool.runs_on),
         )
-        return Database(engine, watch, self._telemetry)
+        return Database(made, watch, self._telemetry)

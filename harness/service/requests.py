@@ -2,73 +2,74 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, assert_never
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from harness.model.arrivals import AnyRequest, RequestName
 from harness.model.distribution import Constant
 from harness.model.outcomes import Outcome
 from harness.model.shape import Checkout, Commit, Parallel, Query, RequestShape, Step, Upstream, Write
 from harness.service.answer import Answer
-from harness.service.classify import classify, driver_exception
-from harness.service.drivers import driver_of_engine
+from harness.service.classify import driver_exception
 from harness.service.observation import PoolWatch
-from harness.service.statements import LIST_TRACKS, READ_TRACK, SLOW_QUERY_SQL, WRITE_PLAY, track_id
+from harness.service.pools import PooledConnection, ServicePool
+from harness.service.statements import LIST_TRACKS, READ_TRACK, SLOW_QUERY, TRY, WRITE_PLAY, track_id
 from harness.service.telemetry import Telemetry
 from harness.service.trace import TRACE, RequestTrace
 
-READ = text(READ_TRACK.sql)
-LIST = text(LIST_TRACKS.sql)
-WRITE = text(WRITE_PLAY.sql)
-SLOW = text(SLOW_QUERY_SQL)
-
 
 class Database:
-    """An engine and its watch: all that a request needs."""
+    """A pool and its watch: all that a request needs."""
 
-    def __init__(self, engine: AsyncEngine, watch: PoolWatch, telemetry: Telemetry | None = None) -> None:
-        self.engine = engine
-        self.driver = driver_of_engine(engine)
+    def __init__(self, pool: ServicePool, watch: PoolWatch, telemetry: Telemetry | None = None) -> None:
+        self.pool = pool
         self.telemetry = telemetry
         self.watch = watch
-        self.leaked: list[AsyncConnection] = []
-        """Connections that were checked out and forgotten; a reference keeps them from being collected."""
+        self._leaked: list[AbstractAsyncContextManager[PooledConnection]] = []
+        """Checkouts that were forgotten; a reference keeps their connections from being collected."""
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def checked_out(self) -> AsyncConnection:
-        """A connection whose owner must close it."""
-        connection = self.engine.connect()
-        self.watch.checkout_began()
-        try:
-            return await connection.start()
-        finally:
-            self.watch.checkout_ended()
+    async def leaked(self) -> PooledConnection:
+        """A connection that nobody will give back."""
+        checkout = self.pool.connection()
+        connection = await self._entered(checkout)
+        self._leaked.append(checkout)
+        return connection
 
     async def drained(self) -> None:
         """Wait until no request is under way, then close every connection."""
         await self._idle.wait()
         await self.close_leaked()
-        await self.engine.dispose()
-        self.watch.detach(self.engine)
+        await self.pool.close()
+        self.watch.detach(self.pool)
 
     async def close_leaked(self) -> None:
         """Give back what was leaked; a service ends with its process, a test or a simulation does not."""
-        while self.leaked:
-            await self.leaked.pop().close()
+        while self._leaked:
+            await self._leaked.pop().__aexit__(None, None, None)
+
+    async def _entered(self, checkout: AbstractAsyncContextManager[PooledConnection]) -> PooledConnection:
+        self.watch.checkout_began()
+        try:
+            return await checkout.__aenter__()
+        finally:
+            self.watch.checkout_ended()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
+    async def connection(self) -> AsyncIterator[PooledConnection]:
         """Check a connection out, and in again."""
-        connection = await self.checked_out()
+        checkout = self.pool.connection()
+        connection = await self._entered(checkout)
         try:
             yield connection
+        except BaseException as exception:
+            if not await checkout.__aexit__(type(exception), exception, exception.__traceback__):
+                raise
+        else:
+            await checkout.__aexit__(None, None, None)
         finally:
-            await connection.close()
             if (trace := TRACE.get()) is not None:
                 trace.checked_in()
 
@@ -90,7 +91,7 @@ class Database:
         try:
             body = await _carried_out(self, request, key, hold_s)
         except Exception as exception:  # noqa: BLE001 - every exception is an outcome, with its name
-            outcome = classify(exception, trace.phase, self.driver)
+            outcome = self.pool.outcome(exception, trace.phase)
             error = type(driver_exception(exception)).__name__
         finally:
             trace.ended()
@@ -113,11 +114,12 @@ class Database:
         """Open `connections` connections at once, use each, and give all of them back."""
         if not connections:
             return
+        await self.pool.fill()
         together = asyncio.Barrier(connections)
 
         async def use_one() -> None:
             async with self.connection() as connection:
-                await connection.execute(text("SELECT 1"))
+                await connection.execute(TRY)
                 await together.wait()
 
         async with asyncio.TaskGroup() as group:
@@ -131,61 +133,61 @@ class Database:
         """
         now_s = asyncio.get_running_loop().time
         ends_s = now_s() + max(ages_s)
-        held: dict[int, AsyncConnection] = {}
+        held: dict[int, AsyncExitStack] = {}
         try:
             for number, age_s in sorted(enumerate(ages_s), key=lambda numbered: -numbered[1]):
                 await asyncio.sleep(max(0.0, ends_s - age_s - now_s()))
-                held[number] = await self.checked_out()
-                await held[number].execute(text("SELECT 1"))
-                await held[number].rollback()
+                held[number] = AsyncExitStack()
+                connection = await held[number].enter_async_context(self.connection())
+                # In a transaction of its own, so that none stays open while the connection grows older.
+                async with connection.begin():
+                    await connection.execute(TRY)
             await asyncio.sleep(max(0.0, ends_s - now_s()))
         finally:
             for number in sorted(held, reverse=last_first):
-                await held[number].close()
+                await held[number].aclose()
 
 
 async def read_track(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
     """One track with its artist, by primary key."""
     async with database.connection() as connection:
-        row = (await connection.execute(READ, {"id": track})).mappings().one()
-    return dict(row)
+        (row,) = await connection.execute(READ_TRACK, id=track)
+    return row
 
 
 async def list_tracks(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
     """A page of tracks."""
     async with database.connection() as connection:
-        rows = (await connection.execute(LIST, {"after": track})).mappings().all()
-    return [dict(row) for row in rows]
+        return await connection.execute(LIST_TRACKS, after=track)
 
 
 async def write_play(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
     """Record that a track was played."""
     async with database.connection() as connection, connection.begin():
-        await connection.execute(WRITE, {"track_id": track})
+        await connection.execute(WRITE_PLAY, track_id=track)
     return {"track_id": track}
 
 
 async def hold_connection(database: Database, track: int, hold_s: float) -> Any:  # noqa: ANN401 - JSON
     """What services do wrong: wait for something else, an upload perhaps, with a connection checked out."""
     async with database.connection() as connection:
-        row = (await connection.execute(READ, {"id": track})).mappings().one()
+        (row,) = await connection.execute(READ_TRACK, id=track)
         await asyncio.sleep(hold_s)
-    return dict(row)
+    return row
 
 
 async def slow_query(database: Database, seconds: float) -> Any:  # noqa: ANN401 - JSON
     """A statement that takes `seconds` in the database."""
     async with database.connection() as connection:
-        await connection.execute(SLOW, {"seconds": seconds})
+        await connection.execute(SLOW_QUERY, seconds=seconds)
     return {"seconds": seconds}
 
 
 async def leak_connection(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
     """What a missing `finally` does: the answer goes out, the connection never comes back."""
-    connection = await database.checked_out()
-    database.leaked.append(connection)
-    row = (await connection.execute(READ, {"id": track})).mappings().one()
-    return dict(row)
+    connection = await database.leaked()
+    (row,) = await connection.execute(READ_TRACK, id=track)
+    return row
 
 
 async def follow(database: Database, shape: RequestShape, key: int) -> Any:  # noqa: ANN401 - JSON
@@ -194,7 +196,7 @@ async def follow(database: Database, shape: RequestShape, key: int) -> Any:  # n
     return {"shape": shape.name}
 
 
-async def _follow(database: Database, steps: Sequence[Step], track: int, connection: AsyncConnection | None) -> None:
+async def _follow(database: Database, steps: Sequence[Step], track: int, connection: PooledConnection | None) -> None:
     for step in steps:
         match step:
             case Upstream(Constant(for_s)):
@@ -209,14 +211,14 @@ async def _follow(database: Database, steps: Sequence[Step], track: int, connect
                 await _on(connection, step, track)
 
 
-async def _on(connection: AsyncConnection, step: Step, track: int) -> None:
+async def _on(connection: PooledConnection, step: Step, track: int) -> None:
     match step:
         case Query(Constant(for_s)) if for_s:
-            await connection.execute(SLOW, {"seconds": for_s})
+            await connection.execute(SLOW_QUERY, seconds=for_s)
         case Query():
-            (await connection.execute(READ, {"id": track})).mappings().one()
+            await connection.execute(READ_TRACK, id=track)
         case Write():
-            await connection.execute(WRITE, {"track_id": track})
+            await connection.execute(WRITE_PLAY, track_id=track)
         case Commit():
             await connection.commit()
         case _:

@@ -86,7 +86,7 @@ class Telemetry:
             ({f"{prefix}.state": "used"}, lambda: sample().checked_out),
         )  # fmt: skip
         observe_count(f"{prefix}.max", "{connection}", "The most connections there can be", ({}, lambda: pool.capacity))
-        observe_count(f"{prefix}.idle.max", "{connection}", "The most idle connections", ({}, lambda: pool.pool_size))
+        observe_count(f"{prefix}.idle.max", "{connection}", "The most idle connections", ({}, lambda: pool.most_idle))
         observe_count(
             f"{prefix}.pending_requests", "{request}", "Requests that wait for a connection",
             ({}, lambda: sample().waiting),
@@ -94,6 +94,7 @@ class Telemetry:
         self._timeouts = meter.create_counter(f"{prefix}.timeouts", "{timeout}", "Queue waits that ran out")
         self._wait = meter.create_histogram(f"{prefix}.wait_time", SECONDS, "Time in the pool's queue")
         self._create = meter.create_histogram(f"{prefix}.create_time", SECONDS, "Time to make a connection")
+        watch.connected_by_pool = lambda seconds: self._create.record(seconds, self.pool_name)
         self._use = meter.create_histogram(f"{prefix}.use_time", SECONDS, "Time a connection was checked out")
         self._operation = meter.create_histogram(
             "db.client.operation.duration", SECONDS, "Time a request's statements took"

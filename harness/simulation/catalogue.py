@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from harness.service.statements import STATEMENTS
+from harness.service.statements import STATEMENTS, numbered
 from harness.simulation.wire import BOOL, FLOAT8, INT4, INT8, TEXT, data_row, encode
 
 VERSION = "PostgreSQL 18.1 (simulated)"
@@ -30,7 +30,6 @@ SETTINGS = {
 }
 TYPES = {"integer": INT4, "bigint": INT8, "text": TEXT, "boolean": BOOL, "double precision": FLOAT8}
 CAST = re.compile(r"(\$\d+)::[\w ]+?(?=[\s,)]|$)")
-NAMED = re.compile(r"(?<!:):(\w+)")
 SPACE = re.compile(r"\s+")
 
 
@@ -65,8 +64,9 @@ def lookup(sql: str) -> Known | None:
             return _constant(name.replace(" ", "_"), TEXT, SETTINGS[name], tag="SHOW")
     if re.match(r"set\b", sql, re.IGNORECASE):
         return Known((), (), lambda _: (), "SET", costs=False)
-    if re.match(r"(deallocate|discard|reset)\b", sql, re.IGNORECASE):
-        return Known((), (), lambda _: (), sql.split(maxsplit=1)[0].upper(), costs=False)
+    if re.match(r"(deallocate|discard|reset)\b|close all$", sql, re.IGNORECASE):
+        tag = "CLOSE CURSOR ALL" if sql.upper() == "CLOSE ALL" else sql.split(maxsplit=1)[0].upper()
+        return Known((), (), lambda _: (), tag, costs=False)
     return None
 
 
@@ -92,8 +92,7 @@ def _constant(name: str, type_: int, value: object, tag: str = "SELECT 1") -> Kn
 def _statements() -> dict[str, Known]:
     known = {}
     for statement in STATEMENTS:
-        names = list(dict.fromkeys(NAMED.findall(statement.sql)))
-        sql = NAMED.sub(lambda match, names=names: f"${names.index(match.group(1)) + 1}", statement.sql)  # type: ignore[misc]
+        sql, names = numbered(statement.sql)
         columns = tuple((name, TYPES[type_]) for name, type_ in statement.columns)
         tag = "SELECT {}" if columns else "INSERT 0 1"
         known[normal(sql)] = Known((INT4,) * len(names), columns, statement.rows, tag)
@@ -119,6 +118,8 @@ _KNOWN = {
         "SELECT {}",
         costs=False,
     ),
+    # asyncpg's pool says it, among others, as a connection comes back.
+    "SELECT pg_advisory_unlock_all()": _constant("pg_advisory_unlock_all", TEXT, ""),
     "SELECT $1": Known((TEXT,), (("text", TEXT),), lambda parameters: [(parameters[0],)], "SELECT 1"),
     "SELECT pg_sleep($1)": Known((FLOAT8,), (("pg_sleep", TEXT),), lambda _: [("",)], "SELECT 1"),
 }

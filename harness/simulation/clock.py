@@ -30,6 +30,9 @@ MODULES_WITH_A_MONOTONIC_CLOCK = (
     "psycopg_pool.sched_async",
 )
 """The same of psycopg and its pool, which import `monotonic` by its name."""
+POOL_BEGINS_S = 1.0
+"""What psycopg_pool's clock says at virtual time 0. At 0.0 itself, which no operating system's clock says, it takes its
+connections for ones that were made before a `drain`, and replaces each as it comes back."""
 
 
 class LibraryClock:
@@ -60,7 +63,8 @@ def psycopg_clocks_follow(now_s: Callable[[], float]) -> Iterator[None]:
     modules = [importlib.import_module(name) for name in MODULES_WITH_A_MONOTONIC_CLOCK]
     waiting = modules[0]
     for module in modules:
-        vars(module)["monotonic"] = now_s
+        is_pools = module.__name__.startswith("psycopg_pool.")
+        vars(module)["monotonic"] = (lambda: now_s() + POOL_BEGINS_S) if is_pools else now_s
     # When psycopg let the loop go on last: a moment of another clock, or of another trial.
     vars(waiting)["_last_yield"] = 0.0
     try:

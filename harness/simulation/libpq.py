@@ -169,8 +169,14 @@ class Bridge(asyncio.Protocol):
         if self.closed:
             return
         if not self._late:
-            with suppress(BlockingIOError):
+            try:
                 data = data[self._socket.send(data) :]
+            except BlockingIOError:
+                pass
+            except OSError:
+                # libpq has closed its side, and the bridge has not read that yet.
+                self.close()
+                return
             if not data:
                 return
             self._loop.add_writer(self._socket.fileno(), self._writable)

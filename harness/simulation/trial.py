@@ -6,6 +6,7 @@ is what production runs.
 
 import asyncio
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -33,6 +34,7 @@ from harness.service.listener import listening
 from harness.service.observation import PoolWatch
 from harness.service.sampling import EVERY_S, Timeline
 from harness.simulation.backend import SimulatedPostgres
+from harness.simulation.chance import library_chance_of
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import Network
 from harness.simulation.processor import Processor
@@ -45,6 +47,9 @@ LONG_S = 600.0
 """A story with longer bursts, or with connections that have to grow older, is sampled at its events, and this often."""
 UNLIMITED = 1_000_000
 """Connections of a database that gives as many as are asked for."""
+for _name in ("asyncpg", "psycopg.pool"):
+    # Their pools log each failed attempt to connect. Nobody reads that of a trial, whose outcomes say it.
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 EVENTS_KEPT = frozenset({Event.SUSPENDED, Event.FIRST_ATTEMPT, Event.WOKEN})
 
 
@@ -58,7 +63,8 @@ def simulate(trial: Trial, times: Times | None = None, *, sampled: bool = True) 
     if trial.story.pooler is not None:
         # A postmortem plays a run's trials again; the simulated stack has refused its own before.
         raise UserError("a pooler (PgBouncer) can't be played in virtual time", where=f"scenario {trial.story.name}")
-    return run(lambda loop: VirtualDriver(loop, trial, times or Times(), sampled=sampled).play())
+    with library_chance_of(trial.seed):
+        return run(lambda loop: VirtualDriver(loop, trial, times or Times(), sampled=sampled).play())
 
 
 class VirtualDriver:
@@ -97,7 +103,7 @@ class VirtualDriver:
         self._released()
         self._move_to_the_burst()
         for instance in self._instances:
-            await instance.close_leaked()
+            await instance.abandon()
         self._network.sever()
         if self._sockets is not None:
             self._sockets.close()
@@ -106,7 +112,7 @@ class VirtualDriver:
 
     def _connection_classes(self) -> dict[Driver, type[Any]]:
         """Of each driver that does not come to the simulated network by the loop alone."""
-        if Driver.PSYCOPG not in {pool.driver for pool in self._trial.pools}:
+        if Driver.PSYCOPG not in {pool.runs_on for pool in self._trial.pools}:
             self._sockets = None
             return {}
         # Only where it is used: importing psycopg takes a tenth of a second.

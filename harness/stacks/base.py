@@ -66,9 +66,16 @@ class Parallelism:
 
 
 def check_warm(trials: Sequence[Trial]) -> None:
-    """Raises `UserError` when a story warms more connections than a pool can hold."""
+    """Raises `UserError` when a story warms more connections than a pool can hold, or ages that a pool can't have."""
     for trial in trials:
         for phase in trial.story.timeline:
+            if isinstance(phase, Warm) and phase.ages_s and trial.pool.pool_library.fills_itself:
+                raise UserError(
+                    f"ages_s of a warm phase are not for {trial.pool.pool_library}'s pool, which opens its connections "
+                    "by itself",
+                    where=f"scenario {trial.story.name}",
+                    allowed="pool_library=sqlalchemy",
+                )
             if isinstance(phase, Warm) and (phase.opens or 0) > trial.pool.capacity:
                 raise UserError(
                     f"--warm {phase.opens} is more than the pool {trial.pool.short} can hold",

@@ -124,6 +124,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
     PoolConfiguration: {
         "pool_size": PLAYED,
         "max_overflow": PLAYED,
+        "pool_library": PLAYED,
         "driver": PLAYED,
         "pool_timeout_s": PLAYED,
         "connection_timeout_s": PLAYED,
@@ -131,6 +132,8 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "pool_recycle_s": PLAYED,
         "pool_pre_ping": PLAYED,
         "use_lifo": PLAYED,
+        "max_idle_s": PLAYED,
+        "reconnect_timeout_s": PLAYED,
         "server_statement_timeout_s": PLAYED,
     },
     QueueListener: {

@@ -45,6 +45,7 @@ def test_defaults_are_those_of_the_reference_service() -> None:
     assert after_change.to_environment() == {
         "DATABASE_POOL_SIZE": "10",
         "DATABASE_MAX_OVERFLOW": "5",
+        "DATABASE_POOL_LIBRARY": "sqlalchemy",
         "DATABASE_DRIVER": "asyncpg",
         "DATABASE_POOL_TIMEOUT": "10",
         "DATABASE_CONNECTION_TIMEOUT": "10",
@@ -52,6 +53,8 @@ def test_defaults_are_those_of_the_reference_service() -> None:
         "DATABASE_POOL_RECYCLE": "7200",
         "DATABASE_POOL_PRE_PING": "true",
         "DATABASE_USE_LIFO": "true",
+        "DATABASE_MAX_IDLE": "0",
+        "DATABASE_RECONNECT_TIMEOUT": "0",
         "DATABASE_SERVER_STATEMENT_TIMEOUT": "0",
     }
 

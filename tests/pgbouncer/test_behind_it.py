@@ -8,21 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from harness.model.arrivals import RequestName
 from harness.model.driver import Driver
 from harness.model.pool import PoolConfiguration
+from harness.model.scenario import pool
 from harness.model.server import PgBouncer
 from harness.pgbouncer import running_pgbouncer
 from harness.pgbouncer.program import program
 from harness.postgres import PostgresServer
 from harness.service.answer import Answer
 from harness.service.classify import driver_exception
-from harness.service.database import create_engine
 from harness.service.observation import PoolWatch
+from harness.service.pools import make_pool
+from harness.service.pools.sqlalchemy_pool import create_engine
 from harness.service.requests import Database
 from tests.conftest import needs_pgbouncer
 
@@ -62,10 +64,10 @@ async def asked(
     """What becomes of so many requests at once."""
     watch = PoolWatch()
     async with url(pooler, server, log) as address:
-        engine = create_engine(address, pool, watch=watch)
-        database = Database(engine, watch)
+        made = make_pool(address, pool, watch=watch)
+        database = Database(made, watch)
         answers = await asyncio.gather(*(database.perform(request, 7, hold_s=0.8) for _ in range(times)))
-        await engine.dispose()
+        await made.close()
     return list(answers)
 
 
@@ -162,7 +164,7 @@ async def test_the_drivers_defaults_fail_in_transaction_mode(postgres: PostgresS
 async def test_the_services_settings_do_not(postgres: PostgresServer, tmp_path: Path, mode: str) -> None:
     pool = PoolConfiguration(pool_size=CLIENTS, max_overflow=0)
     async with url(not_following(mode), postgres, tmp_path / "log") as address:
-        assert await errors_of(create_engine(address, pool, watch=PoolWatch())) == {}
+        assert await errors_of(create_engine(address, pool)) == {}
 
 
 @pytest.mark.parametrize("transaction_pooler", [False, True])
@@ -171,7 +173,7 @@ async def test_psycopg_prepares_statements_unless_it_is_told_of_the_pooler(
 ) -> None:
     pool = PoolConfiguration(pool_size=CLIENTS, max_overflow=0, driver=Driver.PSYCOPG)
     async with url(not_following("transaction"), postgres, tmp_path / "log") as address:
-        engine = create_engine(address, pool, watch=PoolWatch(), transaction_pooler=transaction_pooler)
+        engine = create_engine(address, pool, transaction_pooler=transaction_pooler)
         # It prepares what it has executed five times, and begins to count anew with every rollback.
         found = await errors_of(engine, rounds=8 * len(STATEMENTS), commits=True)
     if transaction_pooler:
@@ -205,3 +207,19 @@ async def test_the_drivers_defaults_are_right_in_session_mode(postgres: Postgres
     async with url(not_following("session"), postgres, tmp_path / "log") as address:
         engine = create_async_engine(address, pool_size=CLIENTS, connect_args={"ssl": False})
         assert await errors_of(engine) == {}
+
+
+@pytest.mark.parametrize("library", ["asyncpg", "psycopg_pool"])
+async def test_the_pools_of_other_libraries_meet_no_error_behind_transactions(
+    postgres: PostgresServer, tmp_path: Path, library: str
+) -> None:
+    settings = pool(f"{CLIENTS}+0", pool_library=library)
+    watch = PoolWatch()
+    async with url(not_following("transaction"), postgres, tmp_path / "log") as address:
+        plain = make_url(address).set(drivername="postgresql")
+        made = make_pool(plain, settings, watch=watch, transaction_pooler=True)
+        database = Database(made, watch)
+        names = (RequestName.READ_TRACK, RequestName.WRITE_PLAY) * (CLIENTS * ROUNDS // 2)
+        answers = await asyncio.gather(*(database.perform(name, number) for number, name in enumerate(names)))
+        await made.close()
+    assert outcomes(list(answers)) == [("ok", None)] * CLIENTS * ROUNDS

@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Pool, event
 
 from harness.model.arrivals import RequestName
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.rows import PoolSample
 from harness.postgres import PostgresServer
-from harness.service.database import create_engine
 from harness.service.drivers.asyncpg_driver import ObservedAsyncpgConnection
 from harness.service.observation import PoolWatch
+from harness.service.pools import make_pool
+from harness.service.pools.sqlalchemy_pool import SqlalchemyPool
 from harness.service.requests import Database
 from harness.service.sampling import Timeline
 
@@ -33,9 +34,15 @@ async def watched(
     """A pool of 2+1 connections."""
     watch = PoolWatch(changed)
     dsn = postgres.dsn_at(postgres.host, postgres.port, driver="postgresql+asyncpg")
-    engine = create_engine(dsn, PoolConfiguration(pool_size=2, max_overflow=1, pool_pre_ping=pre_ping), watch=watch)
-    yield Database(engine, watch)
-    await engine.dispose()
+    pool = make_pool(dsn, PoolConfiguration(pool_size=2, max_overflow=1, pool_pre_ping=pre_ping), watch=watch)
+    yield Database(pool, watch)
+    await pool.close()
+
+
+def queue_of(database: Database) -> Pool:
+    """SQLAlchemy's own pool."""
+    assert isinstance(database.pool, SqlalchemyPool)
+    return database.pool.engine.sync_engine.pool
 
 
 @pytest.fixture
@@ -86,12 +93,12 @@ async def test_the_timeline_has_every_step_of_a_request(postgres: PostgresServer
     samples: list[PoolSample] = []
     timeline = Timeline(samples.append)
     dsn = postgres.dsn_at(postgres.host, postgres.port, driver="postgresql+asyncpg")
-    engine = create_engine(dsn, PoolConfiguration(pool_size=1, max_overflow=0), watch=timeline.watch)
-    await Database(engine, timeline.watch).perform(RequestName.HOLD_CONNECTION, 1, hold_s=0.05)
+    pool = make_pool(dsn, PoolConfiguration(pool_size=1, max_overflow=0), watch=timeline.watch)
+    await Database(pool, timeline.watch).perform(RequestName.HOLD_CONNECTION, 1, hold_s=0.05)
     async with asyncio.timeout(LIMIT_S):
         while not (samples and samples[-1].idle):
             await asyncio.sleep(0.005)
-    await engine.dispose()
+    await pool.close()
     steps = list(dict.fromkeys((sample.connecting, sample.checked_out, sample.idle) for sample in samples))
     assert steps == [(1, 1, 0), (0, 1, 0), (0, 0, 1)]
 
@@ -112,7 +119,7 @@ async def test_requests_that_connect_at_once_are_all_counted_and_none_of_them_wa
 async def test_a_connection_whose_ping_failed_was_not_held(postgres: PostgresServer) -> None:
     async with watched(postgres, pre_ping=True) as database:
         await database.perform(RequestName.READ_TRACK, 0)
-        pool = database.engine.sync_engine.pool
+        pool = queue_of(database)
         await _end_other_sessions(postgres)
         event.listen(pool, "connect", _lose, insert=True)
         assert (await database.perform(RequestName.READ_TRACK, 0)).outcome is Outcome.CONNECT_ERROR
@@ -150,7 +157,7 @@ async def test_a_connection_that_is_closed_in_the_pool_is_a_change(postgres: Pos
     async with watched(postgres, changed=lambda: changes.append(None)) as database:
         await database.warm(1)
         changes.clear()
-        await database.engine.dispose()
+        await database.pool.close()
         assert changes
 
 
@@ -170,7 +177,7 @@ async def test_a_connection_knows_how_long_it_was_idle(two_plus_one: Database) -
 
 
 async def test_a_connection_that_is_lost_while_it_is_prepared_is_a_connect_that_failed(two_plus_one: Database) -> None:
-    event.listen(two_plus_one.engine.sync_engine.pool, "connect", _lose, insert=True)
+    event.listen(queue_of(two_plus_one), "connect", _lose, insert=True)
     assert (await two_plus_one.perform(RequestName.READ_TRACK, 0)).outcome is Outcome.CONNECT_ERROR
     assert two_plus_one.watch.sample().connecting == 0
 

@@ -18,8 +18,8 @@ from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.answer import Answer
-from harness.service.database import create_engine
 from harness.service.observation import PoolWatch
+from harness.service.pools import make_pool
 from harness.service.requests import Database
 
 pytestmark = pytest.mark.anyio
@@ -32,11 +32,11 @@ QUICK = PoolConfiguration(
 @asynccontextmanager
 async def database(url: str, pool: PoolConfiguration = QUICK) -> AsyncIterator[Database]:
     watch = PoolWatch()
-    engine = create_engine(url, pool, watch=watch)
+    made = make_pool(url, pool, watch=watch)
     try:
-        yield Database(engine, watch)
+        yield Database(made, watch)
     finally:
-        await asyncio.wait_for(engine.dispose(), 10)
+        await asyncio.wait_for(made.close(), 10)
 
 
 @asynccontextmanager

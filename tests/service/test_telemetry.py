@@ -23,8 +23,8 @@ from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
 from harness.postgres import PostgresServer
-from harness.service.database import create_engine
 from harness.service.observation import PoolWatch
+from harness.service.pools import make_pool
 from harness.service.requests import Database
 from harness.service.telemetry import Telemetry, exporters
 
@@ -41,15 +41,15 @@ async def test_metrics_and_spans_have_the_conventions_names_and_the_requests_num
     reader, spans = InMemoryMetricReader(), InMemorySpanExporter()
     watch = PoolWatch()
     told = Telemetry(QUICK, watch, metric_readers=[reader], span_processors=[SimpleSpanProcessor(spans)])
-    engine = create_engine(url(postgres), QUICK, watch=watch)
-    database = Database(engine, watch, told)
+    pool = make_pool(url(postgres), QUICK, watch=watch)
+    database = Database(pool, watch, told)
     holding = asyncio.create_task(database.perform(RequestName.HOLD_CONNECTION, 1, hold_s=0.5))
     await asyncio.sleep(0.1)
     late = await database.perform(RequestName.READ_TRACK, 2)
     during = points(reader)
     await holding
     await database.perform(RequestName.READ_TRACK, 3)
-    await engine.dispose()
+    await pool.close()
     assert late.outcome is Outcome.POOL_TIMEOUT
 
     assert during[f"{CONNECTION}.count", "used"] == 1

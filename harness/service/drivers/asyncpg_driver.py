@@ -49,20 +49,20 @@ class AsyncpgDriver:
         *,
         transaction_pooler: bool,  # noqa: ARG002 - as it is, nothing can conflict
     ) -> dict[str, Any]:
-        arguments: dict[str, Any] = {
+        return {
             # The reference's own: unique names and no caches, so that no prepared statement can conflict.
             "prepared_statement_name_func": lambda: f"__asyncpg_{uuid.uuid4()}__",
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
-            # asyncpg reads None as no timeout; its own default for connecting would be 60 s.
-            "command_timeout": pool.client_statement_timeout_s or None,
-            "timeout": pool.connection_timeout_s or None,
             "connection_class": connection_class,
+            **_limits(pool),
             **_tls(url),
         }
-        if pool.server_statement_timeout_s:
-            arguments["server_settings"] = {"statement_timeout": f"{pool.server_statement_timeout_s * 1000:.0f}"}
-        return arguments
+
+    def own_arguments(self, url: URL, pool: PoolConfiguration, *, transaction_pooler: bool) -> dict[str, Any]:
+        # asyncpg's own default is a cache of 100 statements, whose names another server connection would not know.
+        cache = {"statement_cache_size": 0} if transaction_pooler else {}
+        return {**connect_arguments(url), **_limits(pool), **cache}
 
     def outcome(self, cause: BaseException, phase: Phase, *, invalidated: bool) -> Outcome:
         if phase is Phase.CONNECT:
@@ -82,6 +82,17 @@ class AsyncpgDriver:
         # It raises the last one when the server has ended the session and the connection's end has not arrived yet.
         lost = isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
         return Outcome.CONNECTION_LOST if lost else Outcome.ERROR
+
+
+def _limits(pool: PoolConfiguration) -> dict[str, Any]:
+    limits: dict[str, Any] = {
+        # asyncpg reads None as no timeout; its own default for connecting would be 60 s.
+        "command_timeout": pool.client_statement_timeout_s or None,
+        "timeout": pool.connection_timeout_s or None,
+    }
+    if pool.server_statement_timeout_s:
+        limits["server_settings"] = {"statement_timeout": f"{pool.server_statement_timeout_s * 1000:.0f}"}
+    return limits
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:

@@ -31,6 +31,10 @@ class DatabaseDriver(Protocol):
         """SQLAlchemy's `connect_args` for these settings. `transaction_pooler`: one is in the path."""
         ...
 
+    def own_arguments(self, url: URL, pool: PoolConfiguration, *, transaction_pooler: bool) -> dict[str, Any]:
+        """The library's own arguments of a connection to `url` with these settings, for its own pool."""
+        ...
+
     def outcome(self, cause: BaseException, phase: Phase, *, invalidated: bool) -> Outcome:
         """The outcome of a request that this exception of the driver's ended.
 

@@ -1,7 +1,5 @@
 """Which driver an engine runs on: the one that its pool's settings name, imported when it is wanted."""
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from harness.model.driver import Driver
 from harness.service.drivers.base import DatabaseDriver
 
@@ -17,11 +15,6 @@ def driver_named(driver: Driver) -> DatabaseDriver:
             from harness.service.drivers.psycopg_driver import PsycopgDriver
 
             return PsycopgDriver()
-
-
-def driver_of_engine(engine: AsyncEngine) -> DatabaseDriver:
-    """The driver that an engine runs on."""
-    return driver_named(Driver(engine.dialect.driver))
 
 
 def libpq_version() -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import URL
 
 from harness.model.outcomes import Outcome, Phase
 from harness.model.pool import PoolConfiguration
-from harness.service.drivers.base import QUERY_CANCELED, is_lost, observed_ping, tls_of
+from harness.service.drivers.base import QUERY_CANCELED, is_lost, observed_ping, tls_of, without_tls_options
 
 Result = TypeVar("Result")
 
@@ -36,24 +36,17 @@ class PsycopgDriver:
     def connect_args(
         self, url: URL, pool: PoolConfiguration, connection_class: type[Any], *, transaction_pooler: bool
     ) -> dict[str, Any]:
-        arguments: dict[str, Any] = {
+        return {
             "async_creator_fn": connection_class.connect,
-            # For each address of the host. Without it PGCONNECT_TIMEOUT would decide; 0 is psycopg's own 130 s.
-            "connect_timeout": int(pool.connection_timeout_s),
+            **_settings(url, pool, transaction_pooler=transaction_pooler),
         }
-        if transaction_pooler:
-            # Where each transaction may have another server connection, a statement prepared on one is not on the
-            # next. Without a pooler it is psycopg's own: it prepares what it has executed five times.
-            arguments["prepare_threshold"] = None
-        if (tls := tls_of(url)) is not None:
-            arguments["sslmode"] = tls
-            if tls == "disable":
-                arguments["gssencmode"] = "disable"
-        if pool.server_statement_timeout_s:
-            given = url.query.get("options", "")
-            limit = f"-c statement_timeout={pool.server_statement_timeout_s * 1000:.0f}"
-            arguments["options"] = f"{given} {limit}".strip()
-        return arguments
+
+    def own_arguments(self, url: URL, pool: PoolConfiguration, *, transaction_pooler: bool) -> dict[str, Any]:
+        return {
+            **url.translate_connect_args(username="user", database="dbname"),
+            **without_tls_options(url.query),
+            **_settings(url, pool, transaction_pooler=transaction_pooler),
+        }
 
     def outcome(self, cause: BaseException, phase: Phase, *, invalidated: bool) -> Outcome:
         if phase is Phase.CONNECT:
@@ -65,6 +58,26 @@ class PsycopgDriver:
         without_words = isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None
         lost = invalidated or is_lost(_sqlstate(cause)) or without_words or isinstance(cause, OSError)
         return Outcome.CONNECTION_LOST if lost else Outcome.ERROR
+
+
+def _settings(url: URL, pool: PoolConfiguration, *, transaction_pooler: bool) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        # For each address of the host. Without it PGCONNECT_TIMEOUT would decide; 0 is psycopg's own 130 s.
+        "connect_timeout": int(pool.connection_timeout_s),
+    }
+    if transaction_pooler:
+        # Where each transaction may have another server connection, a statement prepared on one is not on the
+        # next. Without a pooler it is psycopg's own: it prepares what it has executed five times.
+        settings["prepare_threshold"] = None
+    if (tls := tls_of(url)) is not None:
+        settings["sslmode"] = tls
+        if tls == "disable":
+            settings["gssencmode"] = "disable"
+    if pool.server_statement_timeout_s:
+        given = url.query.get("options", "")
+        limit = f"-c statement_timeout={pool.server_statement_timeout_s * 1000:.0f}"
+        settings["options"] = f"{given} {limit}".strip()
+    return settings
 
 
 def _sqlstate(cause: BaseException) -> str | None:
