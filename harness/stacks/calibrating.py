@@ -30,7 +30,7 @@ from harness.stacks.driving import LOOPBACK, running_service
 SAMPLES = 300
 CONNECTS = 60
 WARM_UP = 50
-ROUNDS = 5
+ROUNDS = 3
 """Of what is measured many at once."""
 CLIENTS = 20
 """HTTP connections at once: more than the pool has, so that the service always has work."""
