@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from harness.converter import to_json
+from harness.model.errors import UserError
 from harness.model.kernel import LINUX_6_5
 from harness.model.server import IdleReaper
+from harness.proxy import compute_settings
+from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.silence import can_silence
 from tests.proxy.wire import PATIENCE_S, OurServer, Peer, ProxyUnderTest, Upstream
 
@@ -281,6 +284,13 @@ def descriptors(ours: OurServer) -> int:
 
 def test_this_machine_can_do_it() -> None:
     assert can_silence()
+
+
+def test_where_a_machine_can_not_do_it_the_word_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute_settings, "can_silence", lambda: False)
+    with pytest.raises(UserError, match="connections can only vanish on Linux") as refused:
+        ComputeSettings.from_json({"on_suspend": "vanish"})
+    assert "vanish" not in str(refused.value.allowed)
 
 
 def test_it_needs_no_capability() -> None:
