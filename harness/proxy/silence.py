@@ -2,8 +2,8 @@
 
 The proxy's socket is told that its peer signs (`TCP_MD5SIG`, RFC 2385). The client does not, so Linux drops whatever
 it sends before it is acknowledged, and the client drops what comes from here, because it is signed. It needs no
-privilege (a filter, `SO_ATTACH_FILTER`, did on Linux 6.18), and it goes with the socket: a process that dies leaves
-nothing behind.
+privilege (a filter, `SO_ATTACH_FILTER`, did on Linux 6.18), and it goes with the socket: when a process dies there is
+nothing to undo.
 """
 
 import asyncio
@@ -48,18 +48,24 @@ class Silence:
         self._client: socket.socket = transport.get_extra_info("socket").dup()
         self._heard = heard
         self._loop = asyncio.get_running_loop()
+        self._answers = False
         # Of two descriptors one is closed: no FIN is sent.
         transport.abort()
         self.keep()
 
     def keep(self) -> None:
         """Nothing comes in from now on."""
+        self._answers = False
         self._loop.remove_reader(self._client)
         _sign(self._client, self._peer, KEY)
         self._discard()
 
     def answer(self) -> None:
         """There is a machine again: what the client's kernel sends, or sends again, is heard."""
+        if self._answers:
+            # Linux has no key to remove a second time, and says so.
+            return
+        self._answers = True
         _sign(self._client, self._peer, NO_KEY)
         self._loop.add_reader(self._client, self._on_readable)
 

@@ -158,6 +158,20 @@ async def test_a_machine_that_goes_again_before_a_retransmission_leaves_it_unans
         assert await client.ended() == "rst"
 
 
+@pytest.mark.parametrize("woken", [False, True])
+async def test_a_vanished_connection_is_answered_when_its_compute_is_taken_away(
+    ours: OurServer, echo: Upstream, woken: bool
+) -> None:
+    proxy = await vanishing(ours, echo)
+    with await client_of(proxy) as client:
+        await proxy.suspend()
+        if woken:
+            await wake(proxy)
+        assert (await ours.http.delete("/coldstart/proxies/db/compute")).status_code == 204
+        await client.send(b"ping")
+        assert await client.ended() == "rst"
+
+
 async def test_a_vanished_client_is_silent_where_new_connections_get_no_answer_and_no_attempt_to_connect(
     ours: OurServer, echo: Upstream
 ) -> None:
