@@ -81,9 +81,9 @@ SCENARIO = Scenario(
         only_connecting: (hang(3, longer_than_s=200), at_least("pool_timeout", count=70)),
     },
     real_time=RealTime(
-        "the machine does not go, its connections are closed; the five quiet minutes are 2 s and the 275 s are 40 s; "
-        "the visitors come within 20 s, timeouts are a fifth",
-        wake=profile("neon-outage", latency_s=40.0, on_suspend="close"),
+        "the five quiet minutes are 2 s and the 275 s are 40 s; the visitors come within 20 s, timeouts are a fifth; "
+        "every connection of the pool is young",
+        wake=profile("neon-outage", latency_s=40.0),
         pools=(
             pool("5+0", driver="psycopg", pool_timeout=6, connection_timeout=0),
             pool("10+5", driver="psycopg", pool_timeout=2, connection_timeout=2),
@@ -98,12 +98,14 @@ SCENARIO = Scenario(
         listener=QueueListener(heartbeat_every_s=0.5, heartbeat_limit_s=0.5, backoff_first_s=2),
         expect={
             pool("5+0", driver="psycopg", pool_timeout=6, connection_timeout=0): (
-                hang(5, longer_than_s=20),
+                # 53 s and 27 s: the kernel's ninth and eighth retransmission is the first after the wake.
+                hang(5, longer_than_s=25),
                 at_least("pool_timeout", count=50),
             ),
+            # A ping has no limit here either: ten connections hang, and five connect in vain, 2 s each.
             pool("10+5", driver="psycopg", pool_timeout=2, connection_timeout=2): (
-                at_least("connect_timeout", count=30),
-                latency_at_most(4.5),
+                hang(10, longer_than_s=25),
+                at_least("connect_timeout", count=20),
             ),
         },
     ),

@@ -171,8 +171,8 @@ class Outage:
 
     @classmethod
     def failover(cls, for_s: float) -> Self:
-        """A standby takes over the address: open connections go silent, and new ones get no answer until it has."""
-        return cls(for_s, OnSuspend.FREEZE, WhileWaking.DROP)
+        """A standby takes over the address: open connections vanish, and new ones get no answer until it has."""
+        return cls(for_s, OnSuspend.VANISH, WhileWaking.DROP)
 
 
 @dataclass(frozen=True, slots=True)

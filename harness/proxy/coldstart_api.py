@@ -40,6 +40,13 @@ def _settings(document: object) -> ComputeSettings:
         raise ApiError(f"bad request body: {error}", 400) from error
 
 
+def _check_can(on_suspend: OnSuspend) -> None:
+    try:
+        check_can(on_suspend)
+    except UserError as error:
+        raise ApiError(f"bad request body: {error}", 400) from error
+
+
 def _way(document: object) -> Way:
     if not isinstance(document, dict):
         raise ApiError("bad request body: way must be an object", 400)
@@ -112,23 +119,21 @@ async def _outage(request: Request) -> Response:
         while_waking = WhileWaking(document.get("while_waking", WhileWaking.REFUSE))
     except ValueError as error:
         raise ApiError(f"bad request body: {error}", 400) from error
-    try:
-        check_can(on_suspend)
-    except UserError as error:
-        raise ApiError(f"bad request body: {error}", 400) from error
+    _check_can(on_suspend)
     compute.outage(float(for_s or 0), on_suspend=on_suspend, while_waking=while_waking)
     return _answer(proxy)
 
 
 async def _lose(request: Request) -> Response:
-    """A `share` of the open connections dies, `how`: `freeze`, `reset`, `close` or `terminate`."""
+    """A `share` of the open connections dies, `how`: `freeze`, `vanish`, `reset`, `close` or `terminate`."""
     proxy, compute = _sleeping(request)
     document = await read_json(request, dict)
     share, how = document.get("share"), document.get("how", OnSuspend.FREEZE)
     if not is_seconds(share) or not 0 < float(share or 0) <= 1:
         raise ApiError("bad request body: share must be a number above 0, at most 1", 400)
-    if not isinstance(how, str) or how not in set(OnSuspend) - {OnSuspend.KEEP, OnSuspend.VANISH}:
-        raise ApiError("bad request body: how must be freeze, reset, close or terminate", 400)
+    if not isinstance(how, str) or how not in set(OnSuspend) - {OnSuspend.KEEP}:
+        raise ApiError("bad request body: how must be freeze, vanish, reset, close or terminate", 400)
+    _check_can(OnSuspend(how))
     compute.lose(float(share or 0), OnSuspend(how))
     return _answer(proxy)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.model.compute import Behaviour, ErrorResponse, OnSuspend, WhileWaking
 from harness.model.errors import UserError
+from harness.proxy.silence import can_silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,10 @@ class ComputeSettings:
 
 
 def check_can(on_suspend: OnSuspend) -> None:
-    """Raises `UserError` for what no proxy can do to its connections."""
-    if on_suspend is OnSuspend.VANISH:
+    """Raises `UserError` for what a proxy on this machine can't do to its connections."""
+    if on_suspend is OnSuspend.VANISH and not can_silence():
         allowed = ", ".join(sorted(set(OnSuspend) - {OnSuspend.VANISH}))
-        raise UserError("no proxy can vanish: its kernel acknowledges", where="compute", allowed=allowed)
+        raise UserError("connections can only vanish on Linux", where="compute", allowed=allowed)
 
 
 def is_seconds(value: object) -> bool:

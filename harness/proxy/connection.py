@@ -11,6 +11,7 @@ from harness.processes.messages import AnyProxyEvent, DialFailed
 from harness.proxy.departures import Departures
 from harness.proxy.end import NOBODY, End
 from harness.proxy.link import AttachedToxic, Link
+from harness.proxy.silence import Silence, can_silence
 from harness.proxy.startup import StartupAnswer
 from harness.proxy.tasks import started
 from harness.proxy.way import Way
@@ -18,6 +19,8 @@ from harness.proxy.way import Way
 EARLY_LIMIT = 2**16
 """Bytes kept of a client that speaks before it is connected onward; more are left in its socket."""
 NOT_CONNECTED = "not connected onward"
+REAP_LATE_S = 0.001
+"""A look at an idle connection comes so long after the moment from which on it is forgotten."""
 
 
 class ConnectionStage(StrEnum):
@@ -32,6 +35,8 @@ class ConnectionStage(StrEnum):
     """Both ends are kept, and what the client sends is kept back: until the wake."""
     FROZEN = "frozen"
     """Half-open: the client's end alone is left, and nobody answers it any more."""
+    VANISHED = "vanished"
+    """Half-open, and nobody acknowledges what the client sends either."""
     FAILING = "failing"
     """Its startup message is answered with an error."""
     CLOSED = "closed"
@@ -66,6 +71,10 @@ class ConnectionOwner(Protocol):
 
     def closed(self, connection: "Connection") -> None: ...
 
+    def forgotten(self, connection: "Connection") -> None:
+        """The way has forgotten it: the upstream session has ended, and the client does not know."""
+        ...
+
     def client_sent(self, connection: "Connection") -> None: ...
 
     def server_sent(self, connection: "Connection", data: bytes) -> None: ...
@@ -90,6 +99,10 @@ class Connection:
         self._early_size = 0
         self._client_ended = False
         self._answer: StartupAnswer | None = None
+        self._silence: Silence | None = None
+        self._returns = False
+        """Whether a vanished one is answered once the compute is awake."""
+        self._reaping: asyncio.TimerHandle | None = None
 
     @property
     def is_closed(self) -> bool:
@@ -171,6 +184,7 @@ class Connection:
         self._connect_ends()
         self._flush_early()
         self.proxy.opened(self)
+        self._reap()
         if self._client_ended:
             # After what it sent early: the upstream reads all of it, then the end.
             self.to_upstream.end()
@@ -212,10 +226,33 @@ class Connection:
         if way is None or way.reaper is None or not way.forgets(idle_since_s):
             return False
         if way.reaper.silently:
-            self.freeze()
+            self._be_forgotten()
         else:
             self.close(reset=True)
         return True
+
+    def _reap(self) -> None:
+        """Look whether the way forgets the connection in silence, and when to look again.
+
+        Before the client sends anything: what the proxy's kernel has received it has acknowledged already.
+        """
+        way = self.proxy.way
+        if way is None or way.reaper is None or not way.reaper.silently or not can_silence():
+            return
+        if self.stage is ConnectionStage.OPEN and way.forgets(self._active_at_s):
+            self._be_forgotten()
+        elif self.stage in (ConnectionStage.OPEN, ConnectionStage.PAUSED):
+            left_s = self._active_at_s + way.reaper.after_s - monotonic()
+            # Never at once: a paused one is looked at again when it goes on, or after as long again.
+            wait_s = left_s + REAP_LATE_S if left_s > 0 else way.reaper.after_s
+            self._reaping = asyncio.get_running_loop().call_later(wait_s, self._reap)
+
+    def _be_forgotten(self) -> None:
+        if can_silence():
+            self.vanish(returns=False)
+            self.proxy.forgotten(self)
+        else:
+            self.freeze()
 
     def pause(self) -> None:
         """Keep both ends, and keep back what the client sends. One that is being dialled is held instead."""
@@ -230,7 +267,7 @@ class Connection:
         self._watch_unread_client()
 
     def release(self) -> None:
-        """The wake: a held connection is dialled, a paused one goes on."""
+        """The wake: a held connection is dialled, a paused one goes on, a vanished one is answered."""
         if self.stage is ConnectionStage.HELD:
             self.dial()
         elif self.stage is ConnectionStage.PAUSED:
@@ -238,6 +275,8 @@ class Connection:
             self._connect_ends()
             self._flush_early()
             self.proxy.opened(self)
+        else:
+            self.answer()
 
     def freeze(self) -> None:
         """Half-open: the upstream session ends; the client hears nothing, and what it sends goes nowhere."""
@@ -249,6 +288,38 @@ class Connection:
         # What paused the client may have been the upstream's slowness, which nobody will end now.
         self.client.peer = None
         self._watch_unread_client()
+
+    def vanish(self, *, returns: bool) -> None:
+        """As `freeze`, but nobody acknowledges what the client sends either, so its kernel sends it again and again.
+
+        `returns`: until `answer`. Otherwise until the connection is closed. Linux only.
+        """
+        transport = self.client.transport
+        if transport is None or transport.is_closing():
+            self.close()
+            return
+        if self.dialling is not None:
+            self.dialling.cancel()
+        self._read_client_again()
+        self.stage = ConnectionStage.VANISHED
+        for link in self.links:
+            link.close()
+        # The client's end is abandoned to `Silence`; from here on the connection has none of its own.
+        self.client.owner = NOBODY
+        self._silence = Silence(transport, self.close)
+        self._returns = returns
+        self.client = End(self)
+        self._abandon_upstream()
+
+    def answer(self) -> None:
+        """The machine of a vanished connection is back: the next that comes from the client is answered by RST."""
+        if self._silence is not None and self._returns:
+            self._silence.answer()
+
+    def keep_silent(self) -> None:
+        """It is gone once more: a vanished connection that has not been answered by now is not answered."""
+        if self._silence is not None:
+            self._silence.keep()
 
     def _abandon_upstream(self) -> None:
         """Let the upstream's end go; whatever still happens there is nothing to this connection."""
@@ -306,8 +377,13 @@ class Connection:
         if self.dialling is not None:
             # An upstream that never answers would keep the task and its descriptor for minutes.
             self.dialling.cancel()
+        if self._reaping is not None:
+            self._reaping.cancel()
         for link in self.links:
             link.close()
+        if self._silence is not None:
+            self._silence.close()
+            self._silence = None
         self.client.shut(reset=reset)
         self.upstream.shut(reset=reset)
         self.proxy.closed(self)

@@ -147,6 +147,11 @@ class Proxy:
         if self.watcher is not None:
             self.watcher.closed(connection)
 
+    def forgotten(self, connection: Connection) -> None:
+        # For the compute it has ended. It stays among the connections: its client does not know.
+        if self.watcher is not None:
+            self.watcher.closed(connection)
+
     def client_sent(self, connection: Connection) -> None:
         if self.watcher is not None:
             self.watcher.client_sent(connection)

@@ -61,7 +61,8 @@ class SleepingCompute:
         """Released at the wake, and not connected to the database yet."""
         # The connections that are open already: a compute may be put behind a proxy that is in use.
         for connection in proxy.connections:
-            self._compute.connection_attempt(monotonic(), connection)
+            if connection.stage is not ConnectionStage.VANISHED:
+                self._compute.connection_attempt(monotonic(), connection)
         self._timer.set(self._compute.next_tick_s)
 
     @property
@@ -137,8 +138,8 @@ class SleepingCompute:
                     _proxied(connection).terminate(error)
             case Freeze(connection):
                 _proxied(connection).freeze()
-            case Vanish():
-                raise AssertionError("coldstart_api.py refuses it: this machine's kernel acknowledges")
+            case Vanish(connection, returns):
+                _proxied(connection).vanish(returns=returns)
             case Pause(connection):
                 self._pause(_proxied(connection))
             case Suspended(at_s):
@@ -149,7 +150,7 @@ class SleepingCompute:
                 self._woken(at_s, planned_at_s)
             case Away(_, ready_at_s):
                 self._planned_wake_at_s = ready_at_s
-                self.proxy_started()
+                self._gone()
             case _:
                 assert_never(effect)
 
@@ -162,6 +163,11 @@ class SleepingCompute:
 
     def _suspended(self, at_s: float) -> None:
         self._proxy.report(ComputeSuspended(proxy=self._proxy.name, at_s=at_s))
+        self._gone()
+
+    def _gone(self) -> None:
+        for connection in self._proxy.connections:
+            connection.keep_silent()
         self.proxy_started()
 
     def proxy_started(self) -> None:
@@ -190,6 +196,8 @@ class SleepingCompute:
 
     def _woken(self, at_s: float, planned_at_s: float) -> None:
         self._proxy.report(ComputeWoken(proxy=self._proxy.name, at_s=at_s, planned_at_s=planned_at_s))
+        for connection in self._proxy.connections:
+            connection.answer()
         if self._turns_away:
             self._turns_away = False
             # After this step: what waits in the accept queue are attempts at an active compute.

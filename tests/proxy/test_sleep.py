@@ -131,7 +131,9 @@ async def test_a_statement_under_way_at_the_suspend_fails_as_its_ending_says(
         assert type(failed.value.__cause__) is cause
 
 
-@pytest.mark.parametrize("on_suspend", ["close", "terminate", "reset", "freeze"])
+@pytest.mark.parametrize(
+    "on_suspend", ["close", "terminate", "reset", "freeze", *(["vanish"] if sys.platform == "linux" else [])]
+)
 async def test_after_a_suspend_postgresql_has_no_session_left(
     ours: OurServer, postgres: PostgresServer, on_suspend: str
 ) -> None:

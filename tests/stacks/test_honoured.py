@@ -20,6 +20,7 @@ from harness.model.shape import RequestShape
 from harness.model.timeline import At, Burst, ConnectionLoss, Outage, TimelinePhase, Warm
 from harness.model.times import Calibration
 from harness.model.wake import WakeProfile, profile
+from harness.stacks import honoured
 from harness.stacks.base import RunOptions, Stack
 from harness.stacks.choose import STACKS, choose
 from harness.stacks.embedded import EmbeddedStack
@@ -124,9 +125,21 @@ def test_a_pooler_is_refused_by_name_in_virtual_time_with_the_stacks_that_have_i
         ({"timeline": (Warm(), ConnectionLoss(0.5, OnSuspend.VANISH), Burst(1, 1))}, "how of a connection loss vanish"),
     ],
 )
-def test_nothing_vanishes_in_real_time_where_a_proxy_acknowledges(changes: dict[str, Any], what: str) -> None:
+def test_nothing_vanishes_in_real_time_where_a_proxy_acknowledges(
+    changes: dict[str, Any], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scenario = replace(COLD_BURST, expect={}, real_time=None, **changes)
-    for stack in (EmbeddedStack(), choose("compose")[0]):
-        with pytest.raises(UserError, match=f"on stack {stack.name}: {what} can't be played here"):
-            stack.check(PlannedRun(scenario=scenario, real_time=True), RunOptions())
+    plan = PlannedRun(scenario=scenario, real_time=True)
+    # Where there is no Linux, neither stack can.
+    for linux, refusing in (
+        (True, [choose("compose")[0]]),
+        (False, [choose("compose")[0], EmbeddedStack()]),
+    ):
+        monkeypatch.setattr(honoured, "can_silence", lambda linux=linux: linux)
+        for stack in refusing:
+            with pytest.raises(UserError, match=f"on stack {stack.name}: {what} can't be played here") as refused:
+                stack.check(plan, RunOptions())
+            assert ("--stack embedded" in str(refused.value.allowed)) is linux
+    monkeypatch.setattr(honoured, "can_silence", lambda: True)
+    EmbeddedStack().check(plan, RunOptions())
     SimulatedStack().check(PlannedRun(scenario=scenario), RunOptions())
