@@ -1,6 +1,7 @@
 """The outcomes of the requests: a bar for each pool configuration, a panel for each wake."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from matplotlib.figure import Figure
 
@@ -18,6 +19,9 @@ from harness.analysis.sentences import Failures, met_all, who_fails
 from harness.model.outcomes import Outcome
 from harness.model.summary import TrialSummary
 
+ROW_IN = 0.19
+LINE_IN = 0.125
+"""Of a name, in inches."""
 TOO_NARROW = 0.04
 """A part of a bar with a smaller share than this has no room for its number."""
 
@@ -30,8 +34,8 @@ def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
     wakes = list(dict.fromkeys(wake for wake, _ in by_wake_and_pool))
     pools = list(dict.fromkeys(summary.trial.configuration for summary in woken))
     names = [named(run, pool) for pool in pools]
-    lines = sum(1 + 0.6 * name.count("\n") for name in names)
-    figure, panels = stacked_panels(len(wakes), title=_title(run, woken), panel_in=0.35 + 0.19 * lines)
+    panel_in = 0.35 + len(names) * _row_in(names)
+    figure, panels = stacked_panels(len(wakes), title=_title(run, woken), panel_in=panel_in)
     for panel, wake in zip(panels, wakes, strict=True):
         for row, pool in enumerate(pools):
             summaries = by_wake_and_pool.get((wake, pool), [])
@@ -54,6 +58,13 @@ def outcomes_chart(run: Run, woken: Sequence[TrialSummary]) -> Figure:
     panels[-1].set_xlabel("share of the requests (numbers: requests)")
     outcome_legend(figure, (outcome for summary in woken for outcome in summary.outcomes))
     return figure
+
+
+def _row_in(names: Sequence[str]) -> float:
+    """The height of a bar's row in inches: two names above each other must not touch."""
+    lines = [1 + name.count("\n") for name in names]
+    most = max(((above + below) / 2 for above, below in pairwise(lines)), default=lines[0])
+    return max(ROW_IN, LINE_IN * most)
 
 
 def _title(run: Run, woken: Sequence[TrialSummary]) -> str:
