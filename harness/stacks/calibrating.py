@@ -12,7 +12,6 @@ from typing import Any
 import asyncpg
 import httpx
 
-from harness.model.arrivals import RequestName
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario
 from harness.model.timeline import Burst, Warm
@@ -35,6 +34,7 @@ ROUNDS = 3
 CLIENTS = 20
 """HTTP connections at once: more than the pool has, so that the service always has work."""
 REQUESTS_OF_EACH = 20
+"""Browsing, as a burst asks for unless its scenario says otherwise."""
 CONNECTS_AT_ONCE = 30
 CALIBRATED_POOL = PoolConfiguration(pool_size=10, max_overflow=0)
 CONNECT_ROUND_TRIPS = 4
@@ -91,9 +91,11 @@ async def _requests_at_once(dsn: str, log: Path) -> list[float]:
         port = (await service.next_record(ServiceReady)).port
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=60))
 
+        arrivals = Burst(CLIENTS * REQUESTS_OF_EACH, 1.0).schedule(seed=1)
+
         async def ask(number: int) -> None:
-            for _ in range(REQUESTS_OF_EACH):
-                (await client.get(RequestName.READ_TRACK.path.format(key=number))).raise_for_status()
+            for arrival in arrivals[number::CLIENTS]:
+                (await client.request(arrival.request.method, arrival.url)).raise_for_status()
 
         # The first round connects the pool.
         rounds_s = [await _each_at_once(CLIENTS, ask) for _ in range(1 + ROUNDS)]

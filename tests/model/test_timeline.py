@@ -19,7 +19,7 @@ from harness.model.timeline import Burst, Idle, Slow, Warm
         (lambda: Slow(-0.1), "slow: round_trip_s must be 0 or positive"),
         (lambda: Warm(-1), "warm: connections must be 0 or more"),
         (lambda: Warm(5, ages_s=(1,)), "warm: either connections or ages_s, one for each"),
-        (lambda: Warm(ages_s=(1, -1)), "warm: ages_s must be 0 or more"),
+        (lambda: Warm(ages_s=(1, -1)), "warm: ages_s must be 0 or positive"),
         (lambda: Burst(requests=0, over_s=1.0), "burst: requests must be at least 1"),
         (lambda: Burst(requests=1, over_s=0.0), "burst: over must be positive"),
         (Burst.at, "burst: requests must be at least 1"),
