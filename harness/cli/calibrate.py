@@ -24,5 +24,5 @@ def calibrate(out: Path) -> None:
         measured = asyncio.run(measure(Path(logs)))
     write_calibration(measured, out)
     for name, seconds in measured.medians_s().items():
-        echo(f"{name:24}  {seconds * 1000:6.2f} ms (median)")
+        echo(f"{name:10}  {seconds * 1000:6.2f} ms (median)")
     echo(f"{measured.source}, through the proxy; written to {out}")

@@ -19,10 +19,6 @@ class Times:
     round_trip: Distribution = field(default=NONE)
     service: Distribution = field(default=NONE)
     connect: Distribution = field(default=NONE)
-    statement_cpu_s: float = 0.0
-    """What a request's statement costs a processor that everything shares: service, driver, proxy and database."""
-    connect_cpu_s: float = 0.0
-    """What a new connection costs it. The processor does one thing at a time; 0: there is no such processor."""
     kernel: Kernel = LINUX_6_5
     """The clients' own: how long it asks again where nobody answers."""
 
@@ -42,10 +38,6 @@ class Calibration:
     connect_s: tuple[float, ...]
     """The time of a new connection without its round trips."""
     source: str
-    request_at_once_s: tuple[float, ...] = ()
-    """The time of many requests to the service at once, divided by their number; empty in older files."""
-    connect_at_once_s: tuple[float, ...] = ()
-    """The time of many new connections at once, divided by their number."""
 
     def __post_init__(self) -> None:
         self.times()
@@ -56,24 +48,12 @@ class Calibration:
             round_trip=Empirical(self.round_trip_s),
             service=Empirical(self.service_s),
             connect=Empirical(self.connect_s),
-            statement_cpu_s=_median_or_0(self.request_at_once_s),
-            connect_cpu_s=_median_or_0(self.connect_at_once_s),
         )
 
     def medians_s(self) -> dict[str, float]:
         """The median of each time, by name."""
-        named = {
-            "round trip": self.round_trip_s,
-            "statement": self.service_s,
-            "connect": self.connect_s,
-            "request, of many at once": self.request_at_once_s,
-            "connect, of many at once": self.connect_at_once_s,
-        }
-        return {name: median(values) for name, values in named.items() if values}
-
-
-def _median_or_0(values_s: tuple[float, ...]) -> float:
-    return median(values_s) if values_s else 0.0
+        named = {"round trip": self.round_trip_s, "statement": self.service_s, "connect": self.connect_s}
+        return {name: median(values) for name, values in named.items()}
 
 
 def drawing(distribution: Distribution, name: str) -> Draw:

@@ -37,7 +37,6 @@ from harness.simulation.backend import SimulatedPostgres
 from harness.simulation.chance import library_chance_of
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import Network
-from harness.simulation.processor import Processor
 from harness.simulation.rows import Row, Simulated
 
 HOST, PORT = "localhost", 5432
@@ -156,7 +155,6 @@ class VirtualDriver:
         # Where round trips take long, those of the authentication count too.
         slow = any(isinstance(phase, Slow) for phase in trial.story.phases)
         self._network = network = Network(self._loop, draw_way_s=times.way(trial.seed), kernel=times.kernel, slows=slow)
-        processor = Processor(self._loop.time)
         options: dict[str, Any] = {}
         if trial.wake is not None:
             latencies_s = trial.wake_latencies_s()
@@ -164,8 +162,8 @@ class VirtualDriver:
             options["draw_wake_latency_s"] = chain(latencies_s, repeat(latencies_s[-1])).__next__
         server = SimulatedPostgres(
             loop=self._loop,
-            draw_service_s=processor.charged(drawing(times.service, f"service/{trial.seed}"), times.statement_cpu_s),
-            draw_connect_s=processor.charged(drawing(times.connect, f"connect/{trial.seed}"), times.connect_cpu_s),
+            draw_service_s=drawing(times.service, f"service/{trial.seed}"),
+            draw_connect_s=drawing(times.connect, f"connect/{trial.seed}"),
             on_event=self._heard,
             password=PASSWORD if slow else None,
             max_connections=trial.story.max_connections or UNLIMITED,
