@@ -166,7 +166,7 @@ def test_a_wrong_driver_is_refused_with_those_that_there_are() -> None:
 def test_the_environment_names_the_driver_in_a_variable_or_in_the_url(
     environment: dict[str, str], driver: Driver
 ) -> None:
-    assert PoolConfiguration.from_environment(environment).driver is driver
+    assert PoolConfiguration.from_environment(environment).runs_on is driver
 
 
 def test_a_url_of_another_driver_is_refused_without_showing_it() -> None:
