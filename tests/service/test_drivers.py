@@ -24,12 +24,12 @@ from harness.processes.messages import ProxyReady, ServiceReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.scenario import QueueListener
-from harness.service.database import create_engine
 from harness.service.drivers import driver_named, libpq_version
 from harness.service.drivers.asyncpg_driver import connect_arguments
 from harness.service.instance import Instance
 from harness.service.listener import listening
 from harness.service.observation import PoolWatch
+from harness.service.pools.sqlalchemy_pool import SqlalchemyConnection, SqlalchemyPool, create_engine
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,8 @@ PSYCOPG = PoolConfiguration(driver=Driver.PSYCOPG)
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg", "postgresql+psycopg"])
 @pytest.mark.parametrize("driver", list(Driver))
 def test_the_pools_setting_chooses_the_driver_and_the_url_does_not(scheme: str, driver: Driver) -> None:
-    engine = create_engine(f"{scheme}://u:p@h/d", PoolConfiguration(driver=driver), watch=PoolWatch())
+    url = make_url(f"{scheme}://u:p@h/d")
+    engine = create_engine(url, PoolConfiguration(driver=driver), transaction_pooler=False)
     assert engine.dialect.driver == driver
     assert engine.pool.size() == 10  # type: ignore[attr-defined]
 
@@ -97,8 +98,10 @@ async def test_a_subclass_of_the_observed_connection_can_be_given(postgres: Post
     given = type("Given", (observed,), {})
     instance = Instance(postgres.dsn, PSYCOPG, PoolWatch(), connection_classes={Driver.PSYCOPG: given})
     async with instance.database.connection() as connection:
-        assert type((await connection.get_raw_connection()).driver_connection) is given
-    await instance.database.engine.dispose()
+        assert isinstance(connection, SqlalchemyConnection)
+        raw = await connection._connection.get_raw_connection()
+        assert type(raw.driver_connection) is given
+    await instance.database.pool.close()
 
 
 async def test_a_pool_of_its_own_may_have_another_driver(postgres: PostgresServer) -> None:
@@ -106,9 +109,11 @@ async def test_a_pool_of_its_own_may_have_another_driver(postgres: PostgresServe
     instance = Instance(postgres.dsn, PSYCOPG, PoolWatch(), shapes=[own])
     answers = [await instance.perform(request, 3) for request in (own, RequestName.READ_TRACK)]
     assert [answer.outcome for answer in answers] == [Outcome.OK, Outcome.OK]
-    assert [database.engine.dialect.driver for database in instance.databases] == ["psycopg", "asyncpg"]
-    for database in instance.databases:
-        await database.engine.dispose()
+    pools = [database.pool for database in instance.databases]
+    drivers = [pool.engine.dialect.driver for pool in pools if isinstance(pool, SqlalchemyPool)]
+    assert drivers == ["psycopg", "asyncpg"]
+    for pool in pools:
+        await pool.close()
 
 
 async def test_the_queue_listener_is_on_asyncpg_beside_a_pool_on_psycopg(postgres: PostgresServer) -> None:
@@ -117,16 +122,16 @@ async def test_the_queue_listener_is_on_asyncpg_beside_a_pool_on_psycopg(postgre
     async with listening(QueueListener(), f"{postgres.dsn}?sslmode=disable", heard.put_nowait):
         assert (await asyncio.wait_for(heard.get(), 10)).event is Event.LISTENER_CONNECTED
         assert (await instance.perform(RequestName.READ_TRACK, 1)).outcome is Outcome.OK
-    await instance.database.engine.dispose()
+    await instance.database.pool.close()
 
 
 def test_a_service_on_asyncpg_does_not_import_psycopg() -> None:
     code = (
         "import sys, harness.service.__main__\n"
-        "from harness.service.database import create_engine\n"
+        "from harness.service.pools import make_pool\n"
         "from harness.service.observation import PoolWatch\n"
         "from harness.model.pool import PoolConfiguration\n"
-        "create_engine('postgresql://h/d', PoolConfiguration(), watch=PoolWatch())\n"
+        "make_pool('postgresql://h/d', PoolConfiguration(), watch=PoolWatch())\n"
         "sys.exit('psycopg' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,6 +15,7 @@ from harness.model.pool import PoolConfiguration
 from harness.postgres import PostgresServer
 from harness.processes.process import Child
 from harness.service.drivers.psycopg_driver import ObservedPsycopgConnection
+from harness.service.pools.sqlalchemy_pool import SqlalchemyConnection
 from tests.service.test_outcomes import ask, asleep, database
 
 pytestmark = pytest.mark.anyio
@@ -166,10 +167,11 @@ async def test_a_cancelled_request_is_nobodys_outcome(postgres: PostgresServer) 
 
 async def test_the_engines_connections_are_the_observed_ones_with_the_settings(postgres: PostgresServer) -> None:
     async with database(postgres.dsn, SERVER_LIMITED) as awake, awake.connection() as connection:
-        raw = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(connection, SqlalchemyConnection)
+        raw = (await connection._connection.get_raw_connection()).driver_connection
         assert isinstance(raw, ObservedPsycopgConnection)
         parameters = raw.info.get_parameters()
-        limit = (await connection.execute(text("SHOW statement_timeout"))).scalar_one()
+        limit = (await connection._connection.execute(text("SHOW statement_timeout"))).scalar_one()
     # It leaves out what is libpq's own default, as gssencmode=disable is in psycopg's binary package.
     assert (parameters["connect_timeout"], parameters["sslmode"]) == ("2", "disable")
     assert raw.prepare_threshold == 5
