@@ -23,7 +23,7 @@ from harness.processes.messages import LoadReady, PoolWarmed
 async def main():
     emit(LoadReady())
     async for command in commands():
-        emit(PoolWarmed(at_s=1.5, connections=command.connections))
+        emit(PoolWarmed(at_s=1.5, connections=len(command.ages_s)))
 asyncio.run(main())
 """
 STUBBORN = """
