@@ -111,7 +111,7 @@ def test_no_name_and_no_number_is_cut_off_at_any_width(tmp_path: Path, scenario:
         for word in ("5+0", "pool_timeout=30", "connection_timeout=0", "backoff", "jitter", "listener"):
             if word in NAMED[scenario]:
                 assert word in re.split(r"[\s,()]+", text), (command, word)
-        assert re.search(r"\bwake\s+\d+\s+s|\d+\s+s,", text), command
+        assert re.search(r"\bwake\s+[\d.]+\s+s|\d+\s+s,", text), command
 
 
 NAMED = {

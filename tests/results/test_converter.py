@@ -201,7 +201,7 @@ def test_a_pool_timeout_that_follows_goes_on_following_and_one_that_was_given_st
 def test_a_statement_timeout_that_follows_the_driver_goes_on_following_it() -> None:
     for before in (pool("5+0"), pool("5+0", driver="psycopg"), pool("5+0", statement_timeout=10)):
         document = json.loads(json.dumps(to_json(before)))
-        assert document["driver"] == before.driver.value
+        assert document["driver"] == before.runs_on.value
         again = from_json(document, PoolConfiguration, where="a test")
         assert again == before
         assert again.accepts({"driver": "psycopg"}) is (before.statement_timeout_s is None)

@@ -1,6 +1,5 @@
 """A scenario file that is wrong is refused in one line with its place, whatever it does when it is imported."""
 
-import os
 import signal
 import sys
 import threading
@@ -89,11 +88,18 @@ def test_somebody_elses_alarm_and_handlers_are_left_as_they_were(tmp_path: Path)
 def test_a_real_ctrl_c_while_it_is_imported_is_one(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("import time\ntime.sleep(20)\n")
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        load_scenario(str(path))
-    timer.join()
+    # Python's own handler, whatever a library has left here, and the main thread, whatever threads a test has left.
+    left = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ident = threading.main_thread().ident
+    assert ident is not None
+    timer = threading.Timer(0.3, signal.pthread_kill, (ident, signal.SIGINT))
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            load_scenario(str(path))
+        timer.join()
+    finally:
+        signal.signal(signal.SIGINT, left)
 
 
 def test_what_a_file_prints_is_none_of_the_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ def test_with_overflow_the_real_pool_serves_fewer_because_overflow_is_closed_as_
     assert first + burst.pool_size * waves <= burst.measured() < burst.expected()
 
 
+@pytest.mark.timeout(400)  # tens of thousands of requests: with other work beside it, more than the usual limit
 def test_impatience_costs_what_boots_and_tijms_say() -> None:
     # Few requests a seed here; `make theory` has ten times as many. Of 24 cells one or two lie outside 95 %.
     inside = 0
