@@ -27,7 +27,7 @@ def played(
     def request(arrival: Arrival) -> Generator[Any, Any, None]:
         yield world.timeout(arrival.at_s)
         with slots.request() as slot:
-            got = yield slot | world.timeout(pool.pool_timeout_s)
+            got = yield slot | world.timeout(pool.queue_timeout_s)
             if slot not in got:
                 outcomes["pool_timeout"] += 1
                 return
