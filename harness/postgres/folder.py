@@ -48,10 +48,7 @@ def server_folder(owner: Account, part: str = "postgres") -> Iterator[Path]:
     """
     sweep(part)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=prefix(part), dir=_place_for(owner, part)))
-        # The lock lives as long as this process: it tells a living run's folder from a leftover.
-        lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder, lock = _locked_folder(_place_for(owner, part), part)
     except OSError as error:
         raise StackError(part, f"its folder can't be made: {error}") from error
     try:
@@ -60,6 +57,21 @@ def server_folder(owner: Account, part: str = "postgres") -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked_folder(place: Path, part: str) -> tuple[Path, int]:
+    """A new folder and the descriptor that holds its lock.
+
+    The lock lives as long as this process: it tells a living run's folder from a leftover.
+    """
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix(part), dir=place))
+        lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Another run's sweep between the two lines above took it for a leftover: then the lock's name is gone.
+        if os.fstat(lock).st_nlink:
+            return folder, lock
         os.close(lock)
 
 

@@ -98,8 +98,9 @@ def _initdb(found: Binaries, folder: Path, owner: Account) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, **owner.popen)  # type: ignore[call-overload]
     password_file.unlink()
     if done.returncode != 0:
-        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise StackError("postgres", f"initdb failed: {reason[-1] if reason else f'status {done.returncode}'}")
+        lines = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
+        # The first error is the reason; what follows is about cleaning up after it.
+        raise StackError("postgres", f"initdb failed: {next((line for line in lines if 'error:' in line), lines[-1])}")
     return password
 
 

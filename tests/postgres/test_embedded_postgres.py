@@ -1,5 +1,6 @@
 """PostgreSQL from a wheel: its own folder, loopback only, a password, and gone when nobody wants it any more."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -16,7 +18,7 @@ import pytest
 from harness.model.errors import StackError, UserError
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.postgres.binaries import VARIABLE, binaries
-from harness.postgres.folder import prefix, sweep
+from harness.postgres.folder import LOCK, Account, prefix, server_folder, sweep
 
 pytestmark = pytest.mark.anyio
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as another account")
@@ -35,6 +37,10 @@ asyncio.run(main())
 
 def listeners(pid: int) -> set[tuple[str, int]]:
     return {tuple(one.laddr) for one in psutil.Process(pid).net_connections("inet") if one.status == "LISTEN"}
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def test_it_listens_on_loopback_only(postgres: PostgresServer) -> None:
@@ -72,18 +78,39 @@ async def test_two_run_beside_each_other(postgres: PostgresServer, tmp_path: Pat
     assert not psutil.pid_exists(other.pid)
 
 
-async def test_nothing_is_left_of_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir(mode=0o777)
-    temporary.chmod(0o777)
-    # The account that the server runs as must be able to reach its folder.
-    for parent in temporary.parents:
-        if parent.stat().st_uid == os.getuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
-    monkeypatch.setenv("TMPDIR", str(temporary))
+@pytest.fixture
+def open_to_others() -> Iterator[Path]:
+    """Not under tmp_path: pytest closes the folder above that to others whenever any pytest of the user starts."""
+    with tempfile.TemporaryDirectory(prefix="open-to-others-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
+
+
+async def test_nothing_is_left_of_its_folder(
+    open_to_others: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(open_to_others))
     async with embedded_postgres(log=tmp_path / "log"):
-        assert [path.name.startswith(prefix("postgres")) for path in temporary.iterdir()] == [True]
-    assert list(temporary.iterdir()) == []
+        assert [name.startswith(prefix("postgres")) for name in names(open_to_others)] == [True]
+    assert names(open_to_others) == []
+
+
+def test_a_folder_that_a_sweep_found_before_it_was_locked_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Path] = []
+    lock = fcntl.flock
+
+    def swept_first(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and not made:
+            made.extend(sweep("example"))
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", swept_first)
+    with server_folder(Account(), "example") as folder:
+        assert not made[0].exists()
+        assert (folder / LOCK).exists()
+        assert folder not in sweep("example")
+    assert not folder.exists()
 
 
 @as_root
