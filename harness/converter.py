@@ -18,6 +18,7 @@ from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.strategies import configure_tagged_union
 
+from harness.model.application_request import ApplicationRequest
 from harness.model.arrivals import AnyRequest, RequestName
 from harness.model.distribution import Distribution, Duration
 from harness.model.errors import UserError
@@ -140,7 +141,13 @@ def _add_shapes(converter: Converter) -> None:
 
     converter.register_structure_hook(RequestShape, read)
     converter.register_unstructure_hook(RequestShape, write)
-    _add_choice(converter, AnyRequest, lambda value: RequestName if isinstance(value, str) else RequestShape)
+    _add_choice(converter, AnyRequest, _kind_of_request)
+
+
+def _kind_of_request(value: Any) -> type:  # noqa: ANN401 - a request, or what is read as one
+    if isinstance(value, ApplicationRequest) or (isinstance(value, dict) and "target" in value):
+        return ApplicationRequest
+    return RequestName if isinstance(value, str) else RequestShape
 
 
 def _add_several(converter: Converter, kind: Any, name: str, member: Any) -> None:  # noqa: ANN401 - types

@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "shipped": set(),
     "scenario_file": set(),
     "access_log": set(),
+    "application": set(),
     "library": {"access_log", "scenario_file", "shipped"},
     "player": set(),
     "processes": set(),
@@ -34,11 +35,14 @@ ROOMS: dict[str, set[str]] = {
     "service": {"converter", "processes"},
     "results": {"converter", "shipped"},
     "simulation": {"converter", "player", "processes", "results", "service"},
+    # Runs in the process of a user's own application.
+    "guest": {"player", "service", "simulation"},
     "analysis": {"results"},
     "postmortem": {"analysis", "results", "simulation"},
     "stacks": {
         "compose",
         "converter",
+        "guest",
         "library",
         "pgbouncer",
         "player",

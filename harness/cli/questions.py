@@ -2,8 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from harness.application.requests_file import read_requests
+from harness.application.variables import read_variables
+from harness.model.application import Application, Stub
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
@@ -11,6 +15,9 @@ from harness.model.kernel import KERNELS
 from harness.model.plan import Overrides
 from harness.model.pool import SHORT_FORM_ALLOWED, PoolConfiguration
 from harness.model.wake import read_wake
+
+REQUESTS_FILE = "requests.toml"
+"""Where an application's requests are looked for, in its folder."""
 
 
 def overrides_of(given: Mapping[str, Any]) -> Overrides:
@@ -31,11 +38,47 @@ def overrides_of(given: Mapping[str, Any]) -> Overrides:
         service_time_s=given["service_time_s"],
         connect_time_s=given["connect_time_s"],
         calibration=None if given["calibration"] is None else read_calibration(given["calibration"]),
+        application=application_of(given),
         kernel=None if given["kernel"] is None else KERNELS[given["kernel"]](),
         seed=given["seed"],
         repeat=given["repeat"],
         control=given["control"],
     )
+
+
+def application_of(given: Mapping[str, Any]) -> Application | None:
+    """The application that the options describe; None: they name none. Raises `UserError`."""
+    if given.get("app") is None:
+        for option in ("requests_file", "python", "folder", "variables", "init", "prepare", "recording", "stubs"):
+            if given.get(option):
+                named = {"folder": "--app-dir", "variables": "--env", "stubs": "--stub"}
+                raise UserError(
+                    f"{named.get(option, '--' + option.replace('_', '-'))} is about an application of one's own",
+                    where="run",
+                    allowed="with --app",
+                )
+        return None
+    folder: Path = given["folder"] or Path()
+    return Application(
+        app=given["app"],
+        mix=read_requests(given["requests_file"] or folder / REQUESTS_FILE),
+        python=given["python"],
+        folder=str(folder),
+        variables=read_variables(given["variables"]),
+        init=None if given["init"] is None else str(given["init"]),
+        prepare=given["prepare"],
+        recording=None if given["recording"] is None else str(given["recording"]),
+        stubs=tuple(_read_stub(text) for text in given["stubs"]),
+        cpu=given["cpu"],
+    )
+
+
+def _read_stub(text: str) -> Stub:
+    host, equals, seconds = text.partition("=")
+    try:
+        return Stub(host=host.strip(), for_s=float(seconds.strip().removesuffix("s")))
+    except ValueError:
+        raise UserError(f"{text!r} is not a stub", where="--stub", allowed="HOST=SECONDS") from None
 
 
 def read_pool(text: str) -> PoolConfiguration:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
+from harness.cli.options import APPLICATION, KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of
 from harness.cli.terminal import echo
 from harness.library import load_scenario
@@ -34,7 +34,7 @@ from harness.stacks.choose import STACKS, choose, plays_in_real_time
     type=click.IntRange(1, MAX_PROCESSES),
     help="Locust workers a trial; left out, one process drives all.",
 )
-@with_options(SIMULATED, KEEPING)
+@with_options(SIMULATED, APPLICATION, KEEPING)
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Run SCENARIO and compare its pools. It is a name, or a path."""
     from harness.cli.progress import watching

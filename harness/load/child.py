@@ -177,7 +177,6 @@ def _record(
         burst=context["burst"],
         status=response.status_code if answered else 0,
         headers=response.headers if answered else {},
-        body=response.content or b"" if answered else b"",
-        exception=getattr(response, "error", None) or exception,
+        outcome=context["outcome"],
     )
     deliver(RequestEnded(row=ended))

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from harness.model.application_request import ApplicationRequest
 from harness.model.outcomes import Outcome
 from harness.model.rows import RequestRow
 from harness.service.answer import PROBLEM_JSON
@@ -36,6 +37,20 @@ def outcome_of(
     return (Outcome.OK, None) if 200 <= status < 400 else (Outcome.ERROR, f"HTTP {status}")
 
 
+def outcome_of_application(
+    request: ApplicationRequest, status: int, headers: Mapping[str, str], exception: BaseException | None
+) -> tuple[Outcome, str | None]:
+    """The outcome of an application's answer: by its status, and by what its guest says of a failure."""
+    if status == 0:
+        return outcome_of(status, headers, b"", exception)
+    if request.is_good(status):
+        return Outcome.OK, None
+    outcome, _, error = headers.get("coldstart-outcome", "").partition(" ")
+    if outcome in set(Outcome):
+        return Outcome(outcome), error
+    return Outcome.ERROR, f"HTTP {status}"
+
+
 def row(  # noqa: PLR0913 - one argument a column
     *,
     number: int,
@@ -47,19 +62,17 @@ def row(  # noqa: PLR0913 - one argument a column
     burst: int,
     status: int,
     headers: Mapping[str, str],
-    body: bytes,
-    exception: BaseException | None,
+    outcome: tuple[Outcome, str | None],
 ) -> RequestRow:
     """One row of the `requests` table; moments on the monotonic clock."""
-    outcome, error = outcome_of(status, headers, body, exception)
     return RequestRow(
         number=number,
         request=request,
         arrival_s=arrival_s,
         start_s=start_s,
         end_s=end_s,
-        outcome=outcome,
-        error=error,
+        outcome=outcome[0],
+        error=outcome[1],
         status=status or None,
         attempts=attempts,
         burst=burst,

@@ -15,8 +15,9 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpUser
 
 from harness.load.distribution import FINISHED, WAITING, Inbox, StartedShare
-from harness.load.records import outcome_of
-from harness.model.arrivals import AnyRequest, Arrival
+from harness.load.records import outcome_of, outcome_of_application
+from harness.model.application_request import ApplicationRequest
+from harness.model.arrivals import Arrival
 from harness.model.outcomes import Outcome
 from harness.model.retry import Attempts
 
@@ -61,28 +62,38 @@ class OpenLoopUser(FastHttpUser):
             "number": started.share.first_number + arrival.number, "burst": started.share.first_burst + arrival.burst,
             "arrival_s": started.start_s + arrival.at_s, "start_s": time.monotonic(),
         }  # fmt: skip
-        while (wait_s := self._try(arrival.request, instance + arrival.url, attempts, context)) is not None:
+        while (wait_s := self._try(arrival, instance, attempts, context)) is not None:
             gevent.sleep(wait_s)
 
-    def _try(self, request: AnyRequest, url: str, attempts: Attempts, context: Mapping[str, Any]) -> float | None:
+    def _try(self, arrival: Arrival, instance: str, attempts: Attempts, context: Mapping[str, Any]) -> float | None:
         """Try once; how long until the next try, None after the last. Locust is told whether it was the last."""
+        request = arrival.request
+        if isinstance(request, ApplicationRequest):
+            asked = request.asked(arrival.key)
+            target, sent = asked.target, {"headers": dict(asked.headers), "data": asked.body}
+        else:
+            target, sent = arrival.url, {}
         attempt_start_s = time.monotonic()
         with self.client.request(
             request.method,
-            url,
+            instance + target,
             name=request.value,
             catch_response=True,
+            **sent,
             context={**context, "attempts": attempts.number},
         ) as answer:
             end_s = time.monotonic()
-            outcome, _ = outcome_of(
-                answer.status_code or 0, answer.headers or {}, answer.content or b"", answer.request_meta["exception"]
-            )
+            status, headers, exception = answer.status_code or 0, answer.headers or {}, answer.request_meta["exception"]
+            if isinstance(request, ApplicationRequest):
+                outcome, error = outcome_of_application(request, status, headers, exception)
+            else:
+                outcome, error = outcome_of(status, headers, answer.content or b"", exception)
             wait_s = attempts.wait_after_s(outcome)
             # Locust copied the context, so the copy is changed. Its statistics count from the intended start too.
             reported = answer.request_meta["context"]
             reported["end_s"] = end_s
             reported["last"] = wait_s is None
+            reported["outcome"] = outcome, error
             since_s = reported["arrival_s"] if reported["attempts"] == 1 else attempt_start_s
             answer.request_meta["response_time"] = (end_s - since_s) * 1000
             if outcome is Outcome.OK:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import Self, TypeAlias, assert_never
 
+from harness.model.application_request import ApplicationRequest
 from harness.model.errors import UserError
 from harness.model.limits import check_number, check_weights
 from harness.model.shape import RequestShape
@@ -63,8 +64,9 @@ class RequestName(StrEnum):
         return self.target.format(key=key, hold_s=hold_s)
 
 
-AnyRequest: TypeAlias = RequestName | RequestShape
-"""What a client can ask for: one of the service's own requests, or one that the scenario describes."""
+AnyRequest: TypeAlias = RequestName | RequestShape | ApplicationRequest
+"""What a client can ask for: one of the service's own requests, one that the scenario describes, or one of the user's
+own application."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from harness.model.application import Application
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.distribution import Constant
@@ -18,7 +19,7 @@ from harness.model.kernel import LINUX_6_5, Kernel
 from harness.model.limits import LARGEST_SEED, MAX_REQUESTS_OF_A_RUN, MAX_TRIALS, check_number, check_whole
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario
-from harness.model.story import Story
+from harness.model.story import OnDisconnect, Story
 from harness.model.timeline import Burst, TimelinePhase, Traffic, Warm
 from harness.model.times import Calibration, Times
 from harness.model.trial import Trial
@@ -54,6 +55,8 @@ class Overrides:
     """Measured times of the simulated database; the two fields above replace them where given."""
     kernel: Kernel | None = None
     """The clients' kernel in virtual time; None: `LINUX_6_5`, on any machine, so that rows are the same on any."""
+    application: Application | None = None
+    """The user's own application in place of the service under test; None: the service itself."""
     seed: int = 1
     """The first seed."""
     repeat: int = 1
@@ -81,6 +84,9 @@ class Overrides:
             times_s = {name: seconds for name, seconds in times_s.items() if seconds is not None}
         if self.alert_sustained_s is not None:
             story = replace(story, alert_sustained_s=self.alert_sustained_s)
+        if self.application is not None:
+            # What the service under test does beside its requests, and with a request whose client has gone.
+            story = replace(story, listener=None, on_disconnect=OnDisconnect.FINISH)
         return replace(story, wake=self.wakes_for(story), timeline=tuple(self._timeline(story)), **times_s)
 
     def wakes_for(self, story: Story) -> tuple[WakeProfile, ...]:
@@ -95,9 +101,11 @@ class Overrides:
 
         def changed(burst: Burst) -> Burst:
             # Listed moments fit only the file's own numbers; with others, arrivals are a Poisson process.
-            unnamed = (
+            unnamed: dict[str, Any] = (
                 {"given_s": (), "given_requests": (), "arrivals": Pattern.POISSON} if burst.given_s and changes else {}
             )
+            if self.application is not None:
+                unnamed |= {"mix": self.application.mix, "given_requests": ()}
             return replace(burst, **{**unnamed, **changes})
 
         if self.warm is not None and not any(isinstance(phase, Warm) for phase in story.timeline):
@@ -129,6 +137,8 @@ class Overrides:
             yield f"calibration={self.calibration.source}", Overrides(calibration=self.calibration)
         if self.kernel is not None:
             yield f"kernel={self.kernel.name}", Overrides(kernel=self.kernel)
+        if self.application is not None:
+            yield f"application={self.application.name}", Overrides(application=self.application)
         for name, text in self.settings.items():
             yield f"{name}={text}", Overrides(settings={name: text})
 

@@ -115,6 +115,14 @@ class PoolNotWarmed(Record, frozen=True, kw_only=True):
     error: str
 
 
+class PoolRefused(Record, frozen=True, kw_only=True):
+    """An application's pool is not the trial's, for a reason that its user can mend: the fields of a `UserError`."""
+
+    what: str
+    where: str | None
+    allowed: str | None
+
+
 class PoolReplaced(Record, frozen=True, kw_only=True):
     """New requests have the new pool."""
 
@@ -318,6 +326,7 @@ AnyRecord: TypeAlias = (
     ServiceReady
     | PoolWarmed
     | PoolNotWarmed
+    | PoolRefused
     | PoolReplaced
     | PoolSampled
     | ListenerReported

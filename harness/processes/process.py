@@ -45,9 +45,18 @@ class Child:
 
     @classmethod
     async def start(
-        cls, name: str, argv: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+        cls,
+        name: str,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> Self:
-        """Start `argv`; what it writes to stderr is appended to `log`. `environment` is added to this process' own."""
+        """Start `argv`, in `folder` where one is given; what it writes to stderr is appended to `log`.
+
+        `environment` is added to this process' own.
+        """
         with log.open("ab") as stderr:
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -56,6 +65,7 @@ class Child:
                     stdout=asyncio.subprocess.PIPE,
                     stderr=stderr,
                     env={**os.environ, **(environment or {})},
+                    cwd=folder,
                     start_new_session=True,
                     limit=LINE_LIMIT,
                 )
@@ -72,10 +82,11 @@ class Child:
         *,
         log: Path,
         environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
         grace_s: float = STOP_GRACE_S,
     ) -> AsyncIterator[Self]:
         """`start` on entering, `stop` on leaving."""
-        child = await cls.start(name, argv, log=log, environment=environment)
+        child = await cls.start(name, argv, log=log, environment=environment, folder=folder)
         try:
             yield child
         finally:

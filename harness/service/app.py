@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from harness.model.arrivals import AnyRequest, RequestName
+from harness.model.arrivals import RequestName
 from harness.model.outcomes import Outcome
 from harness.model.shape import RequestShape
 from harness.service.answer import PROBLEM_JSON, Answer
@@ -49,7 +49,7 @@ def create_app(instance: Instance, *, cancels: bool = False, telemetry: Telemetr
     return app
 
 
-def _endpoint(instance: Instance, request: AnyRequest, *, cancels: bool) -> Callable[..., Awaitable[Response]]:
+def _endpoint(instance: Instance, request: RequestName | RequestShape, *, cancels: bool) -> Callable[..., Awaitable[Response]]:
     parameter = request.query_parameter("hold_s") if isinstance(request, RequestName) else None
     key_parameter = "key" if isinstance(request, RequestShape) else request.query_parameter("key")
     where_key: int = Path(ge=0) if key_parameter is None else Query(0, alias=key_parameter, ge=0)

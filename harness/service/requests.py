@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, assert_never
 
+from harness.model.application_request import ApplicationRequest
 from harness.model.arrivals import AnyRequest, RequestName
 from harness.model.distribution import Constant
 from harness.model.outcomes import Outcome
@@ -16,6 +17,7 @@ from harness.service.pools import PooledConnection, ServicePool
 from harness.service.statements import LIST_TRACKS, READ_TRACK, SLOW_QUERY, TRY, WRITE_PLAY, track_id
 from harness.service.telemetry import Telemetry
 from harness.service.trace import TRACE, RequestTrace
+from harness.service.warming import warm_at_once, warm_by_age
 
 
 class Database:
@@ -112,40 +114,27 @@ class Database:
 
     async def warm(self, connections: int) -> None:
         """Open `connections` connections at once, use each, and give all of them back."""
-        if not connections:
-            return
-        await self.pool.fill()
-        together = asyncio.Barrier(connections)
-
-        async def use_one() -> None:
-            async with self.connection() as connection:
-                await connection.execute(TRY)
-                await together.wait()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(connections):
-                group.create_task(use_one())
+        if connections:
+            await self.pool.fill()
+        await warm_at_once(self._tried, connections)
 
     async def warm_by_age(self, ages_s: Sequence[float], *, last_first: bool) -> None:
-        """Open a connection for each age (seconds), the oldest first, and give all of them back at the same moment.
+        """Open a connection for each age, as harness/service/warming.py does."""
+        await warm_by_age(self._tried_in_its_own_transaction, ages_s, last_first=last_first)
 
-        The pool gives them out in the order of `ages_s`; `last_first`: its last one first (LIFO).
-        """
-        now_s = asyncio.get_running_loop().time
-        ends_s = now_s() + max(ages_s)
-        held: dict[int, AsyncExitStack] = {}
-        try:
-            for number, age_s in sorted(enumerate(ages_s), key=lambda numbered: -numbered[1]):
-                await asyncio.sleep(max(0.0, ends_s - age_s - now_s()))
-                held[number] = AsyncExitStack()
-                connection = await held[number].enter_async_context(self.connection())
-                # In a transaction of its own, so that none stays open while the connection grows older.
-                async with connection.begin():
-                    await connection.execute(TRY)
-            await asyncio.sleep(max(0.0, ends_s - now_s()))
-        finally:
-            for number in sorted(held, reverse=last_first):
-                await held[number].aclose()
+    @asynccontextmanager
+    async def _tried(self) -> AsyncIterator[None]:
+        async with self.connection() as connection:
+            await connection.execute(TRY)
+            yield
+
+    @asynccontextmanager
+    async def _tried_in_its_own_transaction(self) -> AsyncIterator[None]:
+        # So that none stays open while the connection grows older.
+        async with self.connection() as connection:
+            async with connection.begin():
+                await connection.execute(TRY)
+            yield
 
 
 async def read_track(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON
@@ -267,6 +256,8 @@ async def _carried_out(database: Database, request: AnyRequest, key: int, hold_s
             return await hold_connection(database, track, hold_s)
         case RequestName.SLOW_QUERY:
             return await slow_query(database, hold_s)
+        case ApplicationRequest():
+            raise AssertionError(f"{request.name} is for an application of the user's own")
         case RequestName.LEAK_CONNECTION:
             return await leak_connection(database, track)
         case _:

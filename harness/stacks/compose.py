@@ -16,6 +16,7 @@ import asyncpg
 
 from harness.compose.engine import compose_binary, engine
 from harness.compose.sessions import DatabaseSessions
+from harness.model.application import Application
 from harness.model.compute import OnSuspend
 from harness.model.errors import StackError, UserError
 from harness.model.plan import PlannedRun
@@ -30,6 +31,7 @@ from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
 from harness.service.catalogue import create_catalogue
+from harness.stacks.application import prepare_database
 from harness.stacks.base import RunOptions
 from harness.stacks.beside import beside
 from harness.stacks.pooled import pooled, pooler_versions
@@ -41,7 +43,7 @@ CAN_SUSPEND = frozenset({OnSuspend.CLOSE, OnSuspend.TERMINATE, OnSuspend.FREEZE}
 HOST = "127.0.0.1"
 UPSTREAM = "postgres:5432"
 """As Toxiproxy's container reaches the server."""
-TEMPLATE = "catalogue"
+TEMPLATE = "template_of_trials"
 DOWN_LIMIT_S = 60.0
 SERVER_CONNECTIONS_PER_SLOT = 3
 """What PostgreSQL must allow for one slot of a pool: the real Toxiproxy connects to it for every held connection, also
@@ -104,9 +106,10 @@ class ComposeStack(RealTimeStack):
             databases = ComposeDatabases(
                 server, ToxiproxyServer(ready.toxiproxy), ready.proxies, ready.container, options.logs
             )
-            await databases.prepare(pooler_versions(plan.trials))
+            application = plan.overrides.application
+            await databases.prepare(pooler_versions(plan.trials), application)
             async with beside(databases.read(containers), containers.watch()):
-                yield RunningRealTime(databases, options)
+                yield RunningRealTime(databases, options, application)
 
 
 class ComposeDatabases:
@@ -128,12 +131,18 @@ class ComposeDatabases:
     def versions(self) -> dict[str, str]:
         return self._versions
 
-    async def prepare(self, poolers: dict[str, str]) -> None:
-        """Creates the catalogue in the template of every trial's database, and asks the servers for their versions."""
+    async def prepare(self, poolers: dict[str, str], application: Application | None) -> None:
+        """Makes the template of every trial's database: the catalogue in it, or what the application needs.
+
+        Asks the servers for their versions.
+        """
         async with self._connection() as admin:
             await admin.execute(f"CREATE DATABASE {TEMPLATE}")
             postgresql = await admin.fetchval("SHOW server_version")
-        await create_catalogue(self._server.dsn_at(HOST, self._server.port, database=TEMPLATE))
+        if application is None:
+            await create_catalogue(self._server.dsn_at(HOST, self._server.port, database=TEMPLATE))
+        else:
+            await prepare_database(application, replace(self._server, database=TEMPLATE), self._logs / "prepare.log")
         toxiproxy = await asyncio.to_thread(self._toxiproxy.version)
         self._versions = {"postgresql": f"{postgresql} (container)", "toxiproxy": f"{toxiproxy} (container)", **poolers}
 
@@ -179,8 +188,7 @@ class ComposeDatabases:
             server = await as_limited(self._server, trial, _limits(trial), database=database)
             server = replace(server, host=HOST, port=self._published_ports[container_port], database=database)
             server = await stack.enter_async_context(pooled(server, trial, self._logs))
-            dsn = server.dsn
-            yield SleepingDatabase(dsn, name, suspend, partial(self._slow, name), outage, _no_loss)
+            yield SleepingDatabase(server, name, suspend, partial(self._slow, name), outage, _no_loss)
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:
         if round_trip_s == 0:

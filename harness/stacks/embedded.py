@@ -17,6 +17,7 @@ from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
+from harness.stacks.application import make_database, prepare_database
 from harness.stacks.base import RunOptions
 from harness.stacks.beside import beside
 from harness.stacks.pooled import pooled, pooler_versions
@@ -24,6 +25,7 @@ from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
 from harness.stacks.target import SleepingDatabase
 
+TEMPLATE = "application"
 SUPERUSER_RESERVED_CONNECTIONS = 3
 """PostgreSQL's default: of its max_connections, those that are no ordinary role's."""
 
@@ -45,22 +47,44 @@ class EmbeddedStack(RealTimeStack):
             server, postgres = await stack.enter_async_context(
                 embedded_postgres(log=options.logs / "postgres.log", max_connections=connections_needed(plan.trials))
             )
-            await create_catalogue(server.dsn)
+            application = plan.overrides.application
+            if application is None:
+                await create_catalogue(server.dsn)
+            else:
+                await make_database(server, TEMPLATE)
+                log = options.logs / "prepare.log"
+                await prepare_database(application, replace(server, database=TEMPLATE), log)
             argv = [sys.executable, "-m", "harness.proxy", "0"]
             proxy = await stack.enter_async_context(
                 Child.running("toxiproxy", argv, log=options.logs / "toxiproxy.log")
             )
             port = (await proxy.next_record(ProxyReady)).port
             client = await stack.enter_async_context(ProxyClient(port))
-            databases = EmbeddedDatabases(server, client, options.logs, pooler_versions(plan.trials))
+            databases = EmbeddedDatabases(
+                server,
+                client,
+                options.logs,
+                pooler_versions(plan.trials),
+                template=None if application is None else TEMPLATE,
+            )
             async with beside(databases.events.read(proxy), postgres.watch(), proxy.watch()):
-                yield RunningRealTime(databases, options)
+                yield RunningRealTime(databases, options, application)
 
 
 class EmbeddedDatabases:
-    """One PostgreSQL, and for each trial a proxy of its own in front of it."""
+    """One PostgreSQL, and for each trial a proxy of its own in front of it; an application's has a database too."""
 
-    def __init__(self, server: PostgresServer, proxy: ProxyClient, logs: Path, poolers: dict[str, str]) -> None:
+    def __init__(
+        self,
+        server: PostgresServer,
+        proxy: ProxyClient,
+        logs: Path,
+        poolers: dict[str, str],
+        *,
+        template: str | None = None,
+    ) -> None:
+        """`template` is the database that each trial's is a copy of; None: all have the server's own."""
+        self._template = template
         self._logs = logs
         self.events = ProxyEvents()
         self._server = server
@@ -75,15 +99,18 @@ class EmbeddedDatabases:
         name = f"trial-{trial.number}"
         async with AsyncExitStack() as stack:
             server = await self._server_of(trial, stack)
+            if self._template is not None:
+                database = f"trial_{trial.number}"
+                await make_database(server, database, self._template)
+                server = replace(server, database=database)
             upstream = f"{server.host}:{server.port}"
             host, port = await self._proxy.create(name, upstream=upstream, compute=_compute(trial), way=_way(trial))
             stack.push_async_callback(self._proxy.remove, name)
-            server = await as_limited(server, trial, trial.story.server)
+            server = await as_limited(server, trial, trial.story.server, database=server.database)
             server = await stack.enter_async_context(pooled(replace(server, host=host, port=port), trial, self._logs))
-            dsn = server.dsn
             proxy = self._proxy
             yield SleepingDatabase(
-                dsn,
+                server,
                 name,
                 suspend=partial(proxy.suspend, name),
                 slow=partial(proxy.slow, name),

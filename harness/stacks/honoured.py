@@ -116,6 +116,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "connect_time_s": VIRTUAL_OR_REFUSED,
         "calibration": VIRTUAL_OR_REFUSED,
         "kernel": VIRTUAL_OR_REFUSED,
+        "application": COMMON,
         "seed": COMMON,
         "repeat": COMMON,
         "control": COMMON,

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
+from harness.model.application import Application
 from harness.model.plan import PlannedRun
 from harness.model.server import ServerLimits
 from harness.model.timeline import Deploy
@@ -20,8 +21,10 @@ from harness.model.trial import Trial
 from harness.player import Player
 from harness.postgres import PostgresServer
 from harness.processes.messages import LoadReady, ServiceReady
+from harness.processes.process import Child
 from harness.service.catalogue import create_role
 from harness.service.drivers import libpq_version
+from harness.stacks.application import check_application, running_application
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.child_load import ChildLoadDriver
 from harness.stacks.driving import running_load, running_service
@@ -60,6 +63,8 @@ class RealTimeStack:
         check_honoured(self.name, plan)
         check_warm(plan.trials)
         check_pooler(plan.trials)
+        if (application := plan.overrides.application) is not None:
+            check_application(application)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         """As many trials as this machine can release at one moment without measuring itself."""
@@ -86,9 +91,11 @@ class RealTimeStack:
 class RunningRealTime:
     """Databases that are up: ready for trials."""
 
-    def __init__(self, databases: Databases, options: RunOptions) -> None:
+    def __init__(self, databases: Databases, options: RunOptions, application: Application | None = None) -> None:
+        """`application` takes the place of the service under test."""
         self._databases = databases
         self._options = options
+        self._application = application
         self._starting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
 
     def versions(self) -> dict[str, str]:
@@ -112,6 +119,7 @@ class RunningRealTime:
             with self._databases.events.of(target.database.proxy, rows):
                 driver = ChildLoadDriver(trial, target, load, rows, progress)
                 async with driver.attending(driver.read_load(), load.watch()):
+                    await driver.try_application()
                     await Player(trial, driver).play()
 
     @asynccontextmanager
@@ -120,13 +128,20 @@ class RunningRealTime:
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(self._databases.database(trial))
             services = [
-                await stack.enter_async_context(
-                    running_service(database.dsn, trial, log=self._log(trial, _named("service", instance)))
-                )
+                await stack.enter_async_context(self._service(trial, database, instance))
                 for instance in range(trial.story.instances)
             ]
             ports = [(await service.next_record(ServiceReady)).port for service in services]
-            yield Target(tuple(f"http://127.0.0.1:{port}" for port in ports), tuple(services), database)
+            urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
+            yield Target(urls, tuple(services), database, self._application)
+
+    def _service(
+        self, trial: Trial, database: SleepingDatabase, instance: int
+    ) -> AbstractAsyncContextManager[Child]:
+        if self._application is not None:
+            log = self._log(trial, _named("application", instance))
+            return running_application(self._application, database.server, trial, log=log)
+        return running_service(database.server.dsn, trial, log=self._log(trial, _named("service", instance)))
 
     def _log(self, trial: Trial, part: str) -> Path:
         return self._options.logs / f"trial-{trial.number}.{part}.log"

@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from harness.model.errors import StackError
+from harness.model.application import Application
+from harness.model.errors import StackError, UserError
 from harness.model.events import Event
 from harness.model.rows import ListenerEvent
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.trial import Trial
+from harness.postgres import PostgresServer
 from harness.processes.messages import (
     ListenerReported,
     PoolNotWarmed,
+    PoolRefused,
     PoolReplaced,
     PoolSampled,
     PoolWarmed,
@@ -20,6 +23,7 @@ from harness.processes.messages import (
     WarmPool,
 )
 from harness.processes.process import Child
+from harness.stacks.application import try_requests
 from harness.stacks.beside import beside
 from harness.stacks.timebase import TrialRows
 
@@ -31,8 +35,8 @@ LISTENER_PATIENCE_S = 60.0
 class SleepingDatabase:
     """A database as one trial's service reaches it, and its compute."""
 
-    dsn: str
-    """Names no driver: `postgresql://…`."""
+    server: PostgresServer
+    """As its clients reach it."""
     proxy: str
     """The name by which events of its compute are told apart."""
     suspend: Callable[[], Awaitable[None]]
@@ -50,6 +54,8 @@ class Target:
     urls: tuple[str, ...]
     services: tuple[Child, ...]
     database: SleepingDatabase
+    application: Application | None = None
+    """What the services are instances of; None: of the service under test."""
 
 
 class TargetDriver:
@@ -57,10 +63,11 @@ class TargetDriver:
 
     def __init__(self, trial: Trial, target: Target, rows: TrialRows | None) -> None:
         self._trial = trial
+        self._target = target
         self._services = target.services
         self._database = target.database
         self._rows = rows
-        self._warmed = asyncio.Queue[PoolWarmed | PoolNotWarmed]()
+        self._warmed = asyncio.Queue[PoolWarmed | PoolNotWarmed | PoolRefused]()
         self._replaced = asyncio.Queue[PoolReplaced]()
         self._listening = asyncio.Queue[ListenerEvent]()
 
@@ -80,7 +87,7 @@ class TargetDriver:
                         self._rows.pool(sample, instance=instance)
                 case ListenerReported(event=event):
                     self._listener_reported(event)
-                case PoolWarmed() | PoolNotWarmed():
+                case PoolWarmed() | PoolNotWarmed() | PoolRefused():
                     self._warmed.put_nowait(record)
                 case PoolReplaced():
                     self._replaced.put_nowait(record)
@@ -103,6 +110,14 @@ class TargetDriver:
                 why = f"could not connect: {first.detail['error']} after {first.value_s:.3g} s"
             raise StackError("service", f"its queue listener {why}", log=service.log)
 
+    async def try_application(self) -> None:
+        """An application of the user's own answers each kind of request once; then every pool is empty again."""
+        if self._target.application is None:
+            return
+        for instance, (url, service) in enumerate(zip(self._target.urls, self._services, strict=True)):
+            await try_requests(self._target.application, url, service.log)
+            await self.replace_pool(instance)
+
     async def warm(self, ages_s: Sequence[float]) -> float:
         for service in self._services:
             await service.send(WarmPool(ages_s=tuple(ages_s)))
@@ -112,7 +127,9 @@ class TargetDriver:
                 case PoolWarmed(at_s=warmed_at_s):
                     pass
                 case PoolNotWarmed(error=error):
-                    raise StackError("service", f"could not warm its pool: {error}", log=service.log)
+                    raise StackError(service.name, f"could not warm its pool: {error}", log=service.log)
+                case PoolRefused(what=what, where=where, allowed=allowed):
+                    raise UserError(what, where=where, allowed=allowed)
         return warmed_at_s
 
     async def suspend(self) -> None:

@@ -1,18 +1,15 @@
 """SQLAlchemy's pool, on either driver: the one place that builds an engine, and the events that it is watched by.
 
-Settings are the reference service's; every default that matters is given. SQLAlchemy counts no waiters and gives
-limits for sizes, so the pool's timeline comes from what its events say and from `checkedout()` and `checkedin()`.
+Settings are the reference service's; every default that matters is given.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import URL, AsyncAdaptedQueuePool, ExceptionContext, TextClause, event, make_url, text
+from sqlalchemy import URL, AsyncAdaptedQueuePool, TextClause, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
 
 from harness.model.outcomes import Outcome, Phase
 from harness.model.pool import PoolConfiguration
@@ -21,12 +18,10 @@ from harness.service.drivers import driver_named
 from harness.service.drivers.base import without_tls_options
 from harness.service.observation import PoolWatch, Slots
 from harness.service.pools.base import PooledConnection
+from harness.service.pools.engine_watch import EngineWatch
 from harness.service.statements import Statement
-from harness.service.trace import TRACE
 
 NEVER_RECYCLE = -1
-HELD = "coldstart_held"
-IDLE_SINCE = "coldstart_idle_since_s"
 
 
 def create_engine(
@@ -93,18 +88,8 @@ class SqlalchemyPool:
     ) -> None:
         self.engine = create_engine(url, pool, transaction_pooler=transaction_pooler, connection_class=connection_class)
         self._driver = driver_named(pool.runs_on)
-        self._watch = watch
-        self._held = 0
-        queue = self.engine.sync_engine.pool
-        assert isinstance(queue, QueuePool)
-        self._queue = queue
+        self._engine_watch = EngineWatch(self.engine.sync_engine, watch)
         event.listen(self.engine.sync_engine, "do_connect", self._do_connect)
-        event.listen(self.engine.sync_engine, "handle_error", self._failed)
-        event.listen(queue, "connect", self._connected)
-        event.listen(queue, "checkout", self._checked_out)
-        event.listen(queue, "checkin", self._checked_in)
-        for name in ("invalidate", "close", "close_detached"):
-            event.listen(queue, name, lambda *_: watch.changed())
         watch.attach(self, pool)
 
     @asynccontextmanager
@@ -116,8 +101,7 @@ class SqlalchemyPool:
             await connection.close()
 
     def slots(self) -> Slots:
-        in_use = self._queue.checkedout()
-        return Slots(in_use=in_use, idle=self._queue.checkedin(), checking_out=max(0, in_use - self._held))
+        return self._engine_watch.slots()
 
     def outcome(self, exception: Exception, phase: Phase) -> Outcome:
         return classify(exception, phase, self._driver)
@@ -133,36 +117,5 @@ class SqlalchemyPool:
 
     def _do_connect(self, dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's own
         # Making the connection here, as the default would, times it and knows of its failure too.
-        self._watch.connect_began(TRACE.get())
-        try:
+        with self._engine_watch.connecting():
             return dialect.connect(*arguments, **parameters)
-        except BaseException:
-            self._watch.connect_ended(TRACE.get(), failed=True)
-            raise
-
-    def _failed(self, context: ExceptionContext) -> None:
-        # A connection that is known to be closed fails its ping without a word to the server. A ping that times out
-        # is no error of the driver's to SQLAlchemy, and does not come here: `PoolWatch.checkout_ended` counts it.
-        if context.is_pre_ping:
-            self._watch.ping_failed()
-
-    def _connected(self, *_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
-        self._watch.connect_ended(TRACE.get(), failed=False)
-
-    def _checked_out(self, _connection: Any, record: Any, _proxy: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
-        record.record_info[HELD] = True
-        self._held += 1
-        self._watch.checked_out(record.info.get(IDLE_SINCE))
-
-    def _checked_in(self, _connection: Any, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
-        # A connection whose ping failed is returned too, but was never checked out.
-        if record.record_info.pop(HELD, False):
-            self._held -= 1
-        try:
-            now_s = asyncio.get_running_loop().time()
-        except RuntimeError:
-            # The loop has ended: the garbage collector returns a connection that nobody returned.
-            return
-        # `info` is the connection's own and goes with it; `record_info` stays when it is replaced.
-        record.info[IDLE_SINCE] = now_s
-        self._watch.changed()

@@ -1,0 +1,48 @@
+"""`python …/harness/guest/enter.py PART`: a part of coldstart in the process of somebody else's application.
+
+It is started by the application's own interpreter, in the application's folder, whose modules come first on the path.
+"""
+
+import importlib.util
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+PARTS = {"serve": "harness.guest.serve", "simulate": "harness.guest.simulate"}
+
+
+class Beside:
+    """Finds the package `harness` that this file belongs to, wherever it is."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> "ModuleSpec | None":  # noqa: ARG004 - importlib's own
+        """The package's spec; None for every other module."""
+        if name != PACKAGE.name:
+            return None
+        return importlib.util.spec_from_file_location(
+            name, PACKAGE / "__init__.py", submodule_search_locations=[str(PACKAGE)]
+        )
+
+
+def enter(part: str) -> None:
+    """Make the application's folder and this package importable, and start the part."""
+    if sys.version_info < OLDEST:
+        version = ".".join(map(str, sys.version_info[:2]))
+        sys.exit(f"the application's Python is {version}, and coldstart needs 3.11 or newer there (--python)")
+    # Python put this file's folder first.
+    sys.path[0] = str(Path.cwd())
+    theirs = PathFinder.find_spec(PACKAGE.name)
+    if theirs is not None and not _is_ours(theirs):
+        sys.exit(f"the application has a module named {PACKAGE.name}, which is coldstart's own name in its process")
+    sys.meta_path.insert(0, Beside)  # type: ignore[arg-type]
+    importlib.import_module(PARTS[part]).main()
+
+
+def _is_ours(spec: ModuleSpec) -> bool:
+    return any((Path(folder) / "guest" / "enter.py").is_file() for folder in spec.submodule_search_locations or ())
+
+
+if __name__ == "__main__":
+    enter(sys.argv[1])

@@ -1,0 +1,49 @@
+"""What the harness tells the guest: which application, which pool, and where its database is."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from harness.model.pool import SETTINGS, PoolConfiguration
+
+VARIABLE = "COLDSTART_GUEST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """In the environment, as JSON; nothing in it is secret."""
+
+    app: str
+    """`module:attribute`."""
+    settings: Mapping[str, str]
+    """The pool's, by the names of `--set`, as text."""
+    set_elsewhere: tuple[str, ...]
+    """Settings that the application reads from a variable of its own: its engine's arguments are left alone."""
+    host: str
+    """Of the database, as its next one."""
+    port: int
+
+    @classmethod
+    def of(
+        cls, *, app: str, pool: PoolConfiguration, set_elsewhere: tuple[str, ...], address: tuple[str, int]
+    ) -> Self:
+        """For one pool configuration."""
+        texts = {name: _text(value) for name, value in pool.to_json().items()}
+        return cls(app=app, settings=texts, set_elsewhere=set_elsewhere, host=address[0], port=address[1])
+
+    @property
+    def pool(self) -> PoolConfiguration:
+        return PoolConfiguration().with_settings({name: text for name, text in self.settings.items() if name in SETTINGS})
+
+    def to_environment(self) -> dict[str, str]:
+        return {VARIABLE: json.dumps(asdict(self))}
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        given = json.loads(environment[VARIABLE])
+        return cls(**{**given, "set_elsewhere": tuple(given["set_elsewhere"])})
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:.12g}" if isinstance(value, float) else str(value)

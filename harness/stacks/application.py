@@ -1,0 +1,196 @@
+"""A user's own application in place of the service under test: its database made, and the application started."""
+
+import asyncio
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from harness.guest import enter
+from harness.guest.orders import Orders
+from harness.model.application import Application
+from harness.model.application_request import ApplicationRequest
+from harness.model.driver import Driver
+from harness.model.errors import StackError, UserError
+from harness.model.pool import PoolConfiguration
+from harness.model.trial import Trial
+from harness.postgres import PostgresServer
+from harness.processes.open_files import allow_open_files
+from harness.processes.process import Child
+
+SCHEMES = {Driver.ASYNCPG: "postgresql+asyncpg", Driver.PSYCOPG: "postgresql+psycopg"}
+PREPARE_LIMIT_S = 600.0
+TRY_LIMIT_S = 60.0
+TRIED_KEY = 0
+SHOWN = 120
+"""Characters of an answer that was not a good one."""
+
+
+def interpreter(application: Application) -> str:
+    """The Python of its environment. Raises `UserError` for one that is none."""
+    if application.python is None:
+        return sys.executable
+    path = Path(application.python).expanduser()
+    program = path / "bin" / "python" if path.is_dir() else path
+    found = shutil.which(str(program))
+    if found is None:
+        raise UserError(
+            f"{application.python} is no Python", where="--python", allowed="an interpreter, or a virtual environment"
+        )
+    # Not resolved: a virtual environment is known by the place of its link.
+    return os.path.abspath(found)
+
+
+def check_application(application: Application) -> None:
+    """Raises `UserError` for what can be seen to be wrong before anything starts."""
+    if application.app is not None:
+        interpreter(application)
+        folder = Path(application.folder)
+        if not folder.is_dir():
+            raise UserError(f"{application.folder} is not a folder", where="--app-dir")
+    for path in (application.init, application.recording):
+        if path is not None and not Path(path).is_file():
+            raise UserError(f"{path} is not a file", where="--init" if path == application.init else "--recording")
+    for request, _ in application.mix.weights:
+        assert isinstance(request, ApplicationRequest)
+        request.check_variables()
+
+
+def environment_of(application: Application, server: PostgresServer, pool: PoolConfiguration) -> dict[str, str]:
+    """The variables that carry the database's address and the pool's settings to the application."""
+    address: dict[str, object] = {
+        "url": server.dsn_at(server.host, server.port, driver=SCHEMES[pool.runs_on]),
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+        "database": server.database,
+    }
+    values = {**pool.to_json(), **address}
+    return {variable.name: variable.of(values[variable.carries]) for variable in application.variables}
+
+
+def orders_of(application: Application, pool: PoolConfiguration, address: tuple[str, int]) -> Orders:
+    """What the guest in the application's process is told."""
+    assert application.app is not None
+    set_elsewhere = tuple(variable.carries for variable in application.variables)
+    return Orders.of(app=application.app, pool=pool, set_elsewhere=set_elsewhere, address=address)
+
+
+def running_application(
+    application: Application, server: PostgresServer, trial: Trial, *, log: Path
+) -> AbstractAsyncContextManager[Child]:
+    """The application on a free port of loopback, its pool on `server`. It writes `ServiceReady`."""
+    environment = {
+        **environment_of(application, server, trial.pool),
+        **orders_of(application, trial.pool, (server.host, server.port)).to_environment(),
+    }
+    allow_open_files()
+    argv = [interpreter(application), str(Path(enter.__file__)), "serve"]
+    return Child.running("application", argv, log=log, environment=environment, folder=Path(application.folder))
+
+
+async def make_database(server: PostgresServer, name: str, template: str | None = None) -> None:
+    """A database of this name on the server, empty or a copy of another one."""
+    connection = await asyncpg.connect(server.dsn, ssl=False)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+    finally:
+        await connection.close()
+
+
+async def prepare_database(application: Application, server: PostgresServer, log: Path) -> None:
+    """Make its tables in this database, as `--init` and `--prepare` say. Raises `UserError` for what fails."""
+    if application.init is not None:
+        await _run_sql(Path(application.init), server.dsn)
+    if application.prepare is not None:
+        await _run_command(application, environment_of(application, server, PoolConfiguration()), log)
+
+
+async def _run_sql(path: Path, dsn: str) -> None:
+    try:
+        script = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"can't be read: {error}", where=str(path)) from None
+    connection = await asyncpg.connect(dsn, ssl=False)
+    try:
+        await connection.execute(script)
+    except asyncpg.PostgresError as error:
+        position = getattr(error, "position", None)
+        line = script.count("\n", 0, int(position)) + 1 if position else None
+        where = str(path) if line is None else f"{path}, line {line}"
+        raise UserError(f"{error} ({error.sqlstate})", where=where) from None
+    finally:
+        await connection.close()
+
+
+async def _run_command(application: Application, variables: Mapping[str, str], log: Path) -> None:
+    assert application.prepare is not None
+    # Its environment's own programs come first: alembic, say.
+    programs = str(Path(interpreter(application)).parent)
+    environment = {**os.environ, **variables, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"}
+    with log.open("ab") as output:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *shlex.split(application.prepare),
+                cwd=application.folder,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UserError(f"can't be started: {error.strerror}", where=f"--prepare {application.prepare!r}") from None
+        try:
+            status = await asyncio.wait_for(process.wait(), PREPARE_LIMIT_S)
+        except TimeoutError:
+            raise UserError(
+                f"had not ended after {PREPARE_LIMIT_S:g} s", where=f"--prepare {application.prepare!r}"
+            ) from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    if status != 0:
+        last = log.read_text(errors="replace").strip().splitlines()
+        why = f": {last[-1].strip()}" if last else ""
+        raise UserError(f"ended with status {status}{why} (log: {log})", where=f"--prepare {application.prepare!r}")
+
+
+async def try_requests(application: Application, url: str, log: Path) -> None:
+    """Ask for each kind of request once, while the database is awake. Raises `UserError` where one fails.
+
+    So the application has answered before a trial begins, and a request that can't succeed is not taken for a finding.
+    """
+    # trust_env: a proxy configured for the outside world has no business on loopback.
+    async with httpx.AsyncClient(base_url=url, timeout=TRY_LIMIT_S, trust_env=False) as client:
+        for request, _ in application.mix.weights:
+            assert isinstance(request, ApplicationRequest)
+            asked = request.asked(TRIED_KEY)
+            where = f"request {request.name} ({asked.method} {asked.target})"
+            try:
+                answer = await client.request(
+                    asked.method, asked.target, headers=dict(asked.headers), content=asked.body
+                )
+            except httpx.HTTPError as error:
+                raise StackError("application", f"{where}: {type(error).__name__}", log=log) from error
+            if not request.is_good(answer.status_code):
+                failed = answer.headers.get("coldstart-outcome", "")
+                why = f" ({failed})" if failed else _shown(answer.text)
+                raise UserError(
+                    f"was answered with {answer.status_code}{why} while the database was awake (log: {log})",
+                    where=where,
+                    allowed=f"a status of 200 to 399, or statuses = [{answer.status_code}] in the requests file",
+                )
+
+
+def _shown(text: str) -> str:
+    line = " ".join(text.split())
+    return f": {line if len(line) <= SHOWN else line[:SHOWN] + '…'}" if line else ""
