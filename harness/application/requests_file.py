@@ -1,20 +1,20 @@
 """The requests file: what an application is asked, one table a request, in TOML.
 
-    [[request]]
-    name = "read_item"
-    method = "GET"
-    path = "/items/{key}"
-    keys = [1, 200]
-    weight = 6
+[[request]]
+name = "read_item"
+method = "GET"
+path = "/items/{key}"
+keys = [1, 200]
+weight = 6
 
-    [[request]]
-    name = "add_order"
-    method = "POST"
-    path = "/orders"
-    headers = {Authorization = "Bearer ${API_TOKEN}"}
-    json = {item = "{key}", quantity = 1}
-    statuses = [201]
-    weight = 1
+[[request]]
+name = "add_order"
+method = "POST"
+path = "/orders"
+headers = {Authorization = "Bearer ${API_TOKEN}"}
+json = {item = "{key}", quantity = 1}
+statuses = [201]
+weight = 1
 """
 
 import json

@@ -25,16 +25,16 @@ class Orders:
     port: int
 
     @classmethod
-    def of(
-        cls, *, app: str, pool: PoolConfiguration, set_elsewhere: tuple[str, ...], address: tuple[str, int]
-    ) -> Self:
+    def of(cls, *, app: str, pool: PoolConfiguration, set_elsewhere: tuple[str, ...], address: tuple[str, int]) -> Self:
         """For one pool configuration."""
         texts = {name: _text(value) for name, value in pool.to_json().items()}
         return cls(app=app, settings=texts, set_elsewhere=set_elsewhere, host=address[0], port=address[1])
 
     @property
     def pool(self) -> PoolConfiguration:
-        return PoolConfiguration().with_settings({name: text for name, text in self.settings.items() if name in SETTINGS})
+        return PoolConfiguration().with_settings(
+            {name: text for name, text in self.settings.items() if name in SETTINGS}
+        )
 
     def to_environment(self) -> dict[str, str]:
         return {VARIABLE: json.dumps(asdict(self))}
@@ -46,4 +46,6 @@ class Orders:
 
 
 def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:.12g}" if isinstance(value, float) else str(value)
+    return (
+        str(value).lower() if isinstance(value, bool) else f"{value:.12g}" if isinstance(value, float) else str(value)
+    )

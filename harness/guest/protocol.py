@@ -18,7 +18,8 @@ class Pipes:
     def __init__(self) -> None:
         """From now on the process' own standard output is its log, and its standard input is empty."""
         self._out: BinaryIO = os.fdopen(os.dup(1), "wb")
-        self._in: BinaryIO = os.fdopen(os.dup(0), "rb")
+        # Unbuffered: a forked process must not take a part of what is meant for its parent.
+        self._in: BinaryIO = os.fdopen(os.dup(0), "rb", buffering=0)  # type: ignore[assignment]
         self._writing = threading.Lock()
         os.dup2(2, 1)
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -48,6 +49,10 @@ class Pipes:
         threading.Thread(target=read, name="coldstart commands", daemon=True).start()
         while line := await received.get():
             yield json.loads(line)
+
+    def fileno(self) -> int:
+        """Of the pipe that the commands come in by."""
+        return self._in.fileno()
 
     def next_command(self) -> dict[str, Any] | None:
         """The next command, for a process whose loop is not in real time; None: there will be no more."""

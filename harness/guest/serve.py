@@ -80,9 +80,7 @@ async def _obey(command: dict[str, Any], engines: Any, pipes: Pipes) -> None:  #
             except Exception as error:  # noqa: BLE001 - reported to the parent, which decides
                 pipes.emit("pool_not_warmed", error=_first(error))
             else:
-                pipes.emit(
-                    "pool_warmed", at_s=asyncio.get_running_loop().time(), connections=len(command["ages_s"])
-                )
+                pipes.emit("pool_warmed", at_s=asyncio.get_running_loop().time(), connections=len(command["ages_s"]))
         case "replace_pool":
             with suppress(Exception):
                 await engines.dispose()

@@ -82,6 +82,13 @@ class PlayTrial(Command, frozen=True, kw_only=True):
     """Whether the pool's timeline is wanted."""
 
 
+class PlayApplication(Command, frozen=True, kw_only=True):
+    """To the simulator of an application, in its own environment. Answered as `PlayTrial`."""
+
+    play: str
+    """A `harness.guest.simulate.Play`, as text."""
+
+
 class ServePgBouncer(Command, frozen=True, kw_only=True):
     """To what supervises a PgBouncer: start it. Answered by `PgBouncerReady`."""
 
@@ -173,6 +180,11 @@ class RowsPlayed(Record, frozen=True, kw_only=True):
 
 class TrialPlayed(Record, frozen=True, kw_only=True):
     """All rows of the trial have been written."""
+
+    marks: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it
+    """What an application did that can't be played in virtual time, and how often."""
+    answers: dict[str, int] = {}  # noqa: RUF012 - likewise
+    """How many of its statements were answered from the recording in which way."""
 
 
 class TrialRefused(Record, frozen=True, kw_only=True):
@@ -321,7 +333,9 @@ class ProxyReported(Record, frozen=True, kw_only=True):
     event: AnyProxyEvent
 
 
-AnyCommand: TypeAlias = WarmPool | ReplacePool | StartBurst | BeginStory | BurstDriven | PlayTrial | ServePgBouncer
+AnyCommand: TypeAlias = (
+    WarmPool | ReplacePool | StartBurst | BeginStory | BurstDriven | PlayTrial | PlayApplication | ServePgBouncer
+)
 AnyRecord: TypeAlias = (
     ServiceReady
     | PoolWarmed

@@ -49,7 +49,9 @@ def create_app(instance: Instance, *, cancels: bool = False, telemetry: Telemetr
     return app
 
 
-def _endpoint(instance: Instance, request: RequestName | RequestShape, *, cancels: bool) -> Callable[..., Awaitable[Response]]:
+def _endpoint(
+    instance: Instance, request: RequestName | RequestShape, *, cancels: bool
+) -> Callable[..., Awaitable[Response]]:
     parameter = request.query_parameter("hold_s") if isinstance(request, RequestName) else None
     key_parameter = "key" if isinstance(request, RequestShape) else request.query_parameter("key")
     where_key: int = Path(ge=0) if key_parameter is None else Query(0, alias=key_parameter, ge=0)

@@ -8,11 +8,12 @@ psycopg and its pool keep all their deadlines with `monotonic()`. While a simula
 touched.
 """
 
-import importlib
+import importlib.util
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 MODULES_WITH_A_CLOCK = (
@@ -57,10 +58,15 @@ class LibraryClock:
         return getattr(time, name)
 
 
+@cache
+def _is_there(module: str) -> bool:
+    return importlib.util.find_spec(module.partition(".")[0]) is not None
+
+
 @contextmanager
 def psycopg_clocks_follow(now_s: Callable[[], float]) -> Iterator[None]:
     """While this lasts, psycopg and its pool read the virtual clock `now_s`. Imports them."""
-    modules = [importlib.import_module(name) for name in MODULES_WITH_A_MONOTONIC_CLOCK]
+    modules = [importlib.import_module(name) for name in MODULES_WITH_A_MONOTONIC_CLOCK if _is_there(name)]
     waiting = modules[0]
     for module in modules:
         is_pools = module.__name__.startswith("psycopg_pool.")
@@ -79,7 +85,8 @@ def psycopg_clocks_follow(now_s: Callable[[], float]) -> Iterator[None]:
 def library_clocks_follow(now_s: Callable[[], float]) -> Iterator[None]:
     """While this lasts, the libraries read the virtual clock `now_s`."""
     clock = LibraryClock(now_s)
-    modules = [importlib.import_module(name) for name in MODULES_WITH_A_CLOCK]
+    # A user's own application may have one of the libraries only.
+    modules = [importlib.import_module(name) for name in MODULES_WITH_A_CLOCK if _is_there(name)]
     originals = [vars(module)["time"] for module in modules]
     for module in modules:
         vars(module)["time"] = clock

@@ -274,12 +274,20 @@ for _name in REFUSED:
     setattr(VirtualLoop, _name, _refusing(_name))
 
 
-def run(main: Callable[[VirtualLoop], Coroutine[Any, Any, Result]], *, limit_s: float | None = None) -> Result:
-    """Run `main(loop)` in virtual time from 0 on, and return what it returns.
+Loop = TypeVar("Loop", bound=VirtualLoop)
+
+
+def run(
+    main: Callable[[Loop], Coroutine[Any, Any, Result]],
+    *,
+    limit_s: float | None = None,
+    loop_class: type[Loop] = VirtualLoop,  # type: ignore[assignment]
+) -> Result:
+    """Run `main(loop)` in virtual time from 0 on, on a loop of this class, and return what it returns.
 
     Raises `StalledError` or `TimeLimitError` when it can't end. What is still running when it ends is cancelled.
     """
-    loop = VirtualLoop(limit_s=limit_s)
+    loop = loop_class(limit_s=limit_s)
     with library_clocks_follow(loop.time), _own_garbage_collection():
         try:
             return loop.run_until_complete(main(loop))

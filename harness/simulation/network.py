@@ -139,6 +139,10 @@ class Network:
         for address in self._hosts[host]:
             self._listeners[address, port] = listener
 
+    def knows(self, host: str) -> bool:
+        """Whether this is a host's name, or one of its addresses."""
+        return host in self._hosts or any(host in addresses for addresses in self._hosts.values())
+
     def addresses(self, host: str, port: int) -> list[tuple[Any, ...]]:
         """As getaddrinfo answers. Raises `socket.gaierror` for a name nobody has."""
         if host not in self._hosts:

@@ -13,3 +13,7 @@ class Simulated:
     requests: list[Row] = field(default_factory=list)
     pool: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    """What an application did that can't be played in virtual time, and how often."""
+    answers: dict[str, int] = field(default_factory=dict)
+    """How many of its statements were answered from the recording in which way."""

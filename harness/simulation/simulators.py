@@ -7,38 +7,64 @@ told of it. The second death of the same trial is an error with its name.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 from harness.converter import to_json
 from harness.model.errors import StackError, TrialDiedError, UserError
 from harness.model.times import Times
 from harness.model.trial import Trial
-from harness.processes.messages import PlayTrial, RowsPlayed, SimulatorReady, TrialPlayed, TrialRefused
+from harness.processes.messages import Command, PlayTrial, RowsPlayed, SimulatorReady, TrialPlayed, TrialRefused
 from harness.processes.process import Child
 from harness.simulation.rows import Simulated
 
-ARGV = (sys.executable, "-m", "harness.simulation")
 Say: TypeAlias = Callable[[str], None]
 """Takes one line for a person."""
+
+
+def _of_the_service(trial: Trial, times: Times, *, sampled: bool) -> Command:
+    return PlayTrial(trial=to_json(trial), times=to_json(times), sampled=sampled)
+
+
+class Telling(Protocol):
+    """Makes the command that has a trial played."""
+
+    def __call__(self, trial: Trial, times: Times, *, sampled: bool) -> Command: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What a simulator's process runs, where, and how it is told of a trial; by default the service under test."""
+
+    argv: tuple[str, ...] = (sys.executable, "-m", "harness.simulation")
+    folder: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    command: Telling = _of_the_service
+
+
+SERVICE = Program()
 
 
 class Simulators:
     """A fixed number of simulators, each started when it is first needed."""
 
-    def __init__(self, number: int, logs: Path) -> None:
+    def __init__(self, number: int, logs: Path, program: Program) -> None:
+        self._program = program
         self._free: asyncio.LifoQueue[_Simulator] = asyncio.LifoQueue()
-        self._all = [_Simulator(f"simulator {index}", logs / f"simulator-{index}.log") for index in range(number)]
+        self._all = [
+            _Simulator(f"simulator {index}", logs / f"simulator-{index}.log", program) for index in range(number)
+        ]
         for simulator in reversed(self._all):
             self._free.put_nowait(simulator)
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, number: int, *, logs: Path) -> AsyncIterator[Self]:
+    async def running(cls, number: int, *, logs: Path, program: Program = SERVICE) -> AsyncIterator[Self]:
         """`number` trials at a time. Logs that say nothing are removed at the end."""
-        simulators = cls(number, logs)
+        simulators = cls(number, logs, program)
         try:
             yield simulators
         finally:
@@ -51,7 +77,7 @@ class Simulators:
         `say` is called when the trial's process has died and the trial is played once more. Raises `UserError` where
         `simulate` does, and `TrialDiedError` when the trial's process has died twice.
         """
-        command = PlayTrial(trial=to_json(trial), times=to_json(times), sampled=sampled)
+        command = self._program.command(trial, times, sampled=sampled)
         simulator = await self._free.get()
         try:
             try:
@@ -69,16 +95,20 @@ class Simulators:
 class _Simulator:
     """One process, started anew after it has died."""
 
-    def __init__(self, name: str, log: Path) -> None:
+    def __init__(self, name: str, log: Path, program: Program) -> None:
         self._name = name
+        self._program = program
         self._log = log
         self._child: Child | None = None
 
-    async def play(self, command: PlayTrial) -> Simulated:
+    async def play(self, command: Command) -> Simulated:
         """Raises `StackError` when the process dies or writes what it should not; the next call starts another."""
         try:
             if self._child is None:
-                self._child = await Child.start(self._name, ARGV, log=self._log)
+                program = self._program
+                self._child = await Child.start(
+                    self._name, program.argv, log=self._log, environment=program.environment, folder=program.folder
+                )
                 await self._child.next_record(SimulatorReady)
             await self._child.send(command)
             return await self._rows(self._child)
@@ -94,7 +124,8 @@ class _Simulator:
             match record:
                 case RowsPlayed(table=table, rows=batch):
                     getattr(rows, table).extend(batch)
-                case TrialPlayed():
+                case TrialPlayed(marks=marks, answers=answers):
+                    rows.marks, rows.answers = marks, answers
                     return rows
                 case TrialRefused(what=what, where=where, allowed=allowed):
                     raise UserError(what, where=where, allowed=allowed)

@@ -5,8 +5,9 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -14,15 +15,20 @@ import httpx
 
 from harness.guest import enter
 from harness.guest.orders import Orders
+from harness.guest.simulate import Play
 from harness.model.application import Application
 from harness.model.application_request import ApplicationRequest
 from harness.model.driver import Driver
 from harness.model.errors import StackError, UserError
 from harness.model.pool import PoolConfiguration
+from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
+from harness.processes.messages import Command, PlayApplication
 from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
+from harness.simulation.simulators import Program
+from harness.simulation.virtual_driver import DATABASE, HOST, PASSWORD, PORT, USER
 
 SCHEMES = {Driver.ASYNCPG: "postgresql+asyncpg", Driver.PSYCOPG: "postgresql+psycopg"}
 PREPARE_LIMIT_S = 600.0
@@ -62,6 +68,23 @@ def check_application(application: Application) -> None:
         request.check_variables()
 
 
+def check_in_virtual_time(application: Application, trials: Sequence[Trial]) -> None:
+    """Raises `UserError` for an application, or a story, that virtual time can't play."""
+    check_application(application)
+    where = f"application {application.name} on stack simulated"
+    if application.app is None:
+        raise UserError("a running application is in real time", where=where, allowed="--app")
+    if application.recording is None:
+        raise UserError("needs a recording of it", where=where, allowed="--recording, made by coldstart record")
+    for trial in trials:
+        if trial.story.instances > 1:
+            raise UserError(
+                f"{trial.story.instances} instances are {trial.story.instances} processes, and here is one",
+                where=where,
+                allowed="a scenario with one instance",
+            )
+
+
 def environment_of(application: Application, server: PostgresServer, pool: PoolConfiguration) -> dict[str, str]:
     """The variables that carry the database's address and the pool's settings to the application."""
     address: dict[str, object] = {
@@ -94,6 +117,29 @@ def running_application(
     allow_open_files()
     argv = [interpreter(application), str(Path(enter.__file__)), "serve"]
     return Child.running("application", argv, log=log, environment=environment, folder=Path(application.folder))
+
+
+def simulator(application: Application, folder: Path) -> Program:
+    """What plays trials of this application in virtual time, in its own environment; paths are from `folder` on."""
+    server = PostgresServer(host=HOST, port=PORT, user=USER, database=DATABASE, version="", password=PASSWORD)
+    assert application.recording is not None
+    recorded = replace(application, recording=str(Path(application.recording).absolute()))
+
+    def command(trial: Trial, times: Times, *, sampled: bool) -> Command:
+        environment = {
+            **environment_of(application, server, trial.pool),
+            **orders_of(application, trial.pool, (HOST, PORT)).to_environment(),
+        }
+        play = Play(trial=trial, times=times, sampled=sampled, application=recorded, environment=environment)
+        return PlayApplication(play=play.to_text())
+
+    return Program(
+        argv=(interpreter(application), str(Path(enter.__file__)), "simulate"),
+        folder=folder / application.folder,
+        # The order of an application's sets is the same in every process.
+        environment={"PYTHONHASHSEED": "0"},
+        command=command,
+    )
 
 
 async def make_database(server: PostgresServer, name: str, template: str | None = None) -> None:

@@ -135,9 +135,7 @@ class RunningRealTime:
             urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
             yield Target(urls, tuple(services), database, self._application)
 
-    def _service(
-        self, trial: Trial, database: SleepingDatabase, instance: int
-    ) -> AbstractAsyncContextManager[Child]:
+    def _service(self, trial: Trial, database: SleepingDatabase, instance: int) -> AbstractAsyncContextManager[Child]:
         if self._application is not None:
             log = self._log(trial, _named("application", instance))
             return running_application(self._application, database.server, trial, log=log)

@@ -4,12 +4,14 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
 from harness.service.drivers import libpq_version
-from harness.simulation.simulators import Simulators
+from harness.simulation.simulators import SERVICE, Simulators
+from harness.stacks.application import check_in_virtual_time, simulator
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.honoured import check_honoured
 
@@ -28,6 +30,8 @@ class SimulatedStack:
             raise UserError("--workers belongs to the stacks in real time: here is no Locust", where="stack simulated")
         check_honoured(self.name, plan)
         check_warm(plan.trials)
+        if (application := plan.overrides.application) is not None:
+            check_in_virtual_time(application, plan.trials)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         if options.parallel is not None:
@@ -44,7 +48,9 @@ class SimulatedStack:
 
     @asynccontextmanager
     async def running(self, plan: PlannedRun, options: RunOptions) -> AsyncIterator["RunningSimulated"]:
-        async with Simulators.running(options.parallel or 1, logs=options.logs) as simulators:
+        application = plan.overrides.application
+        program = SERVICE if application is None else simulator(application, Path())
+        async with Simulators.running(options.parallel or 1, logs=options.logs, program=program) as simulators:
             yield RunningSimulated(simulators, plan)
 
 
@@ -66,6 +72,8 @@ class RunningSimulated:
 
         progress.phase(trial, "in virtual time")
         rows = await self._simulators.play(trial, self._plan.times(trial.story), say)
+        for what, times in rows.marks.items():
+            say(f"{trial.label} (!): {what}" + (f", {times} times" if times > 1 else ""))
         recorder.add_requests(trial.number, rows.requests)
         recorder.add_pool(trial.number, rows.pool)
         recorder.add_events(trial.number, rows.events)

@@ -1,0 +1,119 @@
+"""One trial of an application in virtual time, in this process."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from harness.guest.application import NoApplicationError, find_application
+from harness.guest.engines import Engines
+from harness.guest.instance import ApplicationInstance, Processor
+from harness.guest.marks import Marks
+from harness.guest.orders import Orders
+from harness.guest.simulate import Play
+from harness.guest.world import ApplicationLoop, Outside, take_over
+from harness.model.application_request import ApplicationRequest
+from harness.model.driver import Driver
+from harness.model.errors import UserError
+from harness.model.events import Event
+from harness.recording import Recording, read
+from harness.service.observation import PoolWatch
+from harness.simulation.chance import library_chance_of
+from harness.simulation.loop import StalledError, run
+from harness.simulation.rows import Simulated
+from harness.simulation.virtual_driver import HOST, PORT, VirtualDriver
+
+TRIED_KEY = 0
+
+
+def simulate_application(play: Play) -> Simulated:
+    """Play one trial; the same play gives the same rows, as far as the application itself does.
+
+    Raises `UserError` for what can't be played.
+    """
+    os.environ.update(play.environment)
+    logging.basicConfig(level=logging.WARNING)
+    marks = Marks()
+    assert play.application.recording is not None
+    recording = read(Path(play.application.recording))
+    with library_chance_of(play.trial.seed):
+        try:
+            return run(lambda loop: ApplicationDriver(loop, play, recording, marks).play(), loop_class=ApplicationLoop)
+        except StalledError as error:
+            raise UserError(
+                f"it waits for something that can't happen in virtual time: {error}",
+                where=f"application {play.application.name}",
+            ) from error
+
+
+class ApplicationDriver(VirtualDriver):
+    """The application as the service: a `Driver`."""
+
+    def __init__(self, loop: ApplicationLoop, play: Play, recording: Recording, marks: Marks) -> None:
+        self._play = play
+        self._recording = recording
+        self._marks = marks
+        loop.marks = marks
+        super().__init__(loop, play.trial, play.times, sampled=play.sampled)
+
+    def server_options(self) -> dict[str, Any]:
+        return {"recording": self._recording}
+
+    def prepare(self) -> None:
+        self.loop.network = Outside(self.network, self._play.application.stubs, self._marks)
+        self._sockets: Any = None
+        if self._play.trial.pool.runs_on is Driver.PSYCOPG:
+            self._bridge_psycopg()
+        take_over(self._marks)
+
+    def make_instance(self, watch: PoolWatch) -> ApplicationInstance:
+        application = self._play.application
+        engines = Engines(Orders.from_environment(os.environ), watch, now_s=self.loop.time)
+        engines.take_part()
+        assert application.app is not None
+        try:
+            found = find_application(application.app)
+        except NoApplicationError as error:
+            raise UserError(str(error), where="--app") from error
+        cpu_s = self._cpu_s() if application.cpu else {}
+        return ApplicationInstance(found, engines, Processor(cpu_s), name=application.name)
+
+    async def begin(self) -> None:
+        (instance,) = self.instances
+        assert isinstance(instance, ApplicationInstance)
+        await instance.start()
+        kinds = [request for request, _ in self._play.application.mix.weights]
+        await instance.try_requests([kind for kind in kinds if isinstance(kind, ApplicationRequest)], TRIED_KEY)
+
+    async def end(self) -> None:
+        counts = self.server.replay.counts
+        for text, times in counts.missed_texts.items():
+            for _ in range(times):
+                self._marks.note(f"a statement was never recorded: {text}")
+        for what, times in self._marks.all().items():
+            self.event(Event.NOT_PLAYED, self.loop.time(), what=what, times=times)
+        self.rows.marks = self._marks.all()
+        self.rows.answers = {"exact": counts.exact, "by_shape": counts.by_shape, "last": counts.last}
+
+    def close(self) -> None:
+        if self._sockets is not None:
+            self._sockets.close()
+
+    def _cpu_s(self) -> dict[str, float]:
+        return {
+            kind.request: sorted(kind.cpu_s)[len(kind.cpu_s) // 2] for kind in self._recording.requests if kind.cpu_s
+        }
+
+    def _bridge_psycopg(self) -> None:
+        """libpq's own sockets lead to the simulated network, for every connection of psycopg's in this process."""
+        from psycopg import AsyncConnection
+
+        from harness.simulation.libpq import LibpqSockets
+
+        self._sockets = sockets = LibpqSockets(self.network, HOST, PORT)
+        connect = AsyncConnection._connect_gen.__func__  # type: ignore[attr-defined] # noqa: SLF001 - psycopg's one way
+
+        def rerouted(cls: type, conninfo: str = "") -> Any:  # noqa: ANN401 - psycopg's own
+            return connect(cls, sockets.rerouted(conninfo))
+
+        AsyncConnection._connect_gen = classmethod(rerouted)  # type: ignore[assignment,method-assign] # noqa: SLF001

@@ -1,0 +1,113 @@
+"""The application in virtual time, as a child of the harness: a fresh process for each trial, forked from this one.
+
+An application makes its engine as it is imported, with the settings of one trial: another trial needs another import.
+What takes long to import, and is the same for every trial, is imported here, before the fork.
+"""
+
+import base64
+import faulthandler
+import importlib
+import os
+import pickle
+import select
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from harness.guest.protocol import Pipes
+from harness.model.application import Application
+from harness.model.errors import UserError
+from harness.model.times import Times
+from harness.model.trial import Trial
+
+BATCH = 1000
+"""Rows in one record: its line stays far below the length that the reader accepts."""
+LIBRARIES = ("sqlalchemy.ext.asyncio", "asyncpg", "fastapi", "starlette.middleware.base", "anyio._backends._asyncio")
+"""Imported once, where the application's environment has them."""
+LOOK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """One trial of an application, as it is told."""
+
+    trial: Trial
+    times: Times
+    sampled: bool
+    application: Application
+    environment: dict[str, str]
+    """Its variables; the guest's own orders are among them."""
+
+    def to_text(self) -> str:
+        """For a message: both ends run the same files, so a pickle is understood."""
+        return base64.b64encode(pickle.dumps(self)).decode()
+
+    @classmethod
+    def from_text(cls, text: str) -> "Play":
+        """From the parent, who has started this process: nobody else writes into its pipe."""
+        play = pickle.loads(base64.b64decode(text))  # noqa: S301 - of the parent
+        assert isinstance(play, cls)
+        return play
+
+
+def main() -> None:
+    """Play trials until there will be no more."""
+    faulthandler.enable()
+    pipes = Pipes()
+    try:
+        importlib.import_module("sqlalchemy")
+    except ModuleNotFoundError:
+        sys.exit(f"{sys.executable} has no sqlalchemy: the application's environment must have it (--python)")
+    for library in LIBRARIES:
+        with suppress(ImportError):
+            importlib.import_module(library)
+    importlib.import_module("harness.guest.play")
+    pipes.emit("simulator_ready")
+    while (command := pipes.next_command()) is not None:
+        assert command["command"] == "play_application"
+        pid = os.fork()
+        if pid == 0:
+            _play(pipes, Play.from_text(command["play"]))
+        _wait(pid, pipes)
+
+
+def _play(pipes: Pipes, play: Play) -> None:
+    from harness.guest.play import simulate_application
+
+    status = 0
+    try:
+        played = simulate_application(play)
+    except UserError as error:
+        pipes.emit("trial_refused", what=error.what, where=error.where, allowed=error.allowed)
+    except BaseException:  # noqa: BLE001 - the log has it, and the parent sees the status
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    else:
+        tables: dict[str, list[dict[str, Any]]] = {
+            "requests": played.requests, "pool": played.pool, "events": played.events,
+        }  # fmt: skip
+        for table, rows in tables.items():
+            for start in range(0, len(rows), BATCH):
+                pipes.emit("rows_played", table=table, rows=rows[start : start + BATCH])
+        pipes.emit("trial_played", marks=played.marks, answers=played.answers)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Whatever the application left running ends with its process.
+    os._exit(status)
+
+
+def _wait(pid: int, pipes: Pipes) -> None:
+    """Until the trial's process has ended. Ends this one with it when it crashed, or when the parent is gone."""
+    parent = select.poll()
+    parent.register(pipes.fileno(), select.POLLHUP)
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            if status:
+                os._exit(os.waitstatus_to_exitcode(status) % 256 or 1)
+            return
+        if any(event & (select.POLLHUP | select.POLLERR) for _, event in parent.poll(LOOK_S * 1000)):
+            os.kill(pid, signal.SIGKILL)
+            os._exit(0)
