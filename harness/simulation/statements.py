@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 from harness.model.compute import ErrorResponse
+from harness.model.packets import Message, ProtocolViolationError, Reader
 from harness.model.protocol import encoded, message
 from harness.simulation import wire
 from harness.simulation.catalogue import Known, encoded_rows, lookup, normal
 from harness.simulation.exchange import Exchange
 from harness.simulation.postmaster import Postmaster
-from harness.simulation.wire import Message, ProtocolViolationError, Reader
 
 BEGIN = frozenset({"BEGIN", "START"})
 COMMIT = frozenset({"COMMIT", "END"})
