@@ -25,6 +25,8 @@ ROOMS: dict[str, set[str]] = {
     "access_log": set(),
     "library": {"access_log", "scenario_file", "shipped"},
     "player": set(),
+    # What an application's recording is read by, inside of that application's own Python.
+    "recording": set(),
     "processes": set(),
     "proxy": {"converter", "processes"},
     "postgres": {"processes"},
@@ -33,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "sleeper": {"compose", "processes", "proxy"},
     "service": {"converter", "processes"},
     "results": {"converter", "shipped"},
-    "simulation": {"converter", "player", "processes", "results", "service"},
+    "simulation": {"converter", "player", "processes", "recording", "results", "service"},
     "analysis": {"results"},
     "postmortem": {"analysis", "results", "simulation"},
     "stacks": {

@@ -102,6 +102,10 @@ class Reader:
     def int4(self) -> int:
         return int(self._unpack("!i", 4))
 
+    def oid(self) -> int:
+        """Unsigned."""
+        return int(self._unpack("!I", 4))
+
     def string(self) -> str:
         end = self._body.find(b"\0", self._at)
         if end < 0:

@@ -134,7 +134,11 @@ class Session(asyncio.Protocol):
 
     def _welcomed(self, statement_timeout_s: float) -> None:
         self._statements = Statements(
-            self._postmaster, self._exchange, process_id=self.process_id, timeout_s=statement_timeout_s
+            self._postmaster,
+            self._exchange,
+            self._postmaster.source(),
+            process_id=self.process_id,
+            timeout_s=statement_timeout_s,
         )
         self._carry_out = self._statements.carry_out
 

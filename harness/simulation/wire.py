@@ -53,7 +53,7 @@ def notification(process_id: int, channel: str, payload: str) -> bytes:
 
 
 def parameter_description(types: Sequence[int]) -> bytes:
-    return message(b"t", struct.pack(f"!h{len(types)}i", len(types), *types))
+    return message(b"t", struct.pack(f"!h{len(types)}I", len(types), *types))
 
 
 def row_description(columns: Sequence[tuple[str, int]], *, binary: bool) -> bytes:
