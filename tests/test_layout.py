@@ -26,6 +26,8 @@ ROOMS: dict[str, set[str]] = {
     "application": set(),
     "library": {"access_log", "scenario_file", "shipped"},
     "player": set(),
+    # What an application's recording is read by, inside of that application's own Python.
+    "recording": set(),
     "processes": set(),
     "proxy": {"converter", "processes"},
     "postgres": {"processes"},
@@ -34,15 +36,16 @@ ROOMS: dict[str, set[str]] = {
     "sleeper": {"compose", "processes", "proxy"},
     "service": {"converter", "processes"},
     "results": {"converter", "shipped"},
-    "simulation": {"converter", "player", "processes", "results", "service"},
+    "simulation": {"converter", "player", "processes", "recording", "results", "service"},
     # Runs in the process of a user's own application.
-    "guest": {"player", "service", "simulation"},
+    "guest": {"player", "recording", "service", "simulation"},
     "analysis": {"results"},
     "postmortem": {"analysis", "results", "simulation"},
     "stacks": {
         "compose",
         "converter",
         "guest",
+        "recording",
         "library",
         "pgbouncer",
         "player",

@@ -35,9 +35,13 @@ class ConnectionWatcher(Protocol):
 
     def closed(self, connection: Connection) -> None: ...
 
-    def client_sent(self, connection: Connection) -> None: ...
+    def client_sent(self, connection: Connection, data: bytes) -> None:
+        """Before they go on; of a paused connection when they come, and again when they go on."""
+        ...
 
-    def server_sent(self, connection: Connection, data: bytes) -> None: ...
+    def server_sent(self, connection: Connection, data: bytes) -> None:
+        """Before they go on."""
+        ...
 
     def stop(self) -> None:
         """Another takes its place, or none: it has no more effects."""
@@ -152,9 +156,9 @@ class Proxy:
         if self.watcher is not None:
             self.watcher.closed(connection)
 
-    def client_sent(self, connection: Connection) -> None:
+    def client_sent(self, connection: Connection, data: bytes) -> None:
         if self.watcher is not None:
-            self.watcher.client_sent(connection)
+            self.watcher.client_sent(connection, data)
 
     def server_sent(self, connection: Connection, data: bytes) -> None:
         if self.watcher is not None:

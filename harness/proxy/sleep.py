@@ -92,7 +92,7 @@ class SleepingCompute:
         self._released.discard(connection)
         self._carry_out(self._compute.connection_closed(monotonic(), connection))
 
-    def client_sent(self, connection: Connection) -> None:
+    def client_sent(self, connection: Connection, data: bytes = b"") -> None:  # noqa: ARG002 - whatever was sent
         self._carry_out(self._compute.client_bytes(monotonic(), connection))
 
     def server_sent(self, connection: Connection, data: bytes) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -31,10 +31,16 @@ from harness.model.compute import (
 from harness.model.events import Event
 from harness.model.server import ConnectCost, IdleReaper, ServerLimits
 from harness.model.timeline import ConnectionLoss, Outage
+from harness.recording import Recording
+from harness.simulation.catalogue import PARAMETERS
+from harness.simulation.known import KNOWN
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Request
+from harness.simulation.replay import Replay
+from harness.simulation.replayed import ReplayedSession
 from harness.simulation.session import Session
 from harness.simulation.silence import never
+from harness.simulation.source import Source
 
 TOO_MANY = ErrorResponse("FATAL", "53300", "sorry, too many clients already")
 TOO_MANY_OF_THE_ROLE = ErrorResponse("FATAL", "53300", 'too many connections for role "coldstart"')
@@ -70,8 +76,19 @@ class SimulatedPostgres:
     reaper: IdleReaper | None = None
     connect_cost: ConnectCost | None = None
     seed: int = 0
+    recording: Recording | None = None
+    """Whose statements it answers, in place of the catalogue's. What of `draw_service_s` and `draw_connect_s` is not
+    given takes what it took when it was recorded."""
 
     def __post_init__(self) -> None:
+        self.parameters: Mapping[str, str] = PARAMETERS
+        self.replay: Replay | None = None
+        """What answers from the recording; its `counts` say how well it could."""
+        if self.recording is not None:
+            self.parameters = self.recording.parameters
+            self.replay = Replay(self.recording, takes_recorded_s=self.draw_service_s is no_time)
+            if self.draw_connect_s is no_time and self.recording.connect is not None:
+                self.draw_connect_s = constant(self.recording.connect.median)
         # Only a compute that suspends by itself has to hear of every message; the others are spared the calls.
         self.watches_bytes = self.behaviour.suspend_after_s is not None
         self._compute = Compute(self.behaviour, self.draw_wake_latency_s, now_s=self.loop.time())
@@ -143,6 +160,9 @@ class SimulatedPostgres:
             if (session.process_id, session.secret) == (process_id, secret):
                 session.cancel()
                 return
+
+    def source(self) -> Source:
+        return KNOWN if self.replay is None else ReplayedSession(self.replay)
 
     def notify(self, process_id: int, channel: str, payload: str) -> None:
         for session in list(self._sessions.values()):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from harness.model.compute import ADMIN_SHUTDOWN, ErrorResponse
+from harness.model.packets import ProtocolViolationError
 from harness.model.protocol import encoded
 from harness.simulation import wire
 from harness.simulation.connection import End
@@ -112,7 +113,7 @@ class Exchange:
         self.flush()
         self.close()
 
-    def violated(self, error: wire.ProtocolViolationError) -> None:
+    def violated(self, error: ProtocolViolationError) -> None:
         """The client sent what no client may send."""
         self.terminate(ErrorResponse("FATAL", "08P01", str(error)))
 

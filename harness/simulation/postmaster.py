@@ -1,10 +1,12 @@
 """What a session needs of the server that it is a session of. `SimulatedPostgres` (backend.py) is the one there is."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from harness.model.compute import ErrorResponse
 from harness.model.server import IdleReaper, ServerLimits
 from harness.simulation.loop import VirtualLoop
+from harness.simulation.source import Source
 
 
 class Postmaster(Protocol):
@@ -16,9 +18,16 @@ class Postmaster(Protocol):
     watches_bytes: bool
     """Whether it must hear of every message: a compute that suspends for want of traffic does."""
 
+    parameters: Mapping[str, str]
+    """ParameterStatus, as every client is told it on connecting."""
+
     limits: ServerLimits
     reaper: IdleReaper | None
     """What forgets idle connections on their way here; None: nothing."""
+
+    def source(self) -> Source:
+        """What one session's statements are answered from."""
+        ...
 
     def draw_service_s(self) -> float:
         """What a statement takes."""

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from harness.model.compute import ADMIN_SHUTDOWN, ErrorResponse
-from harness.simulation import wire
+from harness.model.packets import ClientMessages, Message, ProtocolViolationError, Startup
 from harness.simulation.connection import End
 from harness.simulation.exchange import Exchange
 from harness.simulation.postmaster import Postmaster
 from harness.simulation.startup import ENCRYPTION_REQUESTS, Authentication
 from harness.simulation.statements import QUERY_CANCELED, Statements
-from harness.simulation.wire import Message, ProtocolViolationError, Startup
 
 
 class Session(asyncio.Protocol):
@@ -37,7 +36,7 @@ class Session(asyncio.Protocol):
         self.process_id = process_id
         self.secret = secret
         self.admitted = False
-        self._messages = wire.ClientMessages()
+        self._messages = ClientMessages()
         self._unheard: list[bytes] = []
         """What came while it was not admitted."""
         self._queue: deque[Startup | Message] = deque()
@@ -135,7 +134,11 @@ class Session(asyncio.Protocol):
 
     def _welcomed(self, statement_timeout_s: float) -> None:
         self._statements = Statements(
-            self._postmaster, self._exchange, process_id=self.process_id, timeout_s=statement_timeout_s
+            self._postmaster,
+            self._exchange,
+            self._postmaster.source(),
+            process_id=self.process_id,
+            timeout_s=statement_timeout_s,
         )
         self._carry_out = self._statements.carry_out
 

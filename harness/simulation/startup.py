@@ -4,13 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 
 from harness.model.compute import ErrorResponse
+from harness.model.packets import Message, ProtocolViolationError, Reader, Startup
 from harness.model.protocol import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST
 from harness.simulation import wire
-from harness.simulation.catalogue import PARAMETERS
 from harness.simulation.exchange import Exchange
 from harness.simulation.postmaster import Postmaster
 from harness.simulation.scram import MECHANISM, Challenge, WrongPasswordError
-from harness.simulation.wire import Message, ProtocolViolationError, Reader, Startup
 
 ENCRYPTION_REQUESTS = (SSL_REQUEST, GSSENC_REQUEST)
 """What a client may ask before the startup packet proper; both are declined, and it goes on in the clear."""
@@ -141,7 +140,7 @@ class Authentication:
         # First, so that whatever ReadyForQuery sets off finds a session that carries out statements.
         self._welcomed(self._statement_timeout_s)
         self._exchange.out += wire.AUTHENTICATION_OK
-        for name, value in PARAMETERS.items():
+        for name, value in self._postmaster.parameters.items():
             self._exchange.out += wire.parameter_status(name, value)
         self._exchange.out += wire.backend_key_data(self._process_id, self._secret)
         self._exchange.ready("I")

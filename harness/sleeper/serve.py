@@ -54,7 +54,7 @@ class TrafficWatcher:
     def closed(self, connection: Connection) -> None:
         self._compute.closed(connection)
 
-    def client_sent(self, connection: Connection) -> None:
+    def client_sent(self, connection: Connection, data: bytes) -> None:  # noqa: ARG002 - a ConnectionWatcher
         self._compute.client_sent(connection)
 
     def server_sent(self, connection: Connection, data: bytes) -> None:

@@ -6,11 +6,12 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.model.packets import ClientMessages, Message, ProtocolViolationError, Startup
 from harness.simulation.backend import SimulatedPostgres
 from harness.simulation.connection import connected_pair
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import Network
-from harness.simulation.wire import PROTOCOL_3, ClientMessages, Message, ProtocolViolationError, Startup
+from harness.simulation.wire import PROTOCOL_3
 
 STARTUP = struct.pack("!ii", 8 + 15, PROTOCOL_3) + b"user\0coldstar\0\0"
 

@@ -1,0 +1,95 @@
+"""Listens on a proxy and makes a recording of what goes through it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from time import monotonic
+from typing import Protocol
+
+from harness.model.errors import UserError
+from harness.recording.conversation import ENCRYPTED, Conversation
+from harness.recording.gathering import Gathering
+from harness.recording.model import Recording, RequestKind
+
+
+class Passing(Protocol):
+    """A connection of a proxy, as far as a recorder needs it."""
+
+    def dial(self) -> None: ...
+
+
+class Recorder:
+    """A `ConnectionWatcher` of one proxy (harness/proxy/proxy.py) that lets everything through and listens.
+
+    `proxy.watcher = Recorder()`, before the first connection. Bytes are timed as they come and looked into after they
+    have gone on, so that listening does not hold them up.
+    """
+
+    watches_bytes = True
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._gathering = Gathering()
+        self._conversations: dict[object, Conversation] = {}
+        self._unheard: deque[Callable[[], None]] = deque()
+
+    def recording(
+        self,
+        *,
+        app: str,
+        recorded_at: str,
+        libraries: dict[str, str] | None = None,
+        requests: Sequence[RequestKind] = (),
+    ) -> Recording:
+        """All that was seen so far. Raises `UserError` where a connection was encrypted."""
+        self._listen()
+        recording = self._gathering.recording(
+            tuple(requests), app=app, recorded_at=recorded_at, libraries=libraries or {}
+        )
+        if ENCRYPTED in recording.notes:
+            raise UserError(
+                "a connection to the database is encrypted, and nothing of it can be recorded",
+                where=app,
+                allowed="a connection without TLS: sslmode=disable, or ssl=False",
+            )
+        return recording
+
+    # ConnectionWatcher:
+
+    def proxy_started(self) -> None:
+        """Nothing to prepare."""
+
+    def attempt(self, connection: Passing) -> None:
+        self._conversations[connection] = Conversation(self._gathering)
+        connection.dial()
+
+    def opened(self, connection: Passing) -> None:
+        """Nothing: a connection begins with its first byte."""
+
+    def closed(self, connection: Passing) -> None:
+        conversation = self._conversations.pop(connection, None)
+        if conversation is not None:
+            self._later(conversation.closed)
+
+    def client_sent(self, connection: Passing, data: bytes) -> None:
+        at_s, conversation = self._clock(), self._conversations[connection]
+        self._later(partial(conversation.client_sent, data, at_s))
+
+    def server_sent(self, connection: Passing, data: bytes) -> None:
+        at_s, conversation = self._clock(), self._conversations[connection]
+        self._later(partial(conversation.server_sent, data, at_s))
+
+    def stop(self) -> None:
+        """Another watcher takes its place: what it has heard stays."""
+
+    # Its own:
+
+    def _later(self, hear: Callable[[], None]) -> None:
+        if not self._unheard:
+            asyncio.get_running_loop().call_soon(self._listen)
+        self._unheard.append(hear)
+
+    def _listen(self) -> None:
+        while self._unheard:
+            self._unheard.popleft()()

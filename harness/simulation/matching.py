@@ -1,0 +1,138 @@
+"""Which of a recording's answers a statement gets: the one to these values, the nearest, or the last.
+
+docs/recording.md says what each is.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.recording.model import Answer, Row, Statement
+from harness.recording.sql import Shape, shape
+from harness.recording.values import canonical
+
+
+class Match(StrEnum):
+    """How well an answer fits what was asked."""
+
+    EXACT = "exact"
+    BY_SHAPE = "by_shape"
+    LAST = "last"
+
+
+@dataclass(slots=True, eq=False)
+class Recorded:
+    """An answer, and the statement it is one of."""
+
+    answer: Answer
+    statement: Statement
+    encoded: dict[tuple[int, ...], tuple[bytes, ...]] = field(default_factory=dict)
+    """Its DataRow messages, by the result formats that were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client asks: a text with values."""
+
+    sql: str
+    types: tuple[int, ...]
+    values: Row
+    formats: tuple[int, ...]
+    results: tuple[int, ...]
+    """As Bind has them."""
+
+    @property
+    def canonical(self) -> Row:
+        return _canonical(self.values, self.types, self.formats)
+
+
+Feature = tuple[str, int, bytes | str | None]
+"""A value and its place in the shape."""
+
+
+class OfOneShape:
+    """All that was recorded of the texts of one shape."""
+
+    def __init__(self) -> None:
+        self.statements: list[Statement] = []
+        self._recorded: list[Recorded] = []
+        self._exact: dict[tuple[str, Row], list[Recorded]] = {}
+        self._having: dict[Feature, list[int]] = {}
+        self._found: dict[Asked, tuple[Recorded, Match]] = {}
+
+    def add(self, statement: Statement) -> None:
+        self.statements.append(statement)
+        its_shape = shape(statement.sql)
+        for answer in statement.answers:
+            recorded, number = Recorded(answer, statement), len(self._recorded)
+            values = _canonical(answer.values, types_of(statement, len(answer.values)), answer.formats)
+            self._recorded.append(recorded)
+            self._exact.setdefault((statement.sql, values), []).append(recorded)
+            for feature in set(_features(its_shape, values)):
+                self._having.setdefault(feature, []).append(number)
+
+    def find(self, asked: Asked) -> tuple[Recorded, Match] | None:
+        """The best answer; None: nothing of this shape was ever answered."""
+        if not self._recorded:
+            return None
+        found = self._found.get(asked)
+        if found is None:
+            found = self._search(asked)
+            if len(self._found) < KEPT:
+                self._found[asked] = found
+        return found
+
+    def _search(self, asked: Asked) -> tuple[Recorded, Match]:
+        values = asked.canonical
+        exact = self._exact.get((asked.sql, values))
+        if exact:
+            return max(enumerate(exact), key=lambda item: (*_fits(item[1], asked), item[0]))[1], Match.EXACT
+        features = set(_features(shape(asked.sql), values))
+        common = Counter(number for feature in features for number in self._having.get(feature, ()))
+        candidates = common or range(len(self._recorded))
+
+        def rank(number: int) -> tuple[int, ...]:
+            recorded = self._recorded[number]
+            good, *rest = _fits(recorded, asked)
+            return good, common[number], recorded.statement.sql == asked.sql, *rest, number
+
+        best = max(candidates, key=rank)
+        if common and self._recorded[best].answer.error is not None:
+            # An error that has something in common is no better than the last answer that was none.
+            best = max(range(len(self._recorded)), key=rank)
+        return self._recorded[best], Match.BY_SHAPE if common[best] or not features else Match.LAST
+
+
+KEPT = 10_000
+"""Questions whose answers are kept."""
+
+
+def types_of(statement: Statement, count: int) -> tuple[int, ...]:
+    """Parameter types as well as they are known: the client's own, or the server's description; 0: unknown."""
+    declared = statement.declared + (0,) * (count - len(statement.declared))
+    described = statement.types or (0,) * len(declared)
+    return tuple(one or other for one, other in zip(declared, described, strict=False))
+
+
+def _fits(recorded: Recorded, asked: Asked) -> tuple[bool, bool, bool]:
+    """What makes one of two answers the better one: no error, all of its rows, the formats that are asked for."""
+    answer = recorded.answer
+    return answer.error is None, answer.tag is not None, answer.results == spread(asked.results, len(answer.results))
+
+
+def spread(formats: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Format codes, one a value: none stands for text, one for all."""
+    return formats if len(formats) == count else (formats[:1] or (0,)) * count
+
+
+def _canonical(values: Row, types: Sequence[int], formats: Sequence[int]) -> Row:
+    return tuple([canonical(value, type_, form) for value, type_, form in zip(values, types, formats, strict=False)])
+
+
+def _features(its_shape: Shape, values: Row) -> Iterator[Feature]:
+    for place, literal in enumerate(its_shape.literals):
+        yield "literal", place, literal
+    for number, place in its_shape.slots:
+        if number <= len(values):
+            yield "parameter", place, values[number - 1]
