@@ -23,14 +23,12 @@ from harness.processes.messages import (
     Command,
     ProxyEvent,
     Record,
-    StartShare,
     Transferred,
     command_from,
     record_from,
-    share_from,
     to_line,
-    to_share,
 )
+from harness.processes.share import StartShare, share_from, to_share
 
 # msgspec reads whole numbers of 64 bits; seeds and ports are far below.
 numbers = st.integers(0, 2**63)

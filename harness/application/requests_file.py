@@ -33,7 +33,7 @@ KEY_AS_NUMBER = '"{key}"'
 """In `json`, a text that is nothing but the placeholder stands for the number itself."""
 HEAD = """\
 # What the application is asked: coldstart run SCENARIO --app module:app --requests {name}
-# {{key}} is a whole number of `keys`, {{unique}} one that no other request has, ${{NAME}} a variable of the environment.
+# {{key}} is a whole number of `keys`, {{unique}} one that no other request has, ${{NAME}} the environment's variable.
 """
 
 
@@ -70,19 +70,7 @@ def _weighted(table: dict[str, Any], where: str) -> tuple[ApplicationRequest, fl
     path = _typed(table, "path", (str,), None, "text", where)
     if path is None:
         raise UserError("has no path", where=where)
-    headers = _typed(table, "headers", (dict,), {}, "a table of texts", where)
-    if not all(isinstance(text, str) for text in headers.values()):
-        raise UserError("headers must be a table of texts", where=where)
-    body = _typed(table, "body", (str,), None, "text", where)
-    if "json" in table:
-        if body is not None:
-            raise UserError("has both a body and json", where=where, allowed="one of them")
-        try:
-            body = json.dumps(table["json"], ensure_ascii=False).replace(KEY_AS_NUMBER, "{key}")
-        except TypeError:
-            raise UserError("json has a value that JSON does not know, such as a date", where=where) from None
-        if not any(name.lower() == "content-type" for name in headers):
-            headers = {JSON_HEADER[0]: JSON_HEADER[1], **headers}
+    headers, body = _sent(table, where)
     keys = _numbers(table, "keys", where) or (1, 100)
     if len(keys) != 2:
         raise UserError(f"keys must be the first and the last number, got {list(keys)}", where=where)
@@ -101,7 +89,26 @@ def _weighted(table: dict[str, Any], where: str) -> tuple[ApplicationRequest, fl
     return request, float(weight)
 
 
-def _typed(table: dict[str, Any], key: str, types: tuple[type, ...], default: Any, words: str, where: str) -> Any:  # noqa: ANN401, PLR0913 - of TOML
+def _sent(table: dict[str, Any], where: str) -> tuple[dict[str, str], str | None]:
+    """The headers and the body."""
+    headers = _typed(table, "headers", (dict,), {}, "a table of texts", where)
+    if not all(isinstance(text, str) for text in headers.values()):
+        raise UserError("headers must be a table of texts", where=where)
+    body = _typed(table, "body", (str,), None, "text", where)
+    if "json" not in table:
+        return headers, body
+    if body is not None:
+        raise UserError("has both a body and json", where=where, allowed="one of them")
+    try:
+        body = json.dumps(table["json"], ensure_ascii=False).replace(KEY_AS_NUMBER, "{key}")
+    except TypeError:
+        raise UserError("json has a value that JSON does not know, such as a date", where=where) from None
+    if not any(name.lower() == "content-type" for name in headers):
+        headers = {JSON_HEADER[0]: JSON_HEADER[1], **headers}
+    return headers, body
+
+
+def _typed(table: dict[str, Any], key: str, types: tuple[type, ...], default: Any, words: str, where: str) -> Any:  # noqa: ANN401 - of TOML
     value = table.get(key, default)
     if key in table and (not isinstance(value, types) or isinstance(value, bool)):
         raise UserError(f"{key} must be {words}, got {value!r}", where=where)

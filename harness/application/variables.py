@@ -1,6 +1,7 @@
 """`--env`: which variables of an application's environment carry the database's address and the pool's settings.
 
-A preset's name, `NAME=VARIABLE` pairs, or both: `--env prefect`, `--env url=DB_URL,pool_size=DB_POOL,pool_timeout=DB_WAIT:ms`.
+A ready mapping's name, `NAME=VARIABLE` pairs, or both:
+`--env prefect`, `--env url=DB_URL,pool_size=DB_POOL,pool_timeout=DB_WAIT:ms`.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,10 @@ PRESETS: dict[str, dict[str, str]] = {
         "host": "POSTGRES_SERVER", "port": "POSTGRES_PORT", "user": "POSTGRES_USER",
         "password": "POSTGRES_PASSWORD", "database": "POSTGRES_DB",
     },
-    "database": {"url": "DATABASE_URL", **{name: f"DATABASE_{name.upper()}" for name in SETTINGS if name not in NOT_VARIABLES}},
+    "database": {
+        "url": "DATABASE_URL",
+        **{name: f"DATABASE_{name.upper()}" for name in SETTINGS if name not in NOT_VARIABLES},
+    },
     "prefect": {
         "url": "PREFECT_API_DATABASE_CONNECTION_URL",
         "pool_size": "PREFECT_SQLALCHEMY_POOL_SIZE",

@@ -13,6 +13,7 @@ from harness.model.errors import StackError, UserError
 
 COMMANDS = {
     "run": "harness.cli.run:run",
+    "record": "harness.cli.record:record",
     "sweep": "harness.cli.sweep:sweep",
     "compare": "harness.cli.compare:compare",
     "report": "harness.cli.report:report",

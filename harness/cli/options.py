@@ -62,24 +62,40 @@ SIMULATED = (
         help=f"Simulated only: how long a kernel asks again where nobody answers.  [default: {LINUX_6_5.name}]",
     ),
 )
-APPLICATION = (
-    click.option("--app", metavar="MODULE:APP", help="Your own ASGI application in place of the service under test."),
-    click.option("--requests-file", "requests_file", type=FILE, help="What it is asked. [default: requests.toml]"),
-    click.option("--python", metavar="PATH", help="Its interpreter or virtual environment.  [default: coldstart's own]"),
+RECORDED = (
+    click.option("--app", metavar="MODULE:APP", help="Your own ASGI application."),
+    click.option(
+        "--requests-file", "requests_file", type=FILE, help="What it is asked.  [default: requests.toml beside it]"
+    ),
+    click.option(
+        "--python", metavar="PATH", help="Its interpreter or virtual environment.  [default: coldstart's own]"
+    ),
     click.option("--app-dir", "folder", type=FOLDER, help="Where it is started.  [default: this folder]"),
     click.option(
-        "--env", "variables", multiple=True, metavar="MAPPING",
+        "--env",
+        "variables",
+        multiple=True,
+        metavar="MAPPING",
         help="Which of its variables carry what: url=DB_URL,pool_size=DB_POOL, or a ready mapping; repeatable.",
     ),
     click.option("--init", type=FILE, help="A file of SQL that makes its tables."),
-    click.option("--prepare", metavar="COMMAND", help="A command that makes its tables, such as 'alembic upgrade head'."),
-    click.option("--recording", type=FILE, help="Simulated only: what answers it, as coldstart record wrote it."),
+    click.option("--prepare", metavar="COMMAND", help="A command that makes its tables: 'alembic upgrade head'."),
+)
+"""What an application is, for whatever starts one."""
+APPLICATION = (
+    *RECORDED,
     click.option(
-        "--stub", "stubs", multiple=True, metavar="HOST=SECONDS",
+        "--recording", type=FILE, help="Simulated only: what answers it.  [default: recording.jsonl beside it]"
+    ),
+    click.option(
+        "--stub",
+        "stubs",
+        multiple=True,
+        metavar="HOST=SECONDS",
         help="Simulated only: a host outside that answers after this time; repeatable.",
     ),
     click.option("--cpu/--no-cpu", default=False, help="Simulated only: its own computing takes the recorded time."),
-)  # fmt: skip
+)
 KEEPING = (
     click.option(
         "--control/--no-control", default=True, show_default=True, help="Also the same arrivals, compute awake."

@@ -18,6 +18,8 @@ from harness.model.wake import read_wake
 
 REQUESTS_FILE = "requests.toml"
 """Where an application's requests are looked for, in its folder."""
+RECORDING_FILE = "recording.jsonl"
+"""Where its recording is written, and looked for."""
 
 
 def overrides_of(given: Mapping[str, Any]) -> Overrides:
@@ -67,14 +69,22 @@ def application_of(given: Mapping[str, Any]) -> Application | None:
         variables=read_variables(given["variables"]),
         init=None if given["init"] is None else str(given["init"]),
         prepare=given["prepare"],
-        recording=None if given["recording"] is None else str(given["recording"]),
-        stubs=tuple(_read_stub(text) for text in given["stubs"]),
-        cpu=given["cpu"],
+        recording=_recording(given.get("recording"), folder),
+        stubs=tuple(_read_stub(text) for text in given.get("stubs", ())),
+        cpu=given.get("cpu", False),
     )
 
 
+def _recording(given: Path | None, folder: Path) -> str | None:
+    """The recording that was asked for, else the one beside the application where there is one."""
+    if given is not None:
+        return str(given)
+    beside = folder / RECORDING_FILE
+    return str(beside) if beside.is_file() else None
+
+
 def _read_stub(text: str) -> Stub:
-    host, equals, seconds = text.partition("=")
+    host, _, seconds = text.partition("=")
     try:
         return Stub(host=host.strip(), for_s=float(seconds.strip().removesuffix("s")))
     except ValueError:

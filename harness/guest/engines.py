@@ -43,6 +43,8 @@ class Engines:
         self._now_s = now_s
         self._engines: list[Engine] = []
         self._of_pools: dict[int, EngineWatch] = {}
+        self.watched = asyncio.Event()
+        """Set once there is a pool to sample."""
         self.threads: ThreadPoolExecutor | None = None
 
     def take_part(self) -> None:
@@ -78,12 +80,8 @@ class Engines:
             finally:
                 watch.checkout_ended()
 
-        Pool.connect = observed  # type: ignore[method-assign]
-
-    @property
-    def any_watched(self) -> bool:
-        """Whether there is a pool to sample."""
-        return bool(self._of_pools)
+        pools: Any = Pool
+        pools.connect = observed
 
     @property
     def described(self) -> str:
@@ -222,7 +220,8 @@ class Engines:
         engine_watch = EngineWatch(engine, self._watch, now_s=self._now_s)
         self._watch.attach(engine_watch, self._pool)
         self._of_pools[id(engine.dialect)] = engine_watch
-        dialect = engine.dialect
+        self.watched.set()
+        dialect: Any = engine.dialect
         connect, ping = dialect.connect, dialect.do_ping
 
         @functools.wraps(connect)
@@ -231,7 +230,7 @@ class Engines:
                 return connect(*arguments, **parameters)
 
         @functools.wraps(ping)
-        def timed_ping(connection: Any) -> bool:  # noqa: ANN401 - the driver's own
+        def timed_ping(connection: Any) -> Any:  # noqa: ANN401 - the driver's own
             trace = TRACE.get()
             if trace is None:
                 return ping(connection)
@@ -246,8 +245,8 @@ class Engines:
                 trace.ping_ended(timed_out=timed_out)
 
         # Of this one dialect object: an event, `do_connect`, would keep the application's own from being called.
-        dialect.connect = timed_connect  # type: ignore[method-assign]
-        dialect.do_ping = timed_ping  # type: ignore[method-assign]
+        dialect.connect = timed_connect
+        dialect.do_ping = timed_ping
         event.listen(engine, "handle_error", self._statement_failed)
         event.listen(engine.pool, "checkout", _holds)
         event.listen(engine.pool, "checkin", _gives_back)

@@ -36,7 +36,7 @@ def enter(part: str) -> None:
     theirs = PathFinder.find_spec(PACKAGE.name)
     if theirs is not None and not _is_ours(theirs):
         sys.exit(f"the application has a module named {PACKAGE.name}, which is coldstart's own name in its process")
-    sys.meta_path.insert(0, Beside)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Beside)
     importlib.import_module(PARTS[part]).main()
 
 

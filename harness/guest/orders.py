@@ -1,11 +1,16 @@
-"""What the harness tells the guest: which application, which pool, and where its database is."""
+"""What the harness tells the guest: which application, which pool, and where its database is; and a trial to play."""
 
+import base64
 import json
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
+from harness.model.application import Application
 from harness.model.pool import SETTINGS, PoolConfiguration
+from harness.model.times import Times
+from harness.model.trial import Trial
 
 VARIABLE = "COLDSTART_GUEST"
 
@@ -43,6 +48,29 @@ class Orders:
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         given = json.loads(environment[VARIABLE])
         return cls(**{**given, "set_elsewhere": tuple(given["set_elsewhere"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """One trial of an application, as it is told."""
+
+    trial: Trial
+    times: Times
+    sampled: bool
+    application: Application
+    environment: dict[str, str]
+    """Its variables; the guest's own orders are among them."""
+
+    def to_text(self) -> str:
+        """For a message: both ends run the same files, so a pickle is understood."""
+        return base64.b64encode(pickle.dumps(self)).decode()
+
+    @classmethod
+    def from_text(cls, text: str) -> "Play":
+        """From the parent, who has started this process: nobody else writes into its pipe."""
+        play = pickle.loads(base64.b64decode(text))  # noqa: S301 - of the parent
+        assert isinstance(play, cls)
+        return play
 
 
 def _text(value: object) -> str:

@@ -9,15 +9,15 @@ from harness.guest.application import NoApplicationError, find_application
 from harness.guest.engines import Engines
 from harness.guest.instance import ApplicationInstance, Processor
 from harness.guest.marks import Marks
-from harness.guest.orders import Orders
-from harness.guest.simulate import Play
+from harness.guest.orders import Orders, Play
 from harness.guest.world import ApplicationLoop, Outside, take_over
-from harness.model.application_request import ApplicationRequest
 from harness.model.driver import Driver
 from harness.model.errors import UserError
 from harness.model.events import Event
+from harness.model.times import Times
 from harness.recording import Recording, read
 from harness.service.observation import PoolWatch
+from harness.simulation.backend import no_time
 from harness.simulation.chance import library_chance_of
 from harness.simulation.loop import StalledError, run
 from harness.simulation.rows import Simulated
@@ -56,8 +56,15 @@ class ApplicationDriver(VirtualDriver):
         loop.marks = marks
         super().__init__(loop, play.trial, play.times, sampled=play.sampled)
 
-    def server_options(self) -> dict[str, Any]:
-        return {"recording": self._recording}
+    def server_options(self, times: Times) -> dict[str, Any]:
+        # What nobody gives takes the time that it took when it was recorded.
+        unset = Times()
+        recorded: dict[str, Any] = {"recording": self._recording}
+        if times.service == unset.service:
+            recorded["draw_service_s"] = no_time
+        if times.connect == unset.connect:
+            recorded["draw_connect_s"] = no_time
+        return recorded
 
     def prepare(self) -> None:
         self.loop.network = Outside(self.network, self._play.application.stubs, self._marks)
@@ -82,10 +89,10 @@ class ApplicationDriver(VirtualDriver):
         (instance,) = self.instances
         assert isinstance(instance, ApplicationInstance)
         await instance.start()
-        kinds = [request for request, _ in self._play.application.mix.weights]
-        await instance.try_requests([kind for kind in kinds if isinstance(kind, ApplicationRequest)], TRIED_KEY)
+        await instance.try_requests(self._play.application.kinds, TRIED_KEY)
 
     async def end(self) -> None:
+        assert self.server.replay is not None
         counts = self.server.replay.counts
         for text, times in counts.missed_texts.items():
             for _ in range(times):

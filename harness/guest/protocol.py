@@ -19,7 +19,7 @@ class Pipes:
         """From now on the process' own standard output is its log, and its standard input is empty."""
         self._out: BinaryIO = os.fdopen(os.dup(1), "wb")
         # Unbuffered: a forked process must not take a part of what is meant for its parent.
-        self._in: BinaryIO = os.fdopen(os.dup(0), "rb", buffering=0)  # type: ignore[assignment]
+        self._in: BinaryIO = os.fdopen(os.dup(0), "rb", buffering=0)
         self._writing = threading.Lock()
         os.dup2(2, 1)
         nothing = os.open(os.devnull, os.O_RDONLY)

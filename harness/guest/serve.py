@@ -8,8 +8,8 @@ import asyncio
 import os
 import sys
 from contextlib import suppress
-from time import monotonic
-from typing import Any, NoReturn
+from time import monotonic, process_time
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.guest.application import NoApplicationError, find_application
 from harness.guest.asgi import ObservedApplication
@@ -17,6 +17,10 @@ from harness.guest.orders import Orders
 from harness.guest.protocol import Pipes, stop
 from harness.model.errors import UserError
 from harness.model.rows import PoolSample
+from harness.service.sampling import Timeline
+
+if TYPE_CHECKING:
+    from harness.guest.engines import Engines
 
 HOST = "127.0.0.1"
 BACKLOG = 4096
@@ -35,9 +39,9 @@ def main() -> None:
 
 
 async def _serve(pipes: Pipes, orders: Orders) -> NoReturn:
+    # Not before main() has found what they need.
     from harness.guest.engines import Engines
     from harness.guest.uvicorn_server import StartedServer
-    from harness.service.sampling import Timeline
 
     loop = asyncio.get_running_loop()
 
@@ -47,7 +51,11 @@ async def _serve(pipes: Pipes, orders: Orders) -> NoReturn:
     timeline = Timeline(emit_sample)
     changed = timeline.watch.changed
     # An application may use its engine in worker threads; the timeline is the loop's.
-    timeline.watch.changed = lambda: loop.call_soon_threadsafe(changed)
+
+    def changed_somewhere() -> None:
+        loop.call_soon_threadsafe(changed)
+
+    timeline.watch.changed = changed_somewhere
     engines = Engines(orders, timeline.watch, now_s=monotonic)
     engines.take_part()
     try:
@@ -60,16 +68,21 @@ async def _serve(pipes: Pipes, orders: Orders) -> NoReturn:
     if not server.is_up:
         stop(pipes, f"{orders.app}: its startup failed; its own words are above in this log")
     pipes.emit("service_ready", port=server.port)
-    sampling: asyncio.Task[None] | None = None
+    sampling = asyncio.create_task(_sample(engines, timeline))
     async for command in pipes.commands():
         await _obey(command, engines, pipes)
-        if sampling is None and engines.any_watched:
-            sampling = asyncio.create_task(timeline.run())
+    sampling.cancel()
     sys.stdout.flush()
     os._exit(0)
 
 
-async def _obey(command: dict[str, Any], engines: Any, pipes: Pipes) -> None:  # noqa: ANN401 - imported late
+async def _sample(engines: "Engines", timeline: Timeline) -> None:
+    """From the moment at which there is an engine to sample: some applications make theirs with the first request."""
+    await engines.watched.wait()
+    await timeline.run()
+
+
+async def _obey(command: dict[str, Any], engines: "Engines", pipes: Pipes) -> None:
     match command["command"]:
         case "warm_pool":
             try:
@@ -85,6 +98,8 @@ async def _obey(command: dict[str, Any], engines: Any, pipes: Pipes) -> None:  #
             with suppress(Exception):
                 await engines.dispose()
             pipes.emit("pool_replaced")
+        case "report_cpu":
+            pipes.emit("cpu_reported", cpu_s=process_time())
         case other:
             raise AssertionError(f"{other} is not for an application")
 

@@ -4,52 +4,24 @@ An application makes its engine as it is imported, with the settings of one tria
 What takes long to import, and is the same for every trial, is imported here, before the fork.
 """
 
-import base64
 import faulthandler
 import importlib
 import os
-import pickle
 import select
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
+from harness.guest.orders import Play
 from harness.guest.protocol import Pipes
-from harness.model.application import Application
 from harness.model.errors import UserError
-from harness.model.times import Times
-from harness.model.trial import Trial
 
 BATCH = 1000
 """Rows in one record: its line stays far below the length that the reader accepts."""
 LIBRARIES = ("sqlalchemy.ext.asyncio", "asyncpg", "fastapi", "starlette.middleware.base", "anyio._backends._asyncio")
 """Imported once, where the application's environment has them."""
 LOOK_S = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Play:
-    """One trial of an application, as it is told."""
-
-    trial: Trial
-    times: Times
-    sampled: bool
-    application: Application
-    environment: dict[str, str]
-    """Its variables; the guest's own orders are among them."""
-
-    def to_text(self) -> str:
-        """For a message: both ends run the same files, so a pickle is understood."""
-        return base64.b64encode(pickle.dumps(self)).decode()
-
-    @classmethod
-    def from_text(cls, text: str) -> "Play":
-        """From the parent, who has started this process: nobody else writes into its pipe."""
-        play = pickle.loads(base64.b64decode(text))  # noqa: S301 - of the parent
-        assert isinstance(play, cls)
-        return play
 
 
 def main() -> None:

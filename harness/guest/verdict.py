@@ -8,8 +8,8 @@ from sqlalchemy.exc import DBAPIError
 
 from harness.model.driver import URL_DRIVERS, Driver
 from harness.model.outcomes import Outcome, Phase
-from harness.service.classify import classify, driver_exception
-from harness.service.drivers import DatabaseDriver, driver_named
+from harness.service.classify import ClassifyingDriver, classify, driver_exception
+from harness.service.drivers import driver_named
 from harness.service.drivers.base import QUERY_CANCELED, is_lost
 
 LONGEST_CHAIN = 20
@@ -25,7 +25,7 @@ class Verdict:
     error: str = ""
     _noted: BaseException | None = None
 
-    def failed(self, exception: BaseException, phase: Phase, driver: DatabaseDriver) -> None:
+    def failed(self, exception: BaseException, phase: Phase, driver: ClassifyingDriver) -> None:
         """The database failed this request in this way."""
         self.outcome = classify(exception, phase, driver)
         self.error = type(driver_exception(exception)).__name__
@@ -42,7 +42,7 @@ VERDICT: ContextVar[Verdict | None] = ContextVar("coldstart_verdict", default=No
 """Of the request that is running in this task or thread."""
 
 
-def driver_of(dialect: Dialect) -> DatabaseDriver:
+def driver_of(dialect: Dialect) -> ClassifyingDriver:
     """What an engine's dialect runs on."""
     name = URL_DRIVERS.get(dialect.driver)
     return OtherDriver() if name is None else driver_named(Driver(name))

@@ -10,7 +10,6 @@ import functools
 import importlib.util
 import ipaddress
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
@@ -127,7 +126,7 @@ class ApplicationLoop(VirtualLoop):
 
     marks: Marks
 
-    async def create_connection(
+    async def create_connection(  # type: ignore[override] # as its base class has it
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         host: str | None = None,
@@ -145,7 +144,7 @@ class ApplicationLoop(VirtualLoop):
             self.marks.note(f"it asked {host} for TLS, which the simulation has not")
         return await super().create_connection(protocol_factory, host, port, **kept)
 
-    async def getaddrinfo(self, host: Any, port: int | None, **_: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - asyncio's own
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - asyncio's own
         """The addresses of a declared host."""
         return await super().getaddrinfo(host.decode() if isinstance(host, bytes) else host, int(port or 0))
 
@@ -182,8 +181,8 @@ def take_over(marks: Marks) -> None:
         marks.note(f"it connected a synchronous socket to {address}")
         raise VirtualTimeError(f"a synchronous socket to {address} would block, and virtual time has no time for that")
 
-    socket.socket.connect = connecting  # type: ignore[method-assign]
-    socket.socket.connect_ex = connecting  # type: ignore[assignment,method-assign]
+    sockets: Any = socket.socket
+    sockets.connect = sockets.connect_ex = connecting
     if importlib.util.find_spec("anyio") is not None:
         _inline_threads_of_anyio()
 
@@ -191,23 +190,18 @@ def take_over(marks: Marks) -> None:
 def _inline_threads_of_anyio() -> None:
     """Starlette runs `def` endpoints in anyio's worker threads."""
     from anyio._backends import _asyncio
+    from anyio.streams import tls
 
-    async def run_sync(
-        cls: type,  # noqa: ARG001 - a class method
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        abandon_on_cancel: bool = False,  # noqa: ARG001, FBT001, FBT002 - anyio's own
-        limiter: Any = None,  # noqa: ANN401, ARG001 - anyio's own
-    ) -> Any:  # noqa: ANN401 - the function's own
+    async def run_sync(_: type, func: Callable[..., Any], args: tuple[Any, ...], *_more: Any, **_named: Any) -> Any:  # noqa: ANN401 - anyio's own
         return contextvars.copy_context().run(func, *args)
 
-    _asyncio.AsyncIOBackend.run_sync_in_worker_thread = classmethod(run_sync)
+    backend: Any = _asyncio.AsyncIOBackend
+    backend.run_sync_in_worker_thread = classmethod(run_sync)
     # What httpx says to a stub goes over no TLS.
-    from anyio.streams.tls import TLSStream
+    stream: Any = tls.TLSStream
+    wrap = stream.wrap
 
-    wrap = TLSStream.wrap
-
-    async def wrapped(cls: type, transport_stream: Any, **options: Any) -> Any:  # noqa: ANN401 - anyio's own
+    async def wrapped(_: Any, transport_stream: Any, **options: Any) -> Any:  # noqa: ANN401 - anyio's own
         raw = getattr(transport_stream, "_transport", None)
         loop = asyncio.get_running_loop()
         outside = getattr(loop, "network", None)
@@ -215,5 +209,4 @@ def _inline_threads_of_anyio() -> None:
             return transport_stream
         return await wrap(transport_stream, **options)
 
-    TLSStream.wrap = classmethod(wrapped)
-    assert "anyio" in sys.modules
+    stream.wrap = classmethod(wrapped)  # type: ignore[arg-type]

@@ -159,7 +159,6 @@ def _record(
     *,
     name: str,
     response: Any,  # noqa: ANN401 - Locust's own
-    exception: Any,  # noqa: ANN401 - Locust's own
     context: dict[str, Any],
     **_: Any,  # noqa: ANN401 - Locust's own
 ) -> None:

@@ -18,7 +18,7 @@ from locust.runners import MasterRunner, Runner
 
 from harness.converter import from_json, to_json
 from harness.model.load_share import LoadShare
-from harness.processes.messages import StartShare, share_from, to_share
+from harness.processes.share import StartShare, share_from, to_share
 
 BURST, WAITING, FINISHED = "coldstart_burst", "coldstart_waiting", "coldstart_finished"
 LOCAL = "local"

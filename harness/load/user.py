@@ -68,11 +68,12 @@ class OpenLoopUser(FastHttpUser):
     def _try(self, arrival: Arrival, instance: str, attempts: Attempts, context: Mapping[str, Any]) -> float | None:
         """Try once; how long until the next try, None after the last. Locust is told whether it was the last."""
         request = arrival.request
+        sent: dict[str, Any] = {}
         if isinstance(request, ApplicationRequest):
             asked = request.asked(arrival.key)
             target, sent = asked.target, {"headers": dict(asked.headers), "data": asked.body}
         else:
-            target, sent = arrival.url, {}
+            target = arrival.url
         attempt_start_s = time.monotonic()
         with self.client.request(
             request.method,

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from harness.model.application_request import ApplicationRequest
 from harness.model.arrivals import RequestMix
 from harness.model.errors import UserError
 from harness.model.limits import check_number
@@ -94,6 +95,11 @@ class Application:
     def name(self) -> str:
         """As it is called in tables and charts."""
         return self.app or self.target or ""
+
+    @property
+    def kinds(self) -> list[ApplicationRequest]:
+        """Every kind of request that it is asked."""
+        return [request for request, _ in self.mix.weights if isinstance(request, ApplicationRequest)]
 
     def variable(self, carries: str) -> Variable | None:
         """The variable that carries this; None: there is none."""

@@ -64,7 +64,9 @@ class RequestName(StrEnum):
         return self.target.format(key=key, hold_s=hold_s)
 
 
-AnyRequest: TypeAlias = RequestName | RequestShape | ApplicationRequest
+ServiceRequest: TypeAlias = RequestName | RequestShape
+"""What the service under test can be asked."""
+AnyRequest: TypeAlias = ServiceRequest | ApplicationRequest
 """What a client can ask for: one of the service's own requests, one that the scenario describes, or one of the user's
 own application."""
 
@@ -123,7 +125,7 @@ class RequestMix:
         return tuple(request for request, _ in self.weights if isinstance(request, RequestShape))
 
 
-def _request(named: str | RequestShape) -> AnyRequest:
+def _request(named: str | RequestShape) -> ServiceRequest:
     return named if isinstance(named, RequestShape) else RequestName(named)
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import TypeVar
 
-from harness.model.arrivals import AnyRequest, Arrival, Pattern, RequestMix, RequestName
+from harness.model.arrivals import Arrival, Pattern, RequestMix, RequestName, ServiceRequest
 from harness.model.errors import UserError
 from harness.model.limits import LONGEST_S, MAX_REQUESTS, check_number
 from harness.model.shape import RequestShape
@@ -52,7 +52,7 @@ class Replay(Burst):
     """The parameter `rate`. 0.5: every second request of the log, beginning with the first; 2: each twice."""
     columns: tuple[str, str] = (TIME_COLUMN, REQUEST_COLUMN)
     """The names of the columns, or of the keys, of the moment and of the request."""
-    named: tuple[tuple[str, AnyRequest | None], ...] = ()
+    named: tuple[tuple[str, ServiceRequest | None], ...] = ()
     """The parameter `requests`: what the first pattern (as in file names) that fits a line's request makes of it.
     None: the line is left out. What none fits is a `read_track`."""
 
@@ -113,11 +113,11 @@ class Replay(Burst):
 class Kinds:
     """What the requests of a log are to the service under test."""
 
-    def __init__(self, named: Sequence[tuple[str, AnyRequest | None]]) -> None:
+    def __init__(self, named: Sequence[tuple[str, ServiceRequest | None]]) -> None:
         self._named = dict(named)
         self.pattern = lru_cache(maxsize=10_000)(self._pattern)
 
-    def of(self, text: str) -> AnyRequest | None:
+    def of(self, text: str) -> ServiceRequest | None:
         """The request that this text of a log stands for; None: it is left out."""
         pattern = self.pattern(text)
         return RequestName.READ_TRACK if pattern is None else self._named[pattern]
@@ -152,7 +152,7 @@ def sample(items: Sequence[Item], rate: float) -> list[Item]:
     return taken
 
 
-def _request(named: str | RequestShape | None) -> AnyRequest | None:
+def _request(named: str | RequestShape | None) -> ServiceRequest | None:
     if named is None or isinstance(named, RequestShape):
         return named
     if named not in set(RequestName):

@@ -36,6 +36,10 @@ class ReplacePool(Command, frozen=True, kw_only=True):
     `PoolReplaced`."""
 
 
+class ReportCpu(Command, frozen=True, kw_only=True):
+    """To an application: how long has it computed? Answered by `CpuReported`."""
+
+
 class StartBurst(Command, frozen=True, kw_only=True):
     """To Locust: drive this burst. Answered by `BurstFinished`, after a `RequestEnded` for every request."""
 
@@ -45,19 +49,6 @@ class StartBurst(Command, frozen=True, kw_only=True):
     """A `LoadShare`, as harness/converter.py writes it."""
     urls: tuple[str, ...] = ()
     """The service's instances: the requests go to them in turn, by their numbers; none: Locust's own host."""
-
-
-class StartShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """From Locust's master to a worker, inside a message of Locust's: the part of a burst that it drives."""
-
-    share: dict[str, Any]
-    """A `LoadShare`, likewise."""
-    urls: tuple[str, ...]
-    """The service's instances; none: Locust's own host."""
-    at_s: float | None
-    """When the burst starts, on the monotonic clock that master and worker share; None: they share none."""
-    delay_s: float
-    """How long after this message it starts, where they share none."""
 
 
 class BeginStory(Command, frozen=True, kw_only=True):
@@ -86,7 +77,7 @@ class PlayApplication(Command, frozen=True, kw_only=True):
     """To the simulator of an application, in its own environment. Answered as `PlayTrial`."""
 
     play: str
-    """A `harness.guest.simulate.Play`, as text."""
+    """A `harness.guest.orders.Play`, as text."""
 
 
 class ServePgBouncer(Command, frozen=True, kw_only=True):
@@ -132,6 +123,11 @@ class PoolRefused(Record, frozen=True, kw_only=True):
 
 class PoolReplaced(Record, frozen=True, kw_only=True):
     """New requests have the new pool."""
+
+
+class CpuReported(Record, frozen=True, kw_only=True):
+    cpu_s: float
+    """Of the whole process, since it was started."""
 
 
 class PoolSampled(Record, frozen=True, kw_only=True):
@@ -181,9 +177,9 @@ class RowsPlayed(Record, frozen=True, kw_only=True):
 class TrialPlayed(Record, frozen=True, kw_only=True):
     """All rows of the trial have been written."""
 
-    marks: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it
+    marks: dict[str, int] = {}
     """What an application did that can't be played in virtual time, and how often."""
-    answers: dict[str, int] = {}  # noqa: RUF012 - likewise
+    answers: dict[str, int] = {}
     """How many of its statements were answered from the recording in which way."""
 
 
@@ -334,7 +330,15 @@ class ProxyReported(Record, frozen=True, kw_only=True):
 
 
 AnyCommand: TypeAlias = (
-    WarmPool | ReplacePool | StartBurst | BeginStory | BurstDriven | PlayTrial | PlayApplication | ServePgBouncer
+    WarmPool
+    | ReplacePool
+    | ReportCpu
+    | StartBurst
+    | BeginStory
+    | BurstDriven
+    | PlayTrial
+    | PlayApplication
+    | ServePgBouncer
 )
 AnyRecord: TypeAlias = (
     ServiceReady
@@ -342,6 +346,7 @@ AnyRecord: TypeAlias = (
     | PoolNotWarmed
     | PoolRefused
     | PoolReplaced
+    | CpuReported
     | PoolSampled
     | ListenerReported
     | MasterListening
@@ -369,7 +374,6 @@ MalformedError = msgspec.DecodeError
 _encoder = msgspec.json.Encoder()
 _commands = msgspec.json.Decoder(AnyCommand)
 _records = msgspec.json.Decoder(AnyRecord)
-_shares = msgspec.json.Decoder(StartShare)
 
 
 def to_line(message: Command | Record | ProxyEvent) -> bytes:
@@ -387,13 +391,3 @@ def record_from(line: bytes) -> AnyRecord:
     """Raises `MalformedError`."""
     record: AnyRecord = _records.decode(line)
     return record
-
-
-def to_share(share: StartShare) -> bytes:
-    """A share as Locust's message carries it."""
-    return _encoder.encode(share)
-
-
-def share_from(message: bytes) -> StartShare:
-    """Raises `MalformedError`."""
-    return _shares.decode(message)

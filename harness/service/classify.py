@@ -7,15 +7,22 @@ What PgBouncer refuses at login it answers with 08P01: a connect_error. Whom it 
 connection: asyncpg raises `ConnectionDoesNotExistError` for that, whatever PgBouncer said (docs/pgbouncer.md).
 """
 
+from typing import Protocol
+
 import sqlalchemy.exc
 
 from harness.model.outcomes import Outcome, Phase
-from harness.service.drivers import DatabaseDriver
 
 POOL_TIMEOUT_CODE = "3o7r"
 
 
-def classify(exception: BaseException, phase: Phase, driver: DatabaseDriver) -> Outcome:
+class ClassifyingDriver(Protocol):
+    """A driver, as far as its exceptions are concerned: see `DatabaseDriver`."""
+
+    def outcome(self, cause: BaseException, phase: Phase, *, invalidated: bool) -> Outcome: ...
+
+
+def classify(exception: BaseException, phase: Phase, driver: ClassifyingDriver) -> Outcome:
     """The outcome of a request that `exception` ended while it was in `phase`, with a connection of `driver`."""
     if isinstance(exception, sqlalchemy.exc.TimeoutError) and exception.code == POOL_TIMEOUT_CODE:
         return Outcome.POOL_TIMEOUT

@@ -281,7 +281,7 @@ def run(
     main: Callable[[Loop], Coroutine[Any, Any, Result]],
     *,
     limit_s: float | None = None,
-    loop_class: type[Loop] = VirtualLoop,  # type: ignore[assignment]
+    loop_class: type[Loop] = VirtualLoop,
 ) -> Result:
     """Run `main(loop)` in virtual time from 0 on, on a loop of this class, and return what it returns.
 

@@ -91,8 +91,8 @@ class VirtualDriver:
 
     # What a subclass says:
 
-    def server_options(self) -> dict[str, Any]:
-        """More arguments of the simulated server."""
+    def server_options(self, times: Times) -> dict[str, Any]:  # noqa: ARG002 - of a subclass
+        """More arguments of the simulated server, or others in their place."""
         return {}
 
     def prepare(self) -> None:
@@ -147,15 +147,17 @@ class VirtualDriver:
         # Where round trips take long, those of the authentication count too.
         slow = any(isinstance(phase, Slow) for phase in trial.story.phases)
         self.network = network = Network(self.loop, draw_way_s=times.way(trial.seed), kernel=times.kernel, slows=slow)
-        options = self.server_options()
+        options: dict[str, Any] = {
+            "draw_service_s": drawing(times.service, f"service/{trial.seed}"),
+            "draw_connect_s": drawing(times.connect, f"connect/{trial.seed}"),
+            **self.server_options(times),
+        }
         if trial.wake is not None:
             latencies_s = trial.wake_latencies_s()
             options["behaviour"] = trial.wake.behaviour(suspends_by_itself=trial.story.suspends_by_itself)
             options["draw_wake_latency_s"] = chain(latencies_s, repeat(latencies_s[-1])).__next__
         server = SimulatedPostgres(
             loop=self.loop,
-            draw_service_s=drawing(times.service, f"service/{trial.seed}"),
-            draw_connect_s=drawing(times.connect, f"connect/{trial.seed}"),
             on_event=self._heard,
             password=PASSWORD if slow else None,
             max_connections=trial.story.max_connections or UNLIMITED,

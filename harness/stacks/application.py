@@ -14,10 +14,8 @@ import asyncpg
 import httpx
 
 from harness.guest import enter
-from harness.guest.orders import Orders
-from harness.guest.simulate import Play
+from harness.guest.orders import Orders, Play
 from harness.model.application import Application
-from harness.model.application_request import ApplicationRequest
 from harness.model.driver import Driver
 from harness.model.errors import StackError, UserError
 from harness.model.pool import PoolConfiguration
@@ -31,6 +29,8 @@ from harness.simulation.simulators import Program
 from harness.simulation.virtual_driver import DATABASE, HOST, PASSWORD, PORT, USER
 
 SCHEMES = {Driver.ASYNCPG: "postgresql+asyncpg", Driver.PSYCOPG: "postgresql+psycopg"}
+TEMPLATE = "application"
+"""The database that is made once, and of which each trial has a copy."""
 PREPARE_LIMIT_S = 600.0
 TRY_LIMIT_S = 60.0
 TRIED_KEY = 0
@@ -50,7 +50,7 @@ def interpreter(application: Application) -> str:
             f"{application.python} is no Python", where="--python", allowed="an interpreter, or a virtual environment"
         )
     # Not resolved: a virtual environment is known by the place of its link.
-    return os.path.abspath(found)
+    return str(Path.cwd() / found)
 
 
 def check_application(application: Application) -> None:
@@ -63,8 +63,7 @@ def check_application(application: Application) -> None:
     for path in (application.init, application.recording):
         if path is not None and not Path(path).is_file():
             raise UserError(f"{path} is not a file", where="--init" if path == application.init else "--recording")
-    for request, _ in application.mix.weights:
-        assert isinstance(request, ApplicationRequest)
+    for request in application.kinds:
         request.check_variables()
 
 
@@ -106,13 +105,13 @@ def orders_of(application: Application, pool: PoolConfiguration, address: tuple[
     return Orders.of(app=application.app, pool=pool, set_elsewhere=set_elsewhere, address=address)
 
 
-def running_application(
-    application: Application, server: PostgresServer, trial: Trial, *, log: Path
+def start_application(
+    application: Application, server: PostgresServer, pool: PoolConfiguration, *, log: Path
 ) -> AbstractAsyncContextManager[Child]:
     """The application on a free port of loopback, its pool on `server`. It writes `ServiceReady`."""
     environment = {
-        **environment_of(application, server, trial.pool),
-        **orders_of(application, trial.pool, (server.host, server.port)).to_environment(),
+        **environment_of(application, server, pool),
+        **orders_of(application, pool, (server.host, server.port)).to_environment(),
     }
     allow_open_files()
     argv = [interpreter(application), str(Path(enter.__file__)), "serve"]
@@ -159,11 +158,20 @@ async def prepare_database(application: Application, server: PostgresServer, log
         await _run_command(application, environment_of(application, server, PoolConfiguration()), log)
 
 
-async def _run_sql(path: Path, dsn: str) -> None:
+def _script(path: Path) -> str:
     try:
-        script = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"can't be read: {error}", where=str(path)) from None
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return f": {lines[-1].strip()}" if lines else ""
+
+
+async def _run_sql(path: Path, dsn: str) -> None:
+    script = _script(path)
     connection = await asyncpg.connect(dsn, ssl=False)
     try:
         await connection.execute(script)
@@ -205,9 +213,9 @@ async def _run_command(application: Application, variables: Mapping[str, str], l
                 process.kill()
                 await process.wait()
     if status != 0:
-        last = log.read_text(errors="replace").strip().splitlines()
-        why = f": {last[-1].strip()}" if last else ""
-        raise UserError(f"ended with status {status}{why} (log: {log})", where=f"--prepare {application.prepare!r}")
+        raise UserError(
+            f"ended with status {status}{_last_words(log)} (log: {log})", where=f"--prepare {application.prepare!r}"
+        )
 
 
 async def try_requests(application: Application, url: str, log: Path) -> None:
@@ -217,8 +225,7 @@ async def try_requests(application: Application, url: str, log: Path) -> None:
     """
     # trust_env: a proxy configured for the outside world has no business on loopback.
     async with httpx.AsyncClient(base_url=url, timeout=TRY_LIMIT_S, trust_env=False) as client:
-        for request, _ in application.mix.weights:
-            assert isinstance(request, ApplicationRequest)
+        for request in application.kinds:
             asked = request.asked(TRIED_KEY)
             where = f"request {request.name} ({asked.method} {asked.target})"
             try:

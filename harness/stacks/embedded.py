@@ -17,7 +17,7 @@ from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
-from harness.stacks.application import make_database, prepare_database
+from harness.stacks.application import TEMPLATE, make_database, prepare_database
 from harness.stacks.base import RunOptions
 from harness.stacks.beside import beside
 from harness.stacks.pooled import pooled, pooler_versions
@@ -25,7 +25,6 @@ from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
 from harness.stacks.target import SleepingDatabase
 
-TEMPLATE = "application"
 SUPERUSER_RESERVED_CONNECTIONS = 3
 """PostgreSQL's default: of its max_connections, those that are no ordinary role's."""
 

@@ -24,7 +24,7 @@ from harness.processes.messages import LoadReady, ServiceReady
 from harness.processes.process import Child
 from harness.service.catalogue import create_role
 from harness.service.drivers import libpq_version
-from harness.stacks.application import check_application, running_application
+from harness.stacks.application import check_application, start_application
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.child_load import ChildLoadDriver
 from harness.stacks.driving import running_load, running_service
@@ -138,7 +138,7 @@ class RunningRealTime:
     def _service(self, trial: Trial, database: SleepingDatabase, instance: int) -> AbstractAsyncContextManager[Child]:
         if self._application is not None:
             log = self._log(trial, _named("application", instance))
-            return running_application(self._application, database.server, trial, log=log)
+            return start_application(self._application, database.server, trial.pool, log=log)
         return running_service(database.server.dsn, trial, log=self._log(trial, _named("service", instance)))
 
     def _log(self, trial: Trial, part: str) -> Path:

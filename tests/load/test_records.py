@@ -58,7 +58,7 @@ def test_what_an_application_times_besides_is_no_column() -> None:
 def test_a_row_has_the_times_it_was_given() -> None:
     made = row(
         number=3, request="read_track", arrival_s=1.0, start_s=1.001, end_s=2.0, attempts=1, burst=0, status=200,
-        headers={"server-timing": "query;dur=5"}, body=b"{}", exception=None,
+        headers={"server-timing": "query;dur=5"}, outcome=(Outcome.OK, None),
     )  # fmt: skip
     assert (made.arrival_s, made.start_s, made.end_s, made.query_s) == (1.0, 1.001, 2.0, 0.005)
     assert (made.outcome, made.status, made.error) == ("ok", 200, None)

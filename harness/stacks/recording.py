@@ -1,0 +1,183 @@
+"""`coldstart record`: an application on a real PostgreSQL, each kind of request several times, and all that was said.
+
+application ──▶ proxy with a recorder ──▶ embedded PostgreSQL
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+import httpx
+
+from harness.model.application import Application
+from harness.model.application_request import ApplicationRequest
+from harness.model.errors import StackError, UserError
+from harness.model.pool import PoolConfiguration
+from harness.postgres import embedded_postgres
+from harness.postgres.supervisor import free_port
+from harness.processes.messages import (
+    CpuReported,
+    PoolNotWarmed,
+    PoolRefused,
+    PoolSampled,
+    PoolWarmed,
+    ReportCpu,
+    ServiceReady,
+    WarmPool,
+)
+from harness.processes.process import Child
+from harness.proxy.events import EventStream
+from harness.proxy.proxy import Proxy
+from harness.recording import Recorder, Recording, RequestKind
+from harness.stacks.application import (
+    TEMPLATE,
+    TRY_LIMIT_S,
+    interpreter,
+    make_database,
+    prepare_database,
+    start_application,
+    try_requests,
+)
+from harness.stacks.beside import beside
+
+LIBRARIES = ("sqlalchemy", "asyncpg", "psycopg", "fastapi", "starlette")
+CONNECTIONS = 100
+VERSIONS = f"""
+import importlib.metadata as m, json, platform
+found = {{"python": platform.python_version()}}
+for name in {LIBRARIES!r}:
+    try: found[name] = m.version(name)
+    except m.PackageNotFoundError: pass
+print(json.dumps(found))
+"""
+HOST = "127.0.0.1"
+
+
+async def record(
+    application: Application, pool: PoolConfiguration, *, times: int, logs: Path, say: Callable[[str], None]
+) -> Recording:
+    """Ask for each kind of request `times` times, one after another, with keys from the first on.
+
+    Raises `UserError` where a request fails or the application can't be recorded, `StackError` where a part dies.
+    """
+    async with AsyncExitStack() as stack:
+        server, postgres = await stack.enter_async_context(
+            embedded_postgres(log=logs / "postgres.log", max_connections=CONNECTIONS)
+        )
+        say(f"PostgreSQL {server.version} is up")
+        await make_database(server, TEMPLATE)
+        database = replace(server, database=TEMPLATE)
+        await prepare_database(application, database, logs / "prepare.log")
+        recorder = Recorder()
+        port = await stack.enter_async_context(_recorded(recorder, f"{server.host}:{server.port}"))
+        log = logs / "application.log"
+        reached = replace(database, host=HOST, port=port)
+        child = await stack.enter_async_context(start_application(application, reached, pool, log=log))
+        url = f"http://{HOST}:{(await child.next_record(ServiceReady)).port}"
+        async with beside(postgres.watch(), child.watch()):
+            asking = Asking(application, child, url)
+            async with beside(asking.read()):
+                # The first answers of a process, and of a connection, cost more than the later ones.
+                await try_requests(application, url, log)
+                # As a trial's warm phase does it: that is recorded too.
+                await asking.warm()
+                requests = [await asking.kind(request, times, say) for request in application.kinds]
+        libraries = _versions(application)
+        recorded_at = datetime.now(UTC).isoformat(timespec="seconds")
+        return recorder.recording(app=application.name, recorded_at=recorded_at, libraries=libraries, requests=requests)
+
+
+class Asking:
+    """Asks the application, and times its answers and its computing."""
+
+    def __init__(self, application: Application, child: Child, url: str) -> None:
+        self._application = application
+        self._child = child
+        self._url = url
+        self._reported: asyncio.Queue[float] = asyncio.Queue()
+        self._warmed: asyncio.Queue[PoolWarmed | PoolNotWarmed | PoolRefused] = asyncio.Queue()
+
+    async def read(self) -> None:
+        """Reads what the application's process reports, until it ends."""
+        async for record in self._child.records():
+            match record:
+                case CpuReported(cpu_s=cpu_s):
+                    self._reported.put_nowait(cpu_s)
+                case PoolWarmed() | PoolNotWarmed() | PoolRefused():
+                    self._warmed.put_nowait(record)
+                case PoolSampled():
+                    pass
+                case _:
+                    raise self._child.out_of_step(record)
+
+    async def warm(self) -> None:
+        """Its pool opens two connections and uses each once. Raises `UserError` where it has no pool."""
+        await self._child.send(WarmPool(ages_s=(0.0, 0.0)))
+        match await self._warmed.get():
+            case PoolRefused(what=what, where=where, allowed=allowed):
+                raise UserError(what, where=where, allowed=allowed)
+            case PoolNotWarmed(error=error):
+                raise StackError("application", f"could not warm its pool: {error}", log=self._child.log)
+
+    async def kind(self, request: ApplicationRequest, times: int, say: Callable[[str], None]) -> RequestKind:
+        """One kind of request, several times."""
+        latency_s, cpu_s = [], []
+        async with httpx.AsyncClient(base_url=self._url, timeout=TRY_LIMIT_S, trust_env=False) as client:
+            for key in range(times):
+                asked = request.asked(key)
+                before_s = await self._cpu_s()
+                start_s = monotonic()
+                try:
+                    answer = await client.request(
+                        asked.method, asked.target, headers=dict(asked.headers), content=asked.body
+                    )
+                except httpx.HTTPError as error:
+                    raise StackError(
+                        "application", f"request {request.name}: {type(error).__name__}", log=self._child.log
+                    ) from error
+                latency_s.append(round(monotonic() - start_s, 6))
+                cpu_s.append(round(await self._cpu_s() - before_s, 6))
+                if not request.is_good(answer.status_code):
+                    raise UserError(
+                        f"was answered with {answer.status_code} for key {key} (log: {self._child.log})",
+                        where=f"request {request.name} ({asked.method} {asked.target})",
+                        allowed="keys that exist, or the status in its statuses",
+                    )
+        say(f"{request.name}: {times} times")
+        return RequestKind(request=request.name, cpu_s=tuple(cpu_s), latency_s=tuple(latency_s))
+
+    async def _cpu_s(self) -> float:
+        await self._child.send(ReportCpu())
+        return await self._reported.get()
+
+
+@asynccontextmanager
+async def _recorded(recorder: Recorder, upstream: str) -> AsyncIterator[int]:
+    """A proxy that the recorder listens on; its port."""
+    port = free_port()
+    proxy = Proxy("record", listen=f"{HOST}:{port}", upstream=upstream, events=EventStream())
+    proxy.watcher = recorder
+    proxy.start((HOST, port))
+    try:
+        yield port
+    finally:
+        proxy.stop()
+
+
+def _versions(application: Application) -> dict[str, str]:
+    """Of the libraries in the application's environment, and of its Python."""
+    done = subprocess.run(
+        [interpreter(application), "-c", VERSIONS], capture_output=True, text=True, check=False, timeout=60
+    )
+    if done.returncode != 0:
+        print(done.stderr, file=sys.stderr)  # noqa: T201 - a broken environment's own words
+        return {}
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
