@@ -110,11 +110,13 @@ pools: $(VENV)/installed-dev ## Grade four pools in virtual time, and write the 
 pools-agreement: $(VENV)/installed-dev ## The pools of asyncpg and psycopg_pool on both stacks (docs/pools.md)
 	@$(BIN)/python -m benchmarks.agreement --libraries $(ARGS)
 
-.PHONY: agreement agreement-language agreement-versions theory kernel
+.PHONY: agreement agreement-language agreement-versions agreement-applications theory kernel
 agreement: $(VENV)/installed-dev ## Compare the simulated stack with the embedded one (docs/simulation.md)
 	@$(BIN)/python -m benchmarks.agreement $(ARGS)
 agreement-language: $(VENV)/installed-dev ## The same for every word of docs/scenarios.md
 	@$(BIN)/python -m benchmarks.agreement_language $(ARGS)
+agreement-applications: $(VENV)/installed-dev ## The example applications on both stacks (docs/applications.md)
+	@$(BIN)/python -m benchmarks.agreement_applications $(ARGS)
 agreement-versions: $(VENV)/installed-dev ## Compare SQLAlchemy 2.0 and 2.1 with asyncpg 0.31 and 0.32
 	@$(BIN)/python -m benchmarks.agreement_versions $(ARGS)
 theory: $(VENV)/installed-dev ## Compare the simulated stack with closed forms (docs/simulation.md)

@@ -16,6 +16,7 @@ SIMULATION_PAGE = DOCS / "simulation.md"
 FINDINGS_PAGE = DOCS / "findings.md"
 STACKS_PAGE = DOCS / "stacks.md"
 POOLS_PAGE = DOCS / "pools.md"
+APPLICATIONS_PAGE = DOCS / "applications.md"
 
 
 def write_table(

@@ -279,6 +279,11 @@ def _doubts(runs: Sequence[Run]) -> list[str]:
             doubts.append(f"{run.folder.name} is {run.manifest.status}: what it measured until then is compared.")
         if late := [summary for summary in run.summaries if not summary.kept_schedule]:
             doubts.append(f"{run.folder.name}: in {len(late)} trials the load generator was late; not a measurement.")
+        if marked := [summary for summary in run.summaries if not summary.as_recorded]:
+            doubts.append(
+                f"{run.folder.name}: in {len(marked)} trials the application did what virtual time can't play; "
+                "they are not to be relied on."
+            )
     conditions = {
         "stacks": [run.manifest.stack for run in runs],
         "machines": [str(run.manifest.machine) for run in runs],

@@ -191,6 +191,13 @@ def _alerts(woken: Group, names: Names) -> list[str]:
     return found
 
 
+def _spread_percent(shares: Sequence[float]) -> str:
+    """The smallest and the largest of sorted shares: `68 to 71%`, or one of them where they are the same."""
+    # Rounded down: where one was not exact, it is not 100%.
+    least, most = (math.floor(100 * share) for share in (shares[0], shares[-1]))
+    return f"{least}%" if least == most else f"{least} to {most}%"
+
+
 def _doubts(summaries: Group, names: Names) -> list[str]:
     def trials(group: Group) -> str:
         labels = [f"({names[summary.trial.configuration]}, {summary.trial.wake_label})" for summary in group]
@@ -212,6 +219,17 @@ def _doubts(summaries: Group, names: Names) -> list[str]:
             f"The machine was busy: the wake was injected up to {worst * 1000:.0f} ms late in {trials(slow)}. "
             "Run fewer trials at a time (--parallel)."
         )
+    answered = [summary.answers for summary in summaries if sum(summary.answers.values())]
+    if any(answers.get("exact", 0) < sum(answers.values()) for answers in answered):
+        shares = sorted(answers.get("exact", 0) / sum(answers.values()) for answers in answered)
+        doubts.append(
+            f"Of the application's statements {_spread_percent(shares)} were answered exactly as recorded, the others "
+            "as like ones were: right for the pool, not for what an application decides by its data."
+        )
+    for summary in summaries:
+        for what, times in list(summary.not_played.items())[:MAX_TRIALS_NAMED]:
+            often = "" if times == 1 else f", {times} times"
+            doubts.append(f"Not to be relied on: {trials([summary])}, because {what}{often}.")
     if cut_short:
         doubts.append(f"Cut short, so lower bounds only: {trials(cut_short)}.")
     return doubts

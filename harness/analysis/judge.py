@@ -44,6 +44,8 @@ def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequen
         verdict, why = Verdict.UNKNOWN, "a trial was cut short"
     elif any(not summary.kept_schedule for summary in summaries):
         verdict, why = Verdict.UNKNOWN, "the load generator did not keep its schedule"
+    elif any(not summary.as_recorded for summary in summaries):
+        verdict, why = Verdict.UNKNOWN, "the application did what virtual time can't play"
     elif any(not summary.requests for summary in summaries):
         verdict, why = Verdict.UNKNOWN, f"no request was made {expectation.part}".rstrip()
     else:

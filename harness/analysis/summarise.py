@@ -70,11 +70,23 @@ def summarise(
         complete=complete and requests.num_rows == scheduled,
         late_start_s=late,
         kept_schedule=late.get("p99", 0.0) <= LATE_P99_S and late.get("max", 0.0) <= LATE_MAX_S,
+        answers=_answers(events),
+        not_played=_not_played(events),
         wake_late_s=_wake_late_s(events),
         bursts_started_s=_bursts_started_s(events),
         part_of=part_of,
     )
     return whole
+
+
+def _answers(events: Rows) -> dict[str, int]:
+    details = (json.loads(row["detail"]) for row in events if row["event"] == Event.ANSWERED)
+    return next(details, {})
+
+
+def _not_played(events: Rows) -> dict[str, int]:
+    details = [json.loads(row["detail"]) for row in events if row["event"] == Event.NOT_PLAYED]
+    return {detail["what"]: detail["times"] for detail in details}
 
 
 def _of_requests(requests: pa.Table) -> dict[str, Any]:

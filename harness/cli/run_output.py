@@ -164,13 +164,16 @@ def _headline(done: FinishedRun) -> str:
         load = "".join(f"\n  {name}: {text}" for name, text in bursts_of.items())
     shortened = f"\nshortened for real time: {done.plan.shortened}" if done.plan.shortened else ""
     unlike = "".join(f"\n{note}" for note in done.notes)
-    return f"{done.plan.scenario.name} on {done.stack}: {load}{shortened}{unlike}"
+    application = done.plan.overrides.application
+    whose = "" if application is None else f" with {application.name}"
+    return f"{done.plan.scenario.name}{whose} on {done.stack}: {load}{shortened}{unlike}"
 
 
 def _name(summary: TrialSummary, names: Names, *, many_seeds: bool) -> str:
     name = names[summary.trial.configuration]
     name = f"{name}, seed {summary.trial.seed}" if many_seeds else name
-    return name if summary.kept_schedule and summary.complete else f"{name} (!)"
+    reliable = summary.kept_schedule and summary.complete and summary.as_recorded
+    return name if reliable else f"{name} (!)"
 
 
 def _quantiles(*, within: bool) -> tuple[str, ...]:

@@ -100,7 +100,8 @@ class ApplicationDriver(VirtualDriver):
         for what, times in self._marks.all().items():
             self.event(Event.NOT_PLAYED, self.loop.time(), what=what, times=times)
         self.rows.marks = self._marks.all()
-        self.rows.answers = {"exact": counts.exact, "by_shape": counts.by_shape, "last": counts.last}
+        answers = {"exact": counts.exact, "by_shape": counts.by_shape, "last": counts.last}
+        self.event(Event.ANSWERED, self.loop.time(), **answers)
 
     def close(self) -> None:
         if self._sockets is not None:

@@ -45,8 +45,12 @@ async def _serve(pipes: Pipes, orders: Orders) -> NoReturn:
 
     loop = asyncio.get_running_loop()
 
+    is_ready = False
+
     def emit_sample(sample: PoolSample) -> None:
-        pipes.emit("pool_sampled", sample=sample.to_record())
+        # What the application does as it starts is before the story.
+        if is_ready:
+            pipes.emit("pool_sampled", sample=sample.to_record())
 
     timeline = Timeline(emit_sample)
     changed = timeline.watch.changed
@@ -67,6 +71,7 @@ async def _serve(pipes: Pipes, orders: Orders) -> NoReturn:
     await server.until_started(serving)
     if not server.is_up:
         stop(pipes, f"{orders.app}: its startup failed; its own words are above in this log")
+    is_ready = True
     pipes.emit("service_ready", port=server.port)
     sampling = asyncio.create_task(_sample(engines, timeline))
     async for command in pipes.commands():

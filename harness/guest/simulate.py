@@ -63,7 +63,7 @@ def _play(pipes: Pipes, play: Play) -> None:
         for table, rows in tables.items():
             for start in range(0, len(rows), BATCH):
                 pipes.emit("rows_played", table=table, rows=rows[start : start + BATCH])
-        pipes.emit("trial_played", marks=played.marks, answers=played.answers)
+        pipes.emit("trial_played", marks=played.marks)
     sys.stdout.flush()
     sys.stderr.flush()
     # Whatever the application left running ends with its process.

@@ -55,6 +55,11 @@ class Event(StrEnum):
         "An attempt failed; value_s: how long it took; detail: which, the exception's name",
     )
     LISTENER_NOTIFIED = "listener_notified", "It heard a notification; detail: the payload"
+    ANSWERED = (
+        "answered",
+        "How an application's statements were answered from its recording; detail: exactly, by the same shape, by the "
+        "last answer of the statement",
+    )
     NOT_PLAYED = (
         "not_played",
         "An application did what virtual time can't play, so its trial is not to be relied on; detail: what, how often",

@@ -233,8 +233,8 @@ class PlannedRun:
 
     @property
     def expectations(self) -> list[tuple[PoolConfiguration, Expectation]]:
-        """The file's expectations, each with its pool."""
-        return self.for_this_clock.expectations
+        """The file's expectations, each with its pool; it has none of a user's own application."""
+        return [] if self.overrides.application is not None else self.for_this_clock.expectations
 
     @cached_property
     def file_pools(self) -> frozenset[PoolConfiguration]:

@@ -114,6 +114,19 @@ class TrialSummary:
     kept_schedule: Annotated[
         bool, Statistic("Whether the load generator kept its schedule: if not, it is no measurement")
     ] = True
+    answers: Annotated[
+        dict[str, int],
+        Statistic(
+            "How an application's statements were answered from its recording: how many in which way", in_csv=False
+        ),
+    ] = field(default_factory=dict)
+    not_played: Annotated[
+        dict[str, int],
+        Statistic(
+            "What an application did that virtual time can't play, and how often: then it is not to be relied on",
+            in_csv=False,
+        ),
+    ] = field(default_factory=dict)
     wake_late_s: Annotated[
         dict[str, float],
         Statistic("detected, woken, first_released, last_released: how long after its due time each was", in_csv=False),
@@ -128,6 +141,11 @@ class TrialSummary:
     """When each burst started, by its number in the timeline."""
     part_of: Callable[[Part], "TrialSummary"] | None = field(default=None, repr=False, compare=False)
     """Makes the same summary of a part of the requests, from the trial's rows."""
+
+    @property
+    def as_recorded(self) -> bool:
+        """Whether an application did nothing that virtual time can't play; always so for the service under test."""
+        return not self.not_played
 
     @property
     def failed(self) -> Annotated[int, Statistic("Those that did not end ok", in_json=False, after="requests")]:

@@ -179,8 +179,6 @@ class TrialPlayed(Record, frozen=True, kw_only=True):
 
     marks: dict[str, int] = {}
     """What an application did that can't be played in virtual time, and how often."""
-    answers: dict[str, int] = {}
-    """How many of its statements were answered from the recording in which way."""
 
 
 class TrialRefused(Record, frozen=True, kw_only=True):

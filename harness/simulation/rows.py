@@ -15,5 +15,3 @@ class Simulated:
     events: list[Row] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
     """What an application did that can't be played in virtual time, and how often."""
-    answers: dict[str, int] = field(default_factory=dict)
-    """How many of its statements were answered from the recording in which way."""

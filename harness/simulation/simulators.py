@@ -124,8 +124,8 @@ class _Simulator:
             match record:
                 case RowsPlayed(table=table, rows=batch):
                     getattr(rows, table).extend(batch)
-                case TrialPlayed(marks=marks, answers=answers):
-                    rows.marks, rows.answers = marks, answers
+                case TrialPlayed(marks=marks):
+                    rows.marks = marks
                     return rows
                 case TrialRefused(what=what, where=where, allowed=allowed):
                     raise UserError(what, where=where, allowed=allowed)
