@@ -51,7 +51,17 @@ def overrides_of(given: Mapping[str, Any]) -> Overrides:
 def application_of(given: Mapping[str, Any]) -> Application | None:
     """The application that the options describe; None: they name none. Raises `UserError`."""
     if given.get("app") is None:
-        for option in ("requests_file", "python", "folder", "variables", "init", "prepare", "recording", "stubs"):
+        for option in (
+            "requests_file",
+            "python",
+            "folder",
+            "variables",
+            "init",
+            "prepare",
+            "recording",
+            "stubs",
+            "cpu",
+        ):
             if given.get(option):
                 named = {"folder": "--app-dir", "variables": "--env", "stubs": "--stub"}
                 raise UserError(

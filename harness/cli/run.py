@@ -10,6 +10,7 @@ from harness.cli.options import APPLICATION, KEEPING, SEEDS, SIMULATED, STORY, w
 from harness.cli.questions import overrides_of
 from harness.cli.terminal import echo
 from harness.library import load_scenario
+from harness.model.errors import UserError
 from harness.model.limits import MAX_PROCESSES
 from harness.model.plan import PlannedRun
 from harness.stacks.base import RunOptions
@@ -42,6 +43,8 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
 
     scenario, overrides = load_scenario(given["scenario"]), overrides_of(given)
     chosen = choose(given["stack"])
+    if given["recording"] is not None and plays_in_real_time(chosen[0]):
+        raise UserError("--recording belongs to the simulated stack", where=f"stack {chosen[0].name}")
     plan = PlannedRun(scenario=scenario, overrides=overrides, real_time=plays_in_real_time(chosen[0]))
     options = RunOptions(parallel=given["parallel"], workers=given["workers"])
     with watching(plan.trials) as progress:
