@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
+from harness.model.errors import StackError, UserError
+
 
 @asynccontextmanager
 async def beside(*tasks: Awaitable[None]) -> AsyncIterator[None]:
@@ -15,6 +17,17 @@ async def beside(*tasks: Awaitable[None]) -> AsyncIterator[None]:
         finally:
             for task in running:
                 task.cancel()
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group that says something to a user, else the group itself."""
+    speaking = group.subgroup((StackError, UserError))
+    if speaking is None:
+        return group
+    error: BaseException = speaking
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _awaited(task: Awaitable[None]) -> None:

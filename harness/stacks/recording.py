@@ -61,9 +61,17 @@ HOST = "127.0.0.1"
 
 
 async def record(
-    application: Application, pool: PoolConfiguration, *, times: int, logs: Path, say: Callable[[str], None]
+    application: Application,
+    pool: PoolConfiguration,
+    *,
+    times: int,
+    wait_s: float,
+    logs: Path,
+    say: Callable[[str], None],
 ) -> Recording:
-    """Ask for each kind of request `times` times, one after another, with keys from the first on.
+    """Ask for each kind of request `times` times, one after another, with keys from the first on, then listen.
+
+    `wait_s`: how many seconds to listen to what the application does by itself, every half minute perhaps.
 
     Raises `UserError` where a request fails or the application can't be recorded, `StackError` where a part dies.
     """
@@ -89,6 +97,9 @@ async def record(
                 # As a trial's warm phase does it: that is recorded too.
                 await asking.warm()
                 requests = [await asking.kind(request, times, say) for request in application.kinds]
+                if wait_s:
+                    say(f"listening for {wait_s:g} s to what it does by itself")
+                    await asyncio.sleep(wait_s)
         libraries = _versions(application)
         recorded_at = datetime.now(UTC).isoformat(timespec="seconds")
         return recorder.recording(app=application.name, recorded_at=recorded_at, libraries=libraries, requests=requests)
