@@ -10,6 +10,7 @@ from harness.model.events import Event
 from harness.model.rows import ListenerEvent
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.trial import Trial
+from harness.processes.beside import beside
 from harness.processes.messages import (
     ListenerReported,
     PoolNotWarmed,
@@ -20,7 +21,6 @@ from harness.processes.messages import (
     WarmPool,
 )
 from harness.processes.process import Child
-from harness.stacks.beside import beside
 from harness.stacks.timebase import TrialRows
 
 LISTENER_PATIENCE_S = 60.0
@@ -35,7 +35,7 @@ class SleepingDatabase:
     """Names no driver: `postgresql://…`."""
     proxy: str
     """The name by which events of its compute are told apart."""
-    suspend: Callable[[], Awaitable[None]]
+    suspend: Callable[[], Awaitable[object]]
     slow: Callable[[float], Awaitable[None]]
     """Makes every round trip longer, by seconds."""
     outage: Callable[[Outage], Awaitable[None]]
