@@ -75,7 +75,7 @@ class ConnectionOwner(Protocol):
         """The way has forgotten it: the upstream session has ended, and the client does not know."""
         ...
 
-    def client_sent(self, connection: "Connection") -> None: ...
+    def client_sent(self, connection: "Connection", data: bytes) -> None: ...
 
     def server_sent(self, connection: "Connection", data: bytes) -> None: ...
 
@@ -125,7 +125,8 @@ class Connection:
             self.client.pause(NOT_CONNECTED)
             self._watch_unread_client()
         if self.stage is ConnectionStage.PAUSED:
-            self.proxy.client_sent(self)
+            # That something came; what it is, when it goes on.
+            self.proxy.client_sent(self, b"")
 
     def _watch_unread_client(self) -> None:
         # Its FIN waits behind bytes that are not read: else its statement would be carried out at the wake without it.
@@ -209,7 +210,7 @@ class Connection:
         assert self.to_upstream is not None
         if self._is_forgotten():
             return
-        self.proxy.client_sent(self)
+        self.proxy.client_sent(self, data)
         self.to_upstream.feed(data)
 
     def _watched_server(self, data: bytes) -> None:

@@ -35,7 +35,7 @@ class ConnectionWatcher(Protocol):
 
     def closed(self, connection: Connection) -> None: ...
 
-    def client_sent(self, connection: Connection) -> None: ...
+    def client_sent(self, connection: Connection, data: bytes) -> None: ...
 
     def server_sent(self, connection: Connection, data: bytes) -> None: ...
 
@@ -118,7 +118,11 @@ class Proxy:
             return
         if connection.stage is ConnectionStage.CLOSED:
             return
-        self.report(ConnectionAccepted(proxy=self.name, at_s=monotonic(), connection=connection.number))
+        self.report(
+            ConnectionAccepted(
+                proxy=self.name, at_s=monotonic(), connection=connection.number, client=connection.client.address
+            )
+        )
         if self.watcher is not None:
             self.watcher.attempt(connection)
         else:
@@ -152,9 +156,9 @@ class Proxy:
         if self.watcher is not None:
             self.watcher.closed(connection)
 
-    def client_sent(self, connection: Connection) -> None:
+    def client_sent(self, connection: Connection, data: bytes) -> None:
         if self.watcher is not None:
-            self.watcher.client_sent(connection)
+            self.watcher.client_sent(connection, data)
 
     def server_sent(self, connection: Connection, data: bytes) -> None:
         if self.watcher is not None:
