@@ -45,9 +45,18 @@ class Child:
 
     @classmethod
     async def start(
-        cls, name: str, argv: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+        cls,
+        name: str,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        inherits: Sequence[int] = (),
     ) -> Self:
-        """Start `argv`; what it writes to stderr is appended to `log`. `environment` is added to this process' own."""
+        """Start `argv`; what it writes to stderr is appended to `log`. `environment` is added to this process' own.
+
+        `inherits` are file descriptors that it gets under the same numbers.
+        """
         with log.open("ab") as stderr:
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -57,6 +66,7 @@ class Child:
                     stderr=stderr,
                     env={**os.environ, **(environment or {})},
                     start_new_session=True,
+                    pass_fds=inherits,
                     limit=LINE_LIMIT,
                 )
             except OSError as error:
@@ -72,10 +82,11 @@ class Child:
         *,
         log: Path,
         environment: Mapping[str, str] | None = None,
+        inherits: Sequence[int] = (),
         grace_s: float = STOP_GRACE_S,
     ) -> AsyncIterator[Self]:
         """`start` on entering, `stop` on leaving."""
-        child = await cls.start(name, argv, log=log, environment=environment)
+        child = await cls.start(name, argv, log=log, environment=environment, inherits=inherits)
         try:
             yield child
         finally:
