@@ -2,7 +2,8 @@
 
 FOLDER/coldstart.lock   held by whoever's server runs on the data; its presence says that the folder is ours
 FOLDER/data             PostgreSQL's own folder, of the account that the server runs as
-FOLDER/password         mode 0600; written last, so a folder without it was never finished and is made anew
+FOLDER/password         mode 0600; written when everything is in it
+FOLDER/unfinished       until then: what a start that was killed has left is made anew
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from harness.postgres.folder import UNPRIVILEGED, Account, account, is_passable
 
 LOCK = "coldstart.lock"
 DATA = "data"
+UNFINISHED = "unfinished"
 PASSWORD = "password"  # noqa: S105 - a file's name
 BUSY_S = 2.0
 """How long a server that is just ending may still have the folder."""
@@ -54,6 +56,7 @@ class KeptFolder:
             unfinished.touch(mode=0o600)
             unfinished.write_text(password, encoding="ascii")
             unfinished.rename(self.password_file)
+            (self.path / UNFINISHED).unlink(missing_ok=True)
         except OSError as error:
             raise _unusable(self.path, error) from error
 
@@ -72,8 +75,11 @@ async def kept_folder(path: Path) -> AsyncIterator[KeptFolder]:
     is_ours = False
     try:
         await _take(lock, path)
+        _check_password(kept)
         is_ours = True
         _check_reachable(path, account())
+        if not kept.is_finished:
+            _begin(kept)
         yield kept
     finally:
         if is_ours and not kept.is_finished:
@@ -84,7 +90,8 @@ async def kept_folder(path: Path) -> AsyncIterator[KeptFolder]:
 def _remove(kept: KeptFolder, *, folder_too: bool) -> None:
     """What was never finished: nothing of ours is left in the folder."""
     shutil.rmtree(kept.data, ignore_errors=True)
-    (kept.path / LOCK).unlink(missing_ok=True)
+    for name in (UNFINISHED, LOCK):
+        (kept.path / name).unlink(missing_ok=True)
     if folder_too:
         with suppress(OSError):
             kept.path.rmdir()
@@ -118,6 +125,20 @@ async def _take(lock: int, path: Path) -> None:
             await asyncio.sleep(POLL_S)
         else:
             return
+
+
+def _check_password(kept: KeptFolder) -> None:
+    if kept.data.exists() and not kept.is_finished and not (kept.path / UNFINISHED).exists():
+        raise UserError(
+            f"has data, but its file {PASSWORD!r} is gone", where=f"data folder {kept.path}", allowed="another folder"
+        )
+
+
+def _begin(kept: KeptFolder) -> None:
+    try:
+        (kept.path / UNFINISHED).touch(mode=0o600)
+    except OSError as error:
+        raise _unusable(kept.path, error) from error
 
 
 def _check_reachable(path: Path, owner: Account) -> None:

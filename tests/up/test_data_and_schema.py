@@ -119,8 +119,20 @@ async def test_what_a_killed_first_start_left_is_made_anew(place: Path) -> None:
     (data / "data").mkdir(parents=True)
     (data / "data" / "half").touch()
     (data / "coldstart.lock").touch()
+    (data / "unfinished").touch()
     data.chmod(0o711)
     async with running_database(data=data) as database:
         assert database.is_new
         assert await fetch(database.url, "SELECT 1") == 1
-    assert (data / "password").is_file()
+    assert sorted(names(data)) == ["coldstart.lock", "data", "password"]
+
+
+async def test_data_whose_password_is_gone_are_left_alone(place: Path) -> None:
+    data = place / "data"
+    (data / "data").mkdir(parents=True)
+    (data / "data" / "rows").touch()
+    (data / "coldstart.lock").touch()
+    with pytest.raises(UserError, match="has data, but its file 'password' is gone"):
+        async with running_database(data=data):
+            pass
+    assert names(data / "data") == ["rows"]
