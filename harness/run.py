@@ -17,11 +17,11 @@ from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
+from harness.processes.beside import first_of
 from harness.results import RunWriter
 from harness.results.disk import writing
 from harness.results.folder import DEFAULT_RUNS
 from harness.stacks.base import Progress, Recorder, RunningStack, RunOptions, Stack
-from harness.stacks.beside import first_of
 from harness.stacks.choose import choose
 from harness.stacks.honoured import unlike_the_scenario
 

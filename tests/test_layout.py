@@ -31,6 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "processes": set(),
     "proxy": {"converter", "processes"},
     "postgres": {"processes"},
+    "up": {"postgres", "processes", "proxy"},
     "pgbouncer": {"converter", "postgres", "processes"},
     "compose": {"processes", "proxy", "shipped"},
     "sleeper": {"compose", "processes", "proxy"},

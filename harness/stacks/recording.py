@@ -22,6 +22,7 @@ from harness.model.errors import StackError, UserError
 from harness.model.pool import PoolConfiguration
 from harness.postgres import embedded_postgres
 from harness.postgres.supervisor import free_port
+from harness.processes.beside import beside
 from harness.processes.messages import (
     CpuReported,
     PoolNotWarmed,
@@ -45,7 +46,6 @@ from harness.stacks.application import (
     start_application,
     try_requests,
 )
-from harness.stacks.beside import beside
 
 LIBRARIES = ("sqlalchemy", "asyncpg", "psycopg", "fastapi", "starlette")
 CONNECTIONS = 100
