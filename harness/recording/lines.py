@@ -122,6 +122,8 @@ def _answer(answer: Answer) -> Json:
         body["formats"] = list(answer.formats)
     if answer.results:
         body["results"] = list(answer.results)
+    if answer.turn != 1:
+        body["turn"] = answer.turn
     if answer.rows:
         body["rows"] = [[_value(value) for value in row] for row in answer.rows]
     if answer.tag is not None:
@@ -247,6 +249,7 @@ def _answer_from(body: Any) -> Answer:  # noqa: ANN401 - of JSON
         values=_row(body.get("values", [])),
         formats=_formats(body.get("formats", [])),
         results=_formats(body.get("results", [])),
+        turn=_whole(body.get("turn", 1)),
         rows=_list_of(_row)(body.get("rows", [])),
         tag=None if tag is None else _text(tag),
         error=None if error is None else _texts(error),

@@ -13,6 +13,13 @@ Value: TypeAlias = bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
 
+def spread(formats: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Format codes, one a value: none stands for text, one for all."""
+    if len(formats) == count:
+        return formats
+    return (formats[:1] or (0,)) * count
+
+
 @dataclass(frozen=True, slots=True)
 class Seconds:
     """How long something took, over all the times it was seen."""
@@ -55,6 +62,8 @@ class Answer:
     """Of the values: 0 text, 1 binary, one a value."""
     results: tuple[int, ...] = ()
     """The format of each column."""
+    turn: int = 1
+    """Which time it was, of those that one transaction asked this with these values: it may have changed the data."""
     rows: tuple[Row, ...] = ()
     tag: str | None = None
     """CommandComplete's; None: an error, or rows whose end nobody fetched."""
@@ -63,9 +72,14 @@ class Answer:
     seconds: Seconds | None = None
 
     @property
-    def key(self) -> tuple[Row, tuple[int, ...], tuple[int, ...]]:
+    def key(self) -> tuple[Row, tuple[int, ...], tuple[int, ...], int]:
         """What tells it from the statement's other answers."""
-        return self.values, self.formats, self.results
+        return self.values, self.formats, self.results, self.turn
+
+    @property
+    def question(self) -> tuple[Row, tuple[int, ...], int]:
+        """What it answers, in whatever format."""
+        return self.values, self.formats, self.turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

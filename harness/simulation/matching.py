@@ -5,10 +5,10 @@ docs/recording.md says what each is.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from harness.recording.model import Answer, Row, Statement
+from harness.recording.model import Answer, Row, Statement, spread
 from harness.recording.sql import Shape, shape
 from harness.recording.values import canonical
 
@@ -41,6 +41,8 @@ class Asked:
     formats: tuple[int, ...]
     results: tuple[int, ...]
     """As Bind has them."""
+    turn: int = 1
+    """Which time of those that its transaction asks the same."""
 
     @property
     def canonical(self) -> Row:
@@ -59,6 +61,8 @@ class OfOneShape:
         self._recorded: list[Recorded] = []
         self._exact: dict[tuple[str, Row], list[Recorded]] = {}
         self._having: dict[Feature, list[int]] = {}
+        self._turns = 1
+        """The most that one transaction was recorded to ask the same, and was answered differently."""
         self._found: dict[Asked, tuple[Recorded, Match]] = {}
 
     def add(self, statement: Statement) -> None:
@@ -68,7 +72,8 @@ class OfOneShape:
             recorded, number = Recorded(answer, statement), len(self._recorded)
             values = _canonical(answer.values, types_of(statement, len(answer.values)), answer.formats)
             self._recorded.append(recorded)
-            self._exact.setdefault((statement.sql, values), []).append(recorded)
+            self._turns = max(self._turns, answer.turn)
+            self._exact.setdefault((its_shape.exact, values), []).append(recorded)
             for feature in set(_features(its_shape, values)):
                 self._having.setdefault(feature, []).append(number)
 
@@ -76,6 +81,8 @@ class OfOneShape:
         """The best answer; None: nothing of this shape was ever answered."""
         if not self._recorded:
             return None
+        if asked.turn > self._turns:
+            asked = replace(asked, turn=self._turns)
         found = self._found.get(asked)
         if found is None:
             found = self._search(asked)
@@ -85,17 +92,21 @@ class OfOneShape:
 
     def _search(self, asked: Asked) -> tuple[Recorded, Match]:
         values = asked.canonical
-        exact = self._exact.get((asked.sql, values))
+        its_shape = shape(asked.sql)
+        exact = self._exact.get((its_shape.exact, values))
         if exact:
-            return max(enumerate(exact), key=lambda item: (*_fits(item[1], asked), item[0]))[1], Match.EXACT
-        features = set(_features(shape(asked.sql), values))
+            turns = [recorded for recorded in exact if recorded.answer.turn <= asked.turn] or exact
+            latest = max(recorded.answer.turn for recorded in turns)
+            turns = [recorded for recorded in turns if recorded.answer.turn == latest]
+            return max(enumerate(turns), key=lambda item: (*_fits(item[1], asked), item[0]))[1], Match.EXACT
+        features = set(_features(its_shape, values))
         common = Counter(number for feature in features for number in self._having.get(feature, ()))
         candidates = common or range(len(self._recorded))
 
         def rank(number: int) -> tuple[int, ...]:
             recorded = self._recorded[number]
             good, *rest = _fits(recorded, asked)
-            return good, common[number], recorded.statement.sql == asked.sql, *rest, number
+            return good, common[number], shape(recorded.statement.sql).exact == its_shape.exact, *rest, number
 
         best = max(candidates, key=rank)
         if common and self._recorded[best].answer.error is not None:
@@ -119,11 +130,6 @@ def _fits(recorded: Recorded, asked: Asked) -> tuple[bool, bool, bool]:
     """What makes one of two answers the better one: no error, all of its rows, the formats that are asked for."""
     answer = recorded.answer
     return answer.error is None, answer.tag is not None, answer.results == spread(asked.results, len(answer.results))
-
-
-def spread(formats: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """Format codes, one a value: none stands for text, one for all."""
-    return formats if len(formats) == count else (formats[:1] or (0,)) * count
 
 
 def _canonical(values: Row, types: Sequence[int], formats: Sequence[int]) -> Row:
