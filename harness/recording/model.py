@@ -8,6 +8,9 @@ from typing import TypeAlias
 VERSION = 1
 """Of the file's format."""
 
+ENUMS_SQL = "SELECT unnest(ARRAY[oid, typarray]) AS oid FROM pg_catalog.pg_type WHERE typtype = 'e' ORDER BY oid"
+"""Asks a database for its enum types: `without_values` keeps their values."""
+
 Value: TypeAlias = bytes | None
 """As it went over the wire, in the format that was asked for; None: NULL."""
 Row: TypeAlias = tuple[Value, ...]
@@ -103,6 +106,13 @@ class Statement:
     """Over all answers that were no errors; over the errors, where there is nothing else."""
 
 
+def types_of(statement: Statement, count: int) -> tuple[int, ...]:
+    """Parameter types as well as they are known: the client's own, or the server's description; 0: unknown."""
+    declared = statement.declared + (0,) * (count - len(statement.declared))
+    described = statement.types or (0,) * len(declared)
+    return tuple(one or other for one, other in zip(declared, described, strict=False))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKind:
     """What whoever asked the application measured of one kind of its requests."""
@@ -131,6 +141,8 @@ class Recording:
     """From a connection's first byte to its first ReadyForQuery; None: nobody connected."""
     has_values: bool = True
     """Whether the values are those of production; False: neutral ones stand in their place."""
+    enums: tuple[int, ...] = ()
+    """The oids of the database's enum types and of their array types, as the caller gave them (`ENUMS_SQL`)."""
     statements: tuple[Statement, ...] = ()
     requests: tuple[RequestKind, ...] = ()
     notes: tuple[str, ...] = ()

@@ -43,13 +43,16 @@ class Recorder:
         recorded_at: str,
         libraries: dict[str, str] | None = None,
         requests: Sequence[RequestKind] = (),
+        enums: Sequence[int] = (),
     ) -> Recording:
-        """All that was seen so far. Raises `UserError` where a connection was encrypted."""
+        """All that was seen so far; the arguments are what a proxy can't see (`Recording` has their meaning).
+
+        Raises `UserError` where a connection was encrypted."""
         self._listen()
         if self._failure is not None:
             raise self._failure
         recording = self._gathering.recording(
-            tuple(requests), app=app, recorded_at=recorded_at, libraries=libraries or {}
+            tuple(requests), app=app, recorded_at=recorded_at, libraries=libraries or {}, enums=tuple(enums)
         )
         if ENCRYPTED in recording.notes:
             raise UserError(

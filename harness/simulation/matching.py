@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from harness.recording.model import Answer, Row, Statement, spread
+from harness.recording.model import Answer, Row, Statement, spread, types_of
 from harness.recording.sql import Shape, shape
 from harness.recording.values import canonical
 
@@ -117,13 +117,6 @@ class OfOneShape:
 
 KEPT = 10_000
 """Questions whose answers are kept."""
-
-
-def types_of(statement: Statement, count: int) -> tuple[int, ...]:
-    """Parameter types as well as they are known: the client's own, or the server's description; 0: unknown."""
-    declared = statement.declared + (0,) * (count - len(statement.declared))
-    described = statement.types or (0,) * len(declared)
-    return tuple(one or other for one, other in zip(declared, described, strict=False))
 
 
 def _fits(recorded: Recorded, asked: Asked) -> tuple[bool, bool, bool]:

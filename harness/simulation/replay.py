@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from harness.recording.model import Recording, Statement
+from harness.recording.model import Recording, Statement, types_of
 from harness.recording.sql import shape, words
-from harness.simulation.matching import Match, OfOneShape, types_of
+from harness.simulation.matching import Match, OfOneShape
 from harness.simulation.source import StatementError
 from harness.simulation.transaction import SESSION_WORDS
 
