@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.model.packets import ProtocolViolationError, Reader
 from harness.model.protocol import message
 from harness.recording.model import Answer, Column, Row, spread
-from harness.recording.sql import cursor_of, shape, split
+from harness.recording.sql import cursor_of, shape, split, words
 from harness.recording.values import NotConvertibleError, converted
 from harness.simulation import wire
 from harness.simulation.matching import Asked, Match, Recorded
@@ -16,8 +16,8 @@ from harness.simulation.replay import Known, Replay
 from harness.simulation.source import Portal, Prepared, StatementError
 from harness.simulation.transaction import SESSION_WORDS
 
-QUIET = {"SET": "SET", "RESET": "RESET", "DEALLOCATE": "DEALLOCATE", "DISCARD": "DISCARD ALL", "CLOSE": "CLOSE CURSOR"}
-"""What only talks to the session is answered though it was never recorded: first word, and tag."""
+QUIET = frozenset({"SET", "RESET", "DEALLOCATE", "DISCARD", "CLOSE"})
+"""What only talks to the session is answered though it was never recorded."""
 OF_A_CURSOR = frozenset({"FETCH", "CLOSE"})
 
 
@@ -163,6 +163,9 @@ class ReplayedPortal:
         if found is None:
             raise replay.missed(statement.sql, "which has no answer to it")
         self._found, self._match = found
+        if self._found.answer.error is None and statement.word != "DECLARE":
+            # What can't be said in these formats is missed, and is not counted as an answer.
+            self.encoded(self._found, self._results)
         replay.count(self._match)
         if not replay.takes_recorded_s:
             return 0.0 if statement.word in QUIET else draw_service_s()
@@ -175,7 +178,9 @@ class ReplayedPortal:
             return self._of_cursor(cursor)
         if found is None:
             # Only what talks to the session comes here without an answer.
-            self._tag = QUIET[statement.word]
+            self._tag = _quiet_tag(statement.sql)
+            if self._tag == "CLOSE CURSOR ALL":
+                statement.session.cursors.clear()
             return ()
         if found.answer.error is not None:
             error = found.answer.error
@@ -251,6 +256,14 @@ def _rows_of_values(sql: str) -> int:
     """How many rows a VALUES list has: as many as the parameters, or the literals, at one place of its shape."""
     places = [place for _, place in shape(sql).slots]
     return max((places.count(place) for place in set(places)), default=1)
+
+
+def _quiet_tag(sql: str) -> str:
+    word, *following = words(sql, 2)
+    what = following[0] if following[:1] in (["ALL"], ["TEMP"], ["TEMPORARY"], ["PLANS"], ["SEQUENCES"]) else ""
+    if word == "CLOSE":
+        return "CLOSE CURSOR ALL" if what else "CLOSE CURSOR"
+    return f"{word} {what}" if what and word in ("DEALLOCATE", "DISCARD") else word
 
 
 def _tag(answer: Answer) -> str:
