@@ -104,7 +104,7 @@ class _Neutral:
         try:
             return self._of_known_type(value, type_, form)
         except (NotConvertibleError, ValueError, RecursionError):
-            return self._of_unknown_type(value)
+            return self._of_unknown_type(value, type_)
 
     def _of_known_type(self, value: bytes, type_: int, form: int) -> Value:
         if type_ in IN_BOTH_FORMATS:
@@ -131,9 +131,9 @@ class _Neutral:
             raise NotConvertibleError(f"a value of type {type_}")
         return self._text(text)
 
-    def _of_unknown_type(self, value: bytes) -> Value:
-        """Text stays as long as it was; of an array, a row, or what can't be read nothing is left: NULL."""
-        if value[:1] in (b"{", b"("):
+    def _of_unknown_type(self, value: bytes, type_: int) -> Value:
+        """A type of an extension's or the user's own that is text stays so; of anything else nothing is left: NULL."""
+        if 0 < type_ < FIRST_USER_OID or value[:1] in (b"{", b"("):
             return None
         try:
             return self._text(value)
