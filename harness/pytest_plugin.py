@@ -21,7 +21,7 @@ import pytest
 if TYPE_CHECKING:
     from harness.model.expectation import Expectation
     from harness.model.summary import TrialSummary
-    from harness.sleeping import SleepingPostgres
+    from harness.up import SleepingPostgres
 
 SCENARIO = "cold_burst"
 
@@ -95,10 +95,10 @@ def coldstart_postgres(request: pytest.FixtureRequest) -> "Iterator[SleepingPost
 
     The marker `coldstart` sets it up: `@pytest.mark.coldstart(wake=2, suspend_after=300, init="schema.sql")`.
     """
-    from harness.sleeping import SleepingPostgres
+    from harness.up import sleeping_postgres
 
     marker = request.node.get_closest_marker("coldstart")
-    with SleepingPostgres.running(**({} if marker is None else marker.kwargs)) as database:
+    with sleeping_postgres(**({} if marker is None else marker.kwargs)) as database:
         yield database
 
 

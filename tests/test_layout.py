@@ -60,7 +60,7 @@ ROOMS: dict[str, set[str]] = {
     "load": {"converter", "library", "player", "processes", "service", "stacks"},
     "run": {"stacks", "results", "analysis"},
 }
-TOP = {"cli", "__main__"}
+TOP = {"cli", "__main__", "pytest_plugin"}
 
 
 def room(path: Path) -> str:
