@@ -57,7 +57,7 @@ class ObservedApplication:
                 raise
             # The client has its answer. A server that hears of the exception closes the connection behind it, while
             # the load generator may be asking again on it: a failure that no client of a proxy's would see.
-            logger.error("Exception in ASGI application", exc_info=exception)
+            logger.exception("Exception in ASGI application", exc_info=exception)
         finally:
             TRACE.reset(tokens[0])
             VERDICT.reset(tokens[1])

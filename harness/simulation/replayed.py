@@ -162,6 +162,8 @@ class ReplayedPortal:
         found = known.alike.find(asked)
         if found is None:
             raise replay.missed(statement.sql, "which has no answer to it")
+        if found[1] is not Match.EXACT and statement.word in QUIET:
+            return 0.0
         self._found, self._match = found
         if self._found.answer.error is None and statement.word != "DECLARE":
             # What can't be said in these formats is missed, and is not counted as an answer.
