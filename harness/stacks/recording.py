@@ -103,7 +103,9 @@ async def record(
                     await asyncio.sleep(wait_s)
         libraries, enums = _versions(application), await _enums(database.dsn)
         recorded_at = datetime.now(UTC).isoformat(timespec="seconds")
-        return recorder.recording(app=application.name, recorded_at=recorded_at, libraries=libraries, requests=requests)
+        return recorder.recording(
+            app=application.name, recorded_at=recorded_at, libraries=libraries, requests=requests, enums=enums
+        )
 
 
 class Asking:
