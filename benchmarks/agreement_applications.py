@@ -6,6 +6,7 @@ trials took, real over virtual, whose process is started and whose application i
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ class Example:
     driver: str | None = None
     init: str | None = None
     variables: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    """What its README has in front of the command."""
 
     def application(self, python: str | None) -> Application:
         folder = EXAMPLES / self.name
@@ -68,7 +71,12 @@ APPLICATIONS = {
         Example(name="minimal", init="schema.sql"),
         Example(name="shop"),
         Example(name="psycopg_shop", driver="psycopg", init="schema.sql"),
-        Example(name="prefect", app="prefect.server.api.server:create_app", variables=("prefect",)),
+        Example(
+            name="prefect",
+            app="prefect.server.api.server:create_app",
+            variables=("prefect",),
+            environment=(("PREFECT__SERVER_WEBSERVER_ONLY", "1"),),
+        ),
     )
 }
 
@@ -111,6 +119,7 @@ def main(names: Sequence[str], *, seeds: int, parallel: int, pythons: dict[str, 
     rows, speeds, disagreeing = [], [], 0
     with tempfile.TemporaryDirectory(prefix="coldstart-agreement-") as folder:
         for example in (APPLICATIONS[name] for name in names):
+            os.environ.update(example.environment)
             both = [
                 played(
                     example, pythons.get(example.name), seeds=seeds, stack=stack, parallel=parallel, out=Path(folder)

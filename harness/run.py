@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
@@ -17,6 +17,7 @@ from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
+from harness.processes.beside import first_of
 from harness.results import RunWriter
 from harness.results.disk import writing
 from harness.results.folder import DEFAULT_RUNS
@@ -40,6 +41,12 @@ class FinishedRun:
     """A line for each property of the scenario that this stack can't imitate, and for each incident of the stack."""
     unwritten: str = ""
     """The error when verdicts or charts could not be written after the run was complete; empty: none."""
+
+    @property
+    def whose(self) -> str:
+        """In a headline, after the scenario's name: ` with main:app`; empty: the service under test."""
+        application = self.plan.overrides.application
+        return "" if application is None else f" with {application.name}"
 
     @property
     def exit_status(self) -> int:
@@ -156,10 +163,7 @@ def _record(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWrit
         return RunStatus.ABORTED
     except BaseExceptionGroup as group:
         # One error cancels the other trials; it is the one that the user needs to read.
-        speaking = group.subgroup((StackError, UserError))
-        if speaking is None:
-            raise
-        raise next(_leaves(speaking)) from None
+        raise first_of(group) from None
     return RunStatus.COMPLETE
 
 
@@ -198,11 +202,3 @@ async def _run_one(
             return
         recorder.trial_ended(trial.number, wall_s=monotonic() - started_at_s)
         progress.trial_ended(trial)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

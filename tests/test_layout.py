@@ -31,6 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "processes": set(),
     "proxy": {"converter", "processes"},
     "postgres": {"processes"},
+    "up": {"postgres", "processes", "proxy"},
     "pgbouncer": {"converter", "postgres", "processes"},
     "compose": {"processes", "proxy", "shipped"},
     "sleeper": {"compose", "processes", "proxy"},
@@ -59,7 +60,7 @@ ROOMS: dict[str, set[str]] = {
     "load": {"converter", "library", "player", "processes", "service", "stacks"},
     "run": {"stacks", "results", "analysis"},
 }
-TOP = {"cli", "__main__"}
+TOP = {"cli", "__main__", "pytest_plugin"}
 
 
 def room(path: Path) -> str:
@@ -141,8 +142,17 @@ def test_a_circle_is_found_under_type_checking_in_functions_and_from_packages() 
     assert circle({**imports, "harness.b": set()}) is None
 
 
-def test_the_model_and_what_scenario_files_import_load_the_standard_library_only() -> None:
-    modules = [module_of(path) for path in files() if room(path) in ("model", "scenario", "wake")]
+@pytest.mark.parametrize(
+    "modules",
+    [
+        [module_of(path) for path in files() if room(path) in ("model", "scenario", "wake")],
+        # Inside of the Python of somebody else's application, which has nothing of ours installed.
+        [module_of(path) for path in files() if room(path) in ("model", "recording")]
+        + ["harness.simulation.backend", "harness.simulation.loop", "harness.simulation.network"],
+    ],
+    ids=["scenario files", "recordings and the simulated server"],
+)
+def test_what_strangers_import_loads_the_standard_library_only(modules: list[str]) -> None:
     code = (
         "import importlib, sys\n"
         "before = set(sys.modules)\n"

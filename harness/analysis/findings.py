@@ -42,7 +42,7 @@ def findings(summaries: Group) -> list[str]:
     for heading, group in _groups(woken):
         sentences.append(f"{heading} {_who_survives(group, names)}.")
         sentences += [*why(group, names), *_too_late(group, names)]
-    return [*sentences, *_alerts(woken, names), *_doubts(summaries, names)]
+    return [*sentences, *_alerts(woken, names), *doubts(summaries, names)]
 
 
 def _groups(woken: Group) -> Iterator[tuple[str, Group]]:
@@ -198,38 +198,41 @@ def _spread_percent(shares: Sequence[float]) -> str:
     return f"{least}%" if least == most else f"{least} to {most}%"
 
 
-def _doubts(summaries: Group, names: Names) -> list[str]:
+def doubts(summaries: Group, names: Names) -> list[str]:
+    """Why these trials' numbers are not what they seem, a sentence each; none: they are."""
+
     def trials(group: Group) -> str:
         labels = [f"({names[summary.trial.configuration]}, {summary.trial.wake_label})" for summary in group]
         return listed(list(dict.fromkeys(labels)), most=MAX_TRIALS_NAMED)
 
     late = [summary for summary in summaries if not summary.kept_schedule]
     cut_short = [summary for summary in summaries if not summary.complete]
-    doubts = []
+    found = []
     if late:
         worst = max(summary.late_start_s.get("max", 0.0) for summary in late)
-        doubts.append(
+        found.append(
             f"Not a measurement: {trials(late)}, because the load generator started requests up to {worst:.2f} s late. "
             "Run fewer trials at a time (--parallel)."
         )
     slow = [summary for summary in summaries if max(summary.wake_late_s.values(), default=0.0) > WAKE_LATE_S]
     if slow:
         worst = max(max(summary.wake_late_s.values()) for summary in slow)
-        doubts.append(
+        found.append(
             f"The machine was busy: the wake was injected up to {worst * 1000:.0f} ms late in {trials(slow)}. "
             "Run fewer trials at a time (--parallel)."
         )
     answered = [summary.answers for summary in summaries if sum(summary.answers.values())]
     if any(answers.get("exact", 0) < sum(answers.values()) for answers in answered):
         shares = sorted(answers.get("exact", 0) / sum(answers.values()) for answers in answered)
-        doubts.append(
+        found.append(
             f"Of the application's statements {_spread_percent(shares)} were answered exactly as recorded, the others "
             "as like ones were: right for the pool, not for what an application decides by its data."
         )
-    for summary in summaries:
-        for what, times in list(summary.not_played.items())[:MAX_TRIALS_NAMED]:
-            often = "" if times == 1 else f", {times} times"
-            doubts.append(f"Not to be relied on: {trials([summary])}, because {what}{often}.")
+    for what in dict.fromkeys(what for summary in summaries for what in summary.not_played):
+        did = [summary for summary in summaries if what in summary.not_played]
+        times = sum(summary.not_played[what] for summary in did)
+        often = "" if times == 1 else f", {times} times in all"
+        found.append(f"Not to be relied on (!): {trials(did)}, because {what}{often}.")
     if cut_short:
-        doubts.append(f"Cut short, so lower bounds only: {trials(cut_short)}.")
-    return doubts
+        found.append(f"Cut short, so lower bounds only: {trials(cut_short)}.")
+    return found

@@ -51,7 +51,7 @@ def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequen
     else:
         failing = [summary for summary in summaries if not expectation.holds(summary)]
         verdict = Verdict.NOT_REPRODUCED if failing else Verdict.REPRODUCED
-        why = "; ".join(_what_happened(summary, expectation) for summary in failing or summaries)
+        why = "; ".join(what_happened(summary, expectation) for summary in failing or summaries)
     return Judgement(
         pool=pool.label, statement=str(expectation), verdict=verdict, why=why, shown=expectation.shows is not None
     )
@@ -71,7 +71,8 @@ def _of_other_pools(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list
     return [_changed(plan, pools, "nothing: the file has no such pool")]
 
 
-def _what_happened(summary: TrialSummary, expectation: Expectation) -> str:
+def what_happened(summary: TrialSummary, expectation: Expectation) -> str:
+    """The numbers that an expectation was checked by, in words."""
     if expectation.shows is not None:
         return expectation.shows(summary)
     return ", ".join(f"{outcome} {count}" for outcome, count in summary.outcomes.items())

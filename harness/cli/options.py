@@ -24,6 +24,10 @@ def _values(choices: Iterable[StrEnum]) -> list[str]:
 
 PATTERNS = _values(pattern for pattern in Pattern if pattern is not Pattern.GIVEN)
 """All patterns but `given`, whose moments only a scenario can state."""
+BEHAVIOUR = (
+    click.option("--on-suspend", type=click.Choice(_values(OnSuspend)), help="What happens to open connections."),
+    click.option("--while-waking", type=click.Choice(_values(WhileWaking)), help="What a new connection meets."),
+)
 STORY = (
     click.option("--requests", type=int, help="Requests of the burst."),
     click.option("--over", "over_s", type=float, metavar="SECONDS", help="How long the burst is."),
@@ -31,8 +35,7 @@ STORY = (
     click.option(
         "--warm", type=int, metavar="CONNECTIONS", help="Connections the pool holds when the compute suspends."
     ),
-    click.option("--on-suspend", type=click.Choice(_values(OnSuspend)), help="What happens to open connections."),
-    click.option("--while-waking", type=click.Choice(_values(WhileWaking)), help="What a new connection meets."),
+    *BEHAVIOUR,
     click.option(
         "--alert-after", "alert_sustained_s", type=float, metavar="SECONDS", help="How long a pool must be over 80%."
     ),

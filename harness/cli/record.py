@@ -33,6 +33,14 @@ MOST_TIMES = 10_000
     show_default=True,
     help="How often each request is asked.",
 )
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0, 3600),
+    default=0.0,
+    metavar="SECONDS",
+    help="Then listen so long to what it does by itself.  [default: 0]",
+)
 @click.option("--without-values", is_flag=True, help="Put a neutral value in place of every parameter and row's value.")
 @click.option("--out", type=FILE, help="The file.  [default: recording.jsonl, beside the application]")
 def record(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
@@ -40,6 +48,7 @@ def record(**given: Any) -> int:  # noqa: ANN401 - click's options, each with it
 
     It runs on an embedded PostgreSQL of its own. The recording holds the rows that were read: treat it as data.
     """
+    from harness.processes.beside import first_of
     from harness.recording import without_values, write
     from harness.stacks.application import check_application
     from harness.stacks.recording import record as recorded_by
@@ -52,9 +61,19 @@ def record(**given: Any) -> int:  # noqa: ANN401 - click's options, each with it
     out: Path = given["out"] or Path(application.folder) / RECORDING_FILE
     logs = Path(tempfile.mkdtemp(prefix="coldstart-record-"))
     # Kept when something fails: the message names the log.
-    recording = asyncio.run(
-        recorded_by(application, pool, times=given["times"], logs=logs, say=lambda line: echo(line, err=True))
-    )
+    try:
+        recording = asyncio.run(
+            recorded_by(
+                application,
+                pool,
+                times=given["times"],
+                wait_s=given["wait_s"],
+                logs=logs,
+                say=lambda line: echo(line, err=True),
+            )
+        )
+    except BaseExceptionGroup as group:
+        raise first_of(group) from None
     shutil.rmtree(logs)
     if given["without_values"]:
         recording = without_values(recording)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from harness.library import load_scenario
 from harness.model.errors import UserError
 from harness.model.limits import MAX_PROCESSES
 from harness.model.plan import PlannedRun
-from harness.stacks.base import RunOptions
+from harness.stacks.base import RunOptions, Stack
 from harness.stacks.choose import STACKS, choose, plays_in_real_time
 
 
@@ -41,12 +42,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     from harness.cli.progress import watching
     from harness.run import execute
 
-    scenario, overrides = load_scenario(given["scenario"]), overrides_of(given)
-    chosen = choose(given["stack"])
-    if given["recording"] is not None and plays_in_real_time(chosen[0]):
-        raise UserError("--recording belongs to the simulated stack", where=f"stack {chosen[0].name}")
-    plan = PlannedRun(scenario=scenario, overrides=overrides, real_time=plays_in_real_time(chosen[0]))
-    options = RunOptions(parallel=given["parallel"], workers=given["workers"])
+    chosen, plan, options = _planned(given)
     with watching(plan.trials) as progress:
         done = execute(
             plan,
@@ -66,3 +62,21 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     if done.unwritten:
         echo(f"coldstart: {done.unwritten}", err=True)
     return done.exit_status
+
+
+def plan_of(words: Sequence[str]) -> tuple[tuple[Stack, str], PlannedRun, RunOptions]:
+    """What these arguments of `coldstart run` ask for: for code that runs the same. Raises `UserError`."""
+    try:
+        with run.make_context("run", list(words)) as context:
+            return _planned(context.params)
+    except click.ClickException as error:
+        raise UserError(error.format_message(), where="coldstart run") from None
+
+
+def _planned(given: dict[str, Any]) -> tuple[tuple[Stack, str], PlannedRun, RunOptions]:
+    scenario, overrides = load_scenario(given["scenario"]), overrides_of(given)
+    chosen = choose(given["stack"])
+    if given["recording"] is not None and plays_in_real_time(chosen[0]):
+        raise UserError("--recording belongs to the simulated stack", where=f"stack {chosen[0].name}")
+    plan = PlannedRun(scenario=scenario, overrides=overrides, real_time=plays_in_real_time(chosen[0]))
+    return chosen, plan, RunOptions(parallel=given["parallel"], workers=given["workers"])

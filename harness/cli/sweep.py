@@ -12,10 +12,11 @@ import click
 from rich.text import Text
 
 from harness.analysis.compare import Line
+from harness.analysis.findings import doubts
 from harness.analysis.labels import Names
 from harness.analysis.lines import capacities_of, unanswered_of
 from harness.analysis.sentences import answered_within, met_all, percent, who_succeeds
-from harness.cli.options import KEEPING, SEEDS, SIMULATED, STORY, with_options
+from harness.cli.options import APPLICATION, KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.cli.table import Column, Row, Sheet
@@ -45,7 +46,7 @@ MAX_ROWS = 40
     "--set", "settings", multiple=True, metavar="NAME=VALUES",
     help="A setting of every pool; with values separated by commas another axis of the grid; repeatable.",
 )  # fmt: skip
-@with_options(STORY, SEEDS, SIMULATED, KEEPING)
+@with_options(STORY, SEEDS, SIMULATED, APPLICATION, KEEPING)
 def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Play SCENARIO with a grid of pools, simulated. Every pool_size with every max_overflow meets every wake."""
     from harness.cli.progress import watching
@@ -123,7 +124,7 @@ def _print(done: FinishedRun) -> None:
     lines = [line for line in compare([load(done.folder)]).lines if not line.is_control]
     console = output_console()
     trials = len(done.summaries)
-    console.print(f"\n{done.plan.scenario.name} in virtual time: {trials:,} trials", style="bold")
+    console.print(f"\n{done.plan.scenario.name}{done.whose} in virtual time: {trials:,} trials", style="bold")
     if done.status is not RunStatus.COMPLETE:
         console.print(f"The sweep was {done.status}: what follows is what was played until then.", style="yellow")
     if lines:
@@ -136,6 +137,8 @@ def _print(done: FinishedRun) -> None:
             best = f"the most requests are {answered}" if answered else "the fewest requests fail"
             console.print(Text(f"The {MAX_ROWS} of {len(by_pool)} configurations with which {best}.", "dim"))
         for sentence in sentences(lines):
+            console.print(Text("• ") + Text(sentence))
+        for sentence in doubts(done.summaries, Names.of(summary.trial for summary in done.summaries)):
             console.print(Text("• ") + Text(sentence))
     console.print(f"\nResults: {done.folder}", soft_wrap=True)
     if (done.folder / "charts").is_dir():

@@ -4,6 +4,7 @@ The answer gets `Server-Timing` (checkout, connect, ping, query, idle: as the se
 status is 400 or more, `Coldstart-Outcome` with the outcome and the error's name.
 """
 
+import logging
 import sys
 from copy import copy
 from http import HTTPStatus
@@ -15,6 +16,8 @@ from harness.service.answer import Answer
 from harness.service.trace import TRACE, RequestTrace
 
 OUTCOME = "coldstart-outcome"
+
+logger = logging.getLogger("uvicorn.error")
 
 
 class ObservedApplication:
@@ -29,14 +32,15 @@ class ObservedApplication:
             return
         trace, verdict = RequestTrace(), Verdict()
         tokens = TRACE.set(trace), VERDICT.set(verdict)
-        started = False
+        started = complete = False
 
         async def observed(message: Message) -> None:
-            nonlocal started
+            nonlocal started, complete
             if message["type"] == "http.response.start":
                 started = True
                 message = {**message, "headers": [*message.get("headers", ()), *_headers(message, trace, verdict)]}
             await send(message)
+            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             await self._application(scope, receive, observed)
@@ -49,7 +53,11 @@ class ObservedApplication:
                     "type": "http.response.start", "status": int(HTTPStatus.INTERNAL_SERVER_ERROR), "headers": plain,
                 })  # fmt: skip
                 await observed({"type": "http.response.body", "body": b"Internal Server Error"})
-            raise
+            if not complete:
+                raise
+            # The client has its answer. A server that hears of the exception closes the connection behind it, while
+            # the load generator may be asking again on it: a failure that no client of a proxy's would see.
+            logger.exception("Exception in ASGI application", exc_info=exception)
         finally:
             TRACE.reset(tokens[0])
             VERDICT.reset(tokens[1])

@@ -42,6 +42,9 @@ class Engines:
         self._watch = watch
         self._now_s = now_s
         self._engines: list[Engine] = []
+        """Those with the trial's pool."""
+        self._others: list[tuple[str, str]] = []
+        """How the pools of others differ: an application may have one of its own for something else."""
         self._of_pools: dict[int, EngineWatch] = {}
         self.watched = asyncio.Event()
         """Set once there is a pool to sample."""
@@ -83,28 +86,24 @@ class Engines:
         pools: Any = Pool
         pools.connect = observed
 
-    @property
-    def described(self) -> str:
-        """What was found, for a person."""
-        return ", ".join(str(engine.url) for engine in self._engines) or "none"
-
     def check(self) -> None:
-        """Raises `UserError` where the pool's settings have not reached an engine, or there is none."""
-        if not self._engines:
+        """Raises `UserError` where no engine's pool has the trial's settings, or there is no engine."""
+        if self._engines:
+            return
+        where = f"application {self._orders.app}"
+        if not self._others:
             raise UserError(
                 "it has made no engine of SQLAlchemy whose URL leads to the trial's database",
-                where=f"application {self._orders.app}",
+                where=where,
                 allowed="--env url=VARIABLE for the variable that it reads",
             )
-        for engine in self._engines:
-            self._check(engine)
+        what, allowed = self._others[0]
+        raise UserError(what, where=where, allowed=allowed)
 
-    def _check(self, engine: Engine) -> None:
-        where, pool = f"application {self._orders.app}", engine.pool
+    def _unlike(self, pool: Pool) -> tuple[str, str] | None:
+        """How a pool differs from the trial's, and what is allowed; None: it does not."""
         if not isinstance(pool, QueuePool):
-            raise UserError(
-                f"its engine has a {type(pool).__name__}, which no setting reaches", where=where, allowed="a QueuePool"
-            )
+            return f"its engine has a {type(pool).__name__}, which no setting reaches", "a QueuePool"
         found = {
             "pool_size": pool.size(),
             "max_overflow": pool._max_overflow,  # noqa: SLF001 - SQLAlchemy tells it nowhere else
@@ -117,11 +116,11 @@ class Engines:
         }
         for name, value in found.items():
             if value != asked[name]:
-                raise UserError(
+                return (
                     f"its pool has {name} {value:g} and not {asked[name]:g}: the setting did not reach it",
-                    where=where,
-                    allowed=f"--env {name}=VARIABLE for the variable that it reads, or none for {name}",
+                    f"--env {name}=VARIABLE for the variable that it reads, or none for {name}",
                 )
+        return None
 
     async def warm(self, ages_s: Sequence[float]) -> None:
         """Every engine's pool opens a connection for each age and uses it once. Raises what SQLAlchemy raises."""
@@ -214,9 +213,10 @@ class Engines:
         return arguments
 
     def _see(self, engine: Engine) -> None:
-        self._engines.append(engine)
-        if not isinstance(engine.pool, QueuePool):
+        if (unlike := self._unlike(engine.pool)) is not None:
+            self._others.append(unlike)
             return
+        self._engines.append(engine)
         engine_watch = EngineWatch(engine, self._watch, now_s=self._now_s)
         self._watch.attach(engine_watch, self._pool)
         self._of_pools[id(engine.dialect)] = engine_watch

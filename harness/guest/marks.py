@@ -9,9 +9,9 @@ class Marks:
     def __init__(self) -> None:
         self._times: Counter[str] = Counter()
 
-    def note(self, what: str) -> None:
-        """It did this, once more."""
-        self._times[what] += 1
+    def note(self, what: str, times: int = 1) -> None:
+        """It did this, so often."""
+        self._times[what] += times
 
     def all(self) -> dict[str, int]:
         """How often each was done, in the order in which they were first done."""

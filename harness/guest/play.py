@@ -24,6 +24,8 @@ from harness.simulation.rows import Simulated
 from harness.simulation.virtual_driver import HOST, PORT, VirtualDriver
 
 TRIED_KEY = 0
+SHOWN = 100
+"""Characters of a statement."""
 
 
 def simulate_application(play: Play) -> Simulated:
@@ -95,8 +97,7 @@ class ApplicationDriver(VirtualDriver):
         assert self.server.replay is not None
         counts = self.server.replay.counts
         for text, times in counts.missed_texts.items():
-            for _ in range(times):
-                self._marks.note(f"a statement was never recorded: {text}")
+            self._marks.note(f"a statement was never recorded: {_shortened(text)}", times)
         for what, times in self._marks.all().items():
             self.event(Event.NOT_PLAYED, self.loop.time(), what=what, times=times)
         self.rows.marks = self._marks.all()
@@ -125,3 +126,8 @@ class ApplicationDriver(VirtualDriver):
             return connect(cls, sockets.rerouted(conninfo))
 
         AsyncConnection._connect_gen = classmethod(rerouted)  # type: ignore[assignment,method-assign] # noqa: SLF001
+
+
+def _shortened(sql: str) -> str:
+    line = " ".join(sql.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"

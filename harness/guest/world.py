@@ -5,6 +5,7 @@ the loop would take real time, of which there is none: it raises an error that s
 """
 
 import asyncio
+import concurrent.futures
 import contextvars
 import functools
 import importlib.util
@@ -13,6 +14,9 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
+
+import greenlet  # type: ignore[import-untyped]
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from harness.guest.marks import Marks
 from harness.model.application import Stub
@@ -149,14 +153,9 @@ class ApplicationLoop(VirtualLoop):
         return await super().getaddrinfo(host.decode() if isinstance(host, bytes) else host, int(port or 0))
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> "asyncio.Future[Any]":  # type: ignore[override] # noqa: ANN401 - asyncio's own
-        """Call it now, on this thread."""
+        """Call it on this thread, at this instant."""
         del executor
-        done = self.create_future()
-        try:
-            done.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - as an executor's future does
-            done.set_exception(error)
-        return done
+        return self.create_task(greenlet_spawn(func, *args))
 
 
 def take_over(marks: Marks) -> None:
@@ -183,20 +182,56 @@ def take_over(marks: Marks) -> None:
 
     sockets: Any = socket.socket
     sockets.connect = sockets.connect_ex = connecting
+    _wait_in_greenlets(marks)
     if importlib.util.find_spec("anyio") is not None:
         _inline_threads_of_anyio()
 
 
+def _may_await() -> bool:
+    """Whether this is a function that stands for a worker thread's: it is in a greenlet, and may wait for the loop."""
+    return bool(getattr(greenlet.getcurrent(), "__sqlalchemy_greenlet_provider__", False))
+
+
+def _wait_in_greenlets(marks: Marks) -> None:
+    """A worker thread may wait for what it has given to the loop: `run_coroutine_threadsafe(…).result()`."""
+    futures: Any = concurrent.futures.Future
+    result = futures.result
+
+    @functools.wraps(result)
+    def waited(future: Any, timeout: float | None = None) -> Any:  # noqa: ANN401 - the future's own
+        if not future.done():
+            if not _may_await():
+                marks.note("it called result() of a future that was not done, which blocks")
+                raise VirtualTimeError("result() of a future that is not done would block the loop")
+            await_only(asyncio.wait_for(asyncio.wrap_future(future), timeout))
+        return result(future, timeout)
+
+    futures.result = waited
+
+
 def _inline_threads_of_anyio() -> None:
     """Starlette runs `def` endpoints in anyio's worker threads."""
+    from anyio import from_thread
     from anyio._backends import _asyncio
     from anyio.streams import tls
 
     async def run_sync(_: type, func: Callable[..., Any], args: tuple[Any, ...], *_more: Any, **_named: Any) -> Any:  # noqa: ANN401 - anyio's own
-        return contextvars.copy_context().run(func, *args)
+        return await greenlet_spawn(contextvars.copy_context().run, func, *args)
 
     backend: Any = _asyncio.AsyncIOBackend
     backend.run_sync_in_worker_thread = classmethod(run_sync)
+    threads: Any = from_thread
+    run, run_sync_there = threads.run, threads.run_sync
+
+    @functools.wraps(run)
+    def run_in_loop(func: Callable[..., Any], *args: Any, **options: Any) -> Any:  # noqa: ANN401 - anyio's own
+        return await_only(func(*args)) if _may_await() else run(func, *args, **options)
+
+    @functools.wraps(run_sync_there)
+    def run_sync_in_loop(func: Callable[..., Any], *args: Any, **options: Any) -> Any:  # noqa: ANN401 - anyio's own
+        return func(*args) if _may_await() else run_sync_there(func, *args, **options)
+
+    threads.run, threads.run_sync = run_in_loop, run_sync_in_loop
     # What httpx says to a stub goes over no TLS.
     stream: Any = tls.TLSStream
     wrap = stream.wrap

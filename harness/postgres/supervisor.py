@@ -1,23 +1,27 @@
 """The process beside the server: makes it, reports it, and takes it down when the parent goes.
 
-`python -m harness.postgres.supervisor MAX_CONNECTIONS` is a child of the harness (harness/processes): it writes
-`PostgresReady`, and ends at the end of its stdin.
+`python -m harness.postgres.supervisor MAX_CONNECTIONS [KEPT]` is a child of the harness (harness/processes): it writes
+`PostgresReady`, and ends at the end of its stdin. KEPT is a `KeptFolder` that its parent has the lock of.
 """
 
 import ctypes
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.model.errors import StackError, UserError
 from harness.postgres.binaries import Binaries, binaries
 from harness.postgres.folder import Account, account, readable_by, server_folder
+from harness.postgres.kept import KeptFolder
 from harness.processes.child import emit, watch_stdin
 from harness.processes.messages import PostgresReady
 
@@ -32,19 +36,26 @@ PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 # The longest PostgreSQL takes: a connection that is held over a long wake must not be cut short by the server.
 AUTHENTICATION_TIMEOUT_S = 600
-# The data is thrown away, so nothing waits for a disk; autovacuum would be noise in the measurements.
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "authentication_timeout": f"{AUTHENTICATION_TIMEOUT_S}s",
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "autovacuum": "off",
     "shared_buffers": "64MB",
     "max_wal_size": "256MB",
     "logging_collector": "off",
 }
+# Where the data is thrown away nothing waits for a disk; autovacuum would be noise in the measurements.
+THROWN_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """PostgreSQL's data folder, made or found."""
+
+    data: Path
+    password: str = field(repr=False)
+    is_new: bool
+    is_kept: bool
 
 
 def main() -> int:
@@ -58,18 +69,20 @@ def main() -> int:
     try:
         with server_folder(owner) as folder:
             found = readable_by(binaries(), owner, folder)
-            password = _initdb(found, folder, owner)
-            server, port = _start(found, folder, owner, max_connections=int(sys.argv[1]), gone=gone)
+            cluster = _cluster(found, folder, owner)
+            settings = {**SETTINGS, **({} if cluster.is_kept else THROWN_AWAY), "max_connections": sys.argv[1]}
+            server, port = _start(found, cluster.data, owner, settings, gone)
             try:
                 if not gone.is_set():
                     ready = PostgresReady(
                         host=HOST,
                         port=port,
                         user=USER,
-                        password=password,
+                        password=cluster.password,
                         database=DATABASE,
                         version=found.version(),
                         pid=server.pid,
+                        is_new=cluster.is_new,
                     )
                     emit(ready)
                 while server.poll() is None and not gone.wait(READY_POLL_S * 5):
@@ -84,7 +97,30 @@ def main() -> int:
     return 0
 
 
-def _initdb(found: Binaries, folder: Path, owner: Account) -> str:
+def _cluster(found: Binaries, folder: Path, owner: Account) -> Cluster:
+    """The data in `folder`, this run's own; or those of the kept folder, made there the first time."""
+    if len(sys.argv) < 3:
+        data = folder / "data"
+        return Cluster(data, _initdb(found, folder, data, owner), is_new=True, is_kept=False)
+    kept = KeptFolder(Path(sys.argv[2]), lock=-1)
+    if kept.is_finished:
+        _check_version(found, kept)
+        return Cluster(kept.data, kept.password_file.read_text(encoding="ascii"), is_new=False, is_kept=True)
+    # A start that was killed before its database was finished has left its data.
+    shutil.rmtree(kept.data, ignore_errors=True)
+    kept.data.mkdir(mode=0o700)
+    if owner.uid is not None and owner.gid is not None:
+        os.chown(kept.data, owner.uid, owner.gid)
+    return Cluster(kept.data, _initdb(found, folder, kept.data, owner), is_new=True, is_kept=True)
+
+
+def _check_version(found: Binaries, kept: KeptFolder) -> None:
+    made_by, ours = (kept.data / "PG_VERSION").read_text().strip(), found.version()
+    if made_by != ours.partition(".")[0]:
+        raise StackError("postgres", f"{kept.path} was made by PostgreSQL {made_by}, and this is {ours}")
+
+
+def _initdb(found: Binaries, folder: Path, data: Path, owner: Account) -> str:
     password = secrets.token_urlsafe(24)
     password_file = folder / "password"
     password_file.touch(mode=0o600)
@@ -92,7 +128,7 @@ def _initdb(found: Binaries, folder: Path, owner: Account) -> str:
     if owner.uid is not None and owner.gid is not None:
         os.chown(password_file, owner.uid, owner.gid)
     command = [
-        str(found.initdb), "-D", str(folder / "data"), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password_file}",
+        str(found.initdb), "-D", str(data), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password_file}",
         "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, **owner.popen)  # type: ignore[call-overload]
@@ -105,33 +141,34 @@ def _initdb(found: Binaries, folder: Path, owner: Account) -> str:
 
 
 def _start(
-    found: Binaries, folder: Path, owner: Account, *, max_connections: int, gone: threading.Event
+    found: Binaries, data: Path, owner: Account, settings: Mapping[str, str], gone: threading.Event
 ) -> tuple[subprocess.Popen[bytes], int]:
-    settings = {**SETTINGS, "max_connections": str(max_connections)}
     arguments = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
     for _ in range(PORT_TRIES):
         port = free_port()
         server = subprocess.Popen(  # type: ignore[call-overload]
-            [str(found.postgres), "-D", str(folder / "data"), "-c", f"port={port}", *arguments],
+            [str(found.postgres), "-D", str(data), "-c", f"port={port}", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
-            cwd=folder,
+            cwd=data,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock taken
             **owner.popen,
         )
-        if _wait_until_ready(server, folder, gone):
+        if _wait_until_ready(server, data, gone):
             return server, port
         # Between choosing a port and binding it somebody else can take it: choose again.
     raise StackError("postgres", f"the server did not start in {PORT_TRIES} tries")
 
 
-def _wait_until_ready(server: subprocess.Popen[bytes], folder: Path, gone: threading.Event) -> bool:
-    pid_file = folder / "data" / "postmaster.pid"
+def _wait_until_ready(server: subprocess.Popen[bytes], data: Path, gone: threading.Event) -> bool:
+    pid_file = data / "postmaster.pid"
     limit_at_s = time.monotonic() + START_LIMIT_S
     while server.poll() is None:
-        # Line 8 of postmaster.pid is the server's status (PostgreSQL, miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
+        # Line 1 of postmaster.pid is the server's process, line 8 its status (PostgreSQL, miscadmin.h,
+        # LOCK_FILE_LINE_PM_STATUS). A server that was killed has left one.
         lines = pid_file.read_text().splitlines() if pid_file.exists() else []
-        if gone.is_set() or (len(lines) >= 8 and lines[7].strip() == "ready"):
+        is_ours = bool(lines) and lines[0] == str(server.pid)
+        if gone.is_set() or (is_ours and len(lines) >= 8 and lines[7].strip() == "ready"):
             return True
         if time.monotonic() > limit_at_s:
             _stop(server)

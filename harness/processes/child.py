@@ -12,6 +12,12 @@ from collections.abc import AsyncIterator, Callable
 from harness.processes.messages import AnyCommand, Record, command_from, to_line
 
 _writing = threading.Lock()
+_orphaned: list[Callable[[], None]] = []
+
+
+def when_orphaned(call: Callable[[], None]) -> None:
+    """What to do before this process ends because nobody reads its records any more."""
+    _orphaned.append(call)
 
 
 def emit(record: Record) -> None:
@@ -26,6 +32,8 @@ def emit_lines(lines: bytes) -> None:
             sys.stdout.buffer.write(lines)
             sys.stdout.buffer.flush()
     except (BrokenPipeError, ConnectionResetError):
+        for call in _orphaned:
+            call()
         os._exit(0)
 
 

@@ -205,6 +205,8 @@ class PostgresReady(Record, frozen=True, kw_only=True):
     database: str
     version: str
     pid: int
+    is_new: bool = True
+    """Whether its data was made just now."""
 
 
 class PgBouncerReady(Record, frozen=True, kw_only=True):
@@ -267,6 +269,18 @@ class ProxyEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", f
 class ConnectionAccepted(ProxyEvent, frozen=True, kw_only=True, tag="accepted"):
     connection: int | None = None
     """Its number; None: seen in Toxiproxy's log, which does not tell."""
+    client: str | None = None
+    """Its client's `host:port`, where it is known."""
+
+
+class ClientNamed(ProxyEvent, frozen=True, kw_only=True, tag="named"):
+    """A client has said who it is, in a startup message that was not encrypted. Only where a compute sees the bytes."""
+
+    connection: int
+    user: str
+    database: str
+    application_name: str
+    """Empty: it did not say."""
 
 
 class DialFailed(ProxyEvent, frozen=True, kw_only=True, tag="dial_failed"):
@@ -293,10 +307,14 @@ class ComputeSuspended(ProxyEvent, frozen=True, kw_only=True, tag="suspended"):
 
 
 class FirstAttempt(ProxyEvent, frozen=True, kw_only=True, tag="first_attempt"):
-    """The first connection attempt after a suspend: the wake begins."""
+    """The first connection attempt after a suspend, or a command in its place: the wake begins."""
 
     ready_at_s: float
     """When the compute is to answer again."""
+    connection: int | None = None
+    """Whose attempt it was; None: a connection request that was dropped, a command, or not known."""
+    commanded: bool = False
+    """Nobody asked for a connection: it was told to wake."""
 
 
 class ComputeWoken(ProxyEvent, frozen=True, kw_only=True, tag="woken"):
@@ -314,6 +332,7 @@ class ConnectionReleased(ProxyEvent, frozen=True, kw_only=True, tag="released"):
 
 AnyProxyEvent: TypeAlias = (
     ConnectionAccepted
+    | ClientNamed
     | DialFailed
     | ConnectionClosed
     | ComputeSuspended

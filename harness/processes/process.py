@@ -52,10 +52,12 @@ class Child:
         log: Path,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        inherits: Sequence[int] = (),
     ) -> Self:
         """Start `argv`, in `folder` where one is given; what it writes to stderr is appended to `log`.
 
-        `environment` is added to this process' own.
+        `environment` is added to this process' own. `inherits` are file descriptors that it gets under the same
+        numbers.
         """
         with log.open("ab") as stderr:
             try:
@@ -67,6 +69,7 @@ class Child:
                     env={**os.environ, **(environment or {})},
                     cwd=folder,
                     start_new_session=True,
+                    pass_fds=inherits,
                     limit=LINE_LIMIT,
                 )
             except OSError as error:
@@ -83,10 +86,11 @@ class Child:
         log: Path,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        inherits: Sequence[int] = (),
         grace_s: float = STOP_GRACE_S,
     ) -> AsyncIterator[Self]:
         """`start` on entering, `stop` on leaving."""
-        child = await cls.start(name, argv, log=log, environment=environment, folder=folder)
+        child = await cls.start(name, argv, log=log, environment=environment, folder=folder, inherits=inherits)
         try:
             yield child
         finally:

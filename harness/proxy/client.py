@@ -3,17 +3,38 @@
 No library knows these. Any other Toxiproxy server is driven through `toxiproxy-python` (harness/proxy/toxiproxy.py).
 """
 
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import httpx
 
+from harness.model.compute import State
 from harness.model.errors import StackError
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.wake import WakeProfile
+from harness.proxy.addresses import ANY_PORT
 from harness.proxy.compute_settings import ComputeSettings
 
 TIMEOUT_S = 10.0
 SLOW = "coldstart_slow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeState:
+    """A compute behind a proxy, at the moment of an answer."""
+
+    state: State
+    changes_in_s: float | None
+    """Seconds until it suspends, or is awake, unless something happens; None: it stays as it is."""
+    suspends: int
+    wakes: int
+    """How often it has begun to wake."""
+    connections: int
+
+    @classmethod
+    def of(cls, answer: dict[str, Any]) -> Self:
+        known = {field.name: answer[field.name] for field in fields(cls)}
+        return cls(**{**known, "state": State(answer["state"])})
 
 
 class ProxyClient:
@@ -30,22 +51,31 @@ class ProxyClient:
         await self._http.aclose()
 
     async def create(
-        self, name: str, *, upstream: str, compute: dict[str, Any] | None = None, way: dict[str, Any] | None = None
+        self,
+        name: str,
+        *,
+        upstream: str,
+        listen: str = ANY_PORT,
+        compute: dict[str, Any] | None = None,
+        way: dict[str, Any] | None = None,
     ) -> tuple[str, int]:
-        """A proxy on a free port of loopback; where it listens."""
-        body = {"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "compute": compute, "way": way}
+        """A proxy, on a free port of loopback unless `listen` says where; where it listens."""
+        body = {"name": name, "listen": listen, "upstream": upstream, "compute": compute, "way": way}
         answer = await self._ask("POST", "/coldstart/proxies", body)
         host, _, port = answer["listen"].rpartition(":")
         return host, int(port)
 
-    async def suspend(self, name: str) -> None:
+    async def suspend(self, name: str) -> "ComputeState":
         """Suspend the compute behind a proxy now."""
-        await self._ask("POST", f"/coldstart/proxies/{name}/suspend")
+        return ComputeState.of((await self._ask("POST", f"/coldstart/proxies/{name}/suspend"))["compute"])
 
-    async def state(self, name: str) -> str:
-        """`active`, `suspended` or `waking`."""
-        state: str = (await self._ask("GET", f"/coldstart/proxies/{name}/compute"))["compute"]["state"]
-        return state
+    async def wake(self, name: str) -> "ComputeState":
+        """Let the compute behind a proxy begin to wake now, as for a first client."""
+        return ComputeState.of((await self._ask("POST", f"/coldstart/proxies/{name}/wake"))["compute"])
+
+    async def state(self, name: str) -> "ComputeState":
+        """What the compute behind a proxy does at this moment."""
+        return ComputeState.of(await self._ask("GET", f"/coldstart/proxies/{name}/state"))
 
     async def slow(self, name: str, round_trip_s: float) -> None:
         """Make every round trip through a proxy this much longer; 0: as long as it was before."""
@@ -85,7 +115,9 @@ def slow_toxic(round_trip_s: float) -> dict[str, Any]:
     return {"name": SLOW, "type": "latency", "stream": "upstream", "toxicity": 1.0, "attributes": attributes}
 
 
-def compute_of(wake: WakeProfile, *, wake_latencies_s: list[float], suspends_by_itself: bool) -> dict[str, Any]:
+def compute_of(
+    wake: WakeProfile, *, wake_latencies_s: list[float], suspends_by_itself: bool, names_clients: bool = False
+) -> dict[str, Any]:
     """A wake profile as the body of the compute endpoint."""
     behaviour = wake.behaviour(suspends_by_itself=suspends_by_itself)
-    return ComputeSettings(behaviour, tuple(wake_latencies_s)).to_json()
+    return ComputeSettings(behaviour, tuple(wake_latencies_s), names_clients).to_json()

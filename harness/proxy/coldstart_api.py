@@ -1,5 +1,7 @@
 """What this server does beyond Toxiproxy, under /coldstart: whole proxies at once, computes, and events."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -20,6 +22,8 @@ def routes() -> list[BaseRoute]:
         Route("/coldstart/proxies", _create, methods=["POST"]),
         Route("/coldstart/proxies/{proxy}/compute", _compute, methods=["GET", "PUT", "DELETE"]),
         Route("/coldstart/proxies/{proxy}/suspend", _suspend, methods=["POST"]),
+        Route("/coldstart/proxies/{proxy}/wake", _wake, methods=["POST"]),
+        Route("/coldstart/proxies/{proxy}/state", _state, methods=["GET"]),
         Route("/coldstart/proxies/{proxy}/outage", _outage, methods=["POST"]),
         Route("/coldstart/proxies/{proxy}/lose", _lose, methods=["POST"]),
         Route("/coldstart/events", _events, methods=["GET"]),
@@ -56,9 +60,20 @@ def _way(document: object) -> Way:
         raise ApiError(f"bad request body: {error}", 400) from error
 
 
+def _state_of(proxy: Proxy, compute: SleepingCompute) -> dict[str, Any]:
+    """The compute's state, and what has become of it since it was put there."""
+    return {
+        "state": compute.state.value,
+        "changes_in_s": compute.changes_in_s,
+        "suspends": compute.suspends,
+        "wakes": compute.wakes,
+        "connections": len(proxy.connections),
+    }
+
+
 def _answer(proxy: Proxy, status: int = 200) -> Response:
     compute = compute_behind(proxy)
-    described = None if compute is None else {**compute.settings.to_json(), "state": compute.state.value}
+    described = None if compute is None else {**compute.settings.to_json(), **_state_of(proxy, compute)}
     return json_answer({**proxy.to_json(), "compute": described}, status)
 
 
@@ -105,6 +120,17 @@ async def _suspend(request: Request) -> Response:
     proxy, compute = _sleeping(request)
     compute.suspend()
     return _answer(proxy)
+
+
+async def _wake(request: Request) -> Response:
+    """Begin to wake as for a first client, with its latency; nothing happens when it is awake or waking already."""
+    proxy, compute = _sleeping(request)
+    compute.wake()
+    return _answer(proxy)
+
+
+async def _state(request: Request) -> Response:
+    return json_answer(_state_of(*_sleeping(request)))
 
 
 async def _outage(request: Request) -> Response:

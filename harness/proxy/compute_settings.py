@@ -16,6 +16,8 @@ class ComputeSettings:
     behaviour: Behaviour
     wake_latencies_s: tuple[float, ...]
     """One a wake; the last one goes on for every wake after."""
+    names_clients: bool = False
+    """Whether events are to tell who its clients are, also where it does not suspend by itself."""
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> "ComputeSettings":
@@ -39,7 +41,7 @@ class ComputeSettings:
         except (ValueError, TypeError) as wrong:
             raise UserError(str(wrong), where="compute") from wrong
         check_can(behaviour.on_suspend)
-        return cls(behaviour, latencies_s)
+        return cls(behaviour, latencies_s, bool(body.get("names_clients", False)))
 
     def to_json(self) -> dict[str, Any]:
         behaviour = self.behaviour
@@ -54,6 +56,7 @@ class ComputeSettings:
                 "sqlstate": behaviour.error.sqlstate,
                 "message": behaviour.error.message,
             },
+            "names_clients": self.names_clients,
         }
 
 

@@ -125,7 +125,8 @@ class Connection:
             self.client.pause(NOT_CONNECTED)
             self._watch_unread_client()
         if self.stage is ConnectionStage.PAUSED:
-            self.proxy.client_sent(self, data)
+            # That something came; what it is, when it goes on.
+            self.proxy.client_sent(self, b"")
 
     def _watch_unread_client(self) -> None:
         # Its FIN waits behind bytes that are not read: else its statement would be carried out at the wake without it.

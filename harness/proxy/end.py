@@ -6,6 +6,8 @@ import struct
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from harness.proxy.addresses import joined
+
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, with no time to linger: the close is an RST."""
 
@@ -50,6 +52,12 @@ class End(asyncio.Protocol):
     def eof_received(self) -> bool:
         self.owner.source_ended(self)
         return True  # the other direction goes on: a half-close is carried through
+
+    @property
+    def address(self) -> str | None:
+        """The other side's `host:port`; None: it is not connected, or already gone."""
+        peer = None if self.transport is None else self.transport.get_extra_info("peername")
+        return None if peer is None else joined(*peer[:2])
 
     @property
     def is_gone(self) -> bool:

@@ -36,7 +36,7 @@ class ConnectionWatcher(Protocol):
     def closed(self, connection: Connection) -> None: ...
 
     def client_sent(self, connection: Connection, data: bytes) -> None:
-        """Before they go on; of a paused connection when they come, and again when they go on."""
+        """Before they go on; of a paused connection nothing (`b""`) when they come, and they when they go on."""
         ...
 
     def server_sent(self, connection: Connection, data: bytes) -> None:
@@ -122,7 +122,11 @@ class Proxy:
             return
         if connection.stage is ConnectionStage.CLOSED:
             return
-        self.report(ConnectionAccepted(proxy=self.name, at_s=monotonic(), connection=connection.number))
+        self.report(
+            ConnectionAccepted(
+                proxy=self.name, at_s=monotonic(), connection=connection.number, client=connection.client.address
+            )
+        )
         if self.watcher is not None:
             self.watcher.attempt(connection)
         else:

@@ -26,11 +26,11 @@ from harness.model.compute import (
     WhileWaking,
     Woken,
 )
-from harness.processes.messages import ComputeSuspended, ComputeWoken, ConnectionReleased, FirstAttempt
+from harness.processes.messages import ClientNamed, ComputeSuspended, ComputeWoken, ConnectionReleased, FirstAttempt
 from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.connection import Connection, ConnectionStage
 from harness.proxy.proxy import Proxy
-from harness.proxy.startup import IDLE
+from harness.proxy.session import Session
 from harness.proxy.timer import TickTimer
 
 
@@ -55,13 +55,21 @@ class SleepingCompute:
         self._compute = Compute(settings.behaviour, latencies_s.__next__, now_s=monotonic())
         self._timer = TickTimer(self._tick)
         self._planned_wake_at_s = 0.0
+        self._commanded = False
+        """Whether it is being told to wake at this moment."""
         self._turns_away = False
         """Whether the listener drops or refuses connection requests."""
+        self.suspends = 0
+        """How often it has suspended."""
+        self.wakes = 0
+        """How often it has begun to wake after that."""
+        self._sessions: dict[Connection, Session] = {}
         self._released: set[Connection] = set()
         """Released at the wake, and not connected to the database yet."""
         # The connections that are open already: a compute may be put behind a proxy that is in use.
         for connection in proxy.connections:
             if connection.stage is not ConnectionStage.VANISHED:
+                self._sessions[connection] = Session(begun=True)
                 self._compute.connection_attempt(monotonic(), connection)
         self._timer.set(self._compute.next_tick_s)
 
@@ -70,12 +78,23 @@ class SleepingCompute:
         return self._compute.state
 
     @property
+    def changes_in_s(self) -> float | None:
+        """Seconds until it suspends, or is awake, unless something happens; None: it stays as it is."""
+        due_s = self._compute.next_tick_s
+        return None if due_s is None else max(0.0, due_s - monotonic())
+
+    @property
     def watches_bytes(self) -> bool:
         """Whether it must know of bytes on an open connection: the fast path is without."""
-        return self.settings.behaviour.suspend_after_s is not None
+        return self.settings.behaviour.suspend_after_s is not None or self.settings.names_clients
 
     def suspend(self) -> None:
         self._carry_out(self._compute.suspend(monotonic()))
+
+    def wake(self) -> None:
+        self._commanded = True
+        self._carry_out(self._compute.wake(monotonic()))
+        self._commanded = False
 
     def outage(self, for_s: float, *, on_suspend: OnSuspend, while_waking: WhileWaking) -> None:
         """Be away for so long, beginning now."""
@@ -86,17 +105,36 @@ class SleepingCompute:
         self._carry_out(self._compute.lose(monotonic(), share, how))
 
     def attempt(self, connection: Connection) -> None:
-        self._carry_out(self._compute.connection_attempt(monotonic(), connection))
+        self._sessions[connection] = Session()
+        self._carry_out(self._compute.connection_attempt(monotonic(), connection), asked=connection)
 
     def closed(self, connection: Connection) -> None:
         self._released.discard(connection)
+        self._sessions.pop(connection, None)
         self._carry_out(self._compute.connection_closed(monotonic(), connection))
 
-    def client_sent(self, connection: Connection, data: bytes = b"") -> None:  # noqa: ARG002 - whatever was sent
-        self._carry_out(self._compute.client_bytes(monotonic(), connection))
+    def client_sent(self, connection: Connection, data: bytes) -> None:
+        if session := self._sessions.get(connection):
+            self._hear(connection, session, data)
+        self._carry_out(self._compute.client_bytes(monotonic(), connection), asked=connection)
 
     def server_sent(self, connection: Connection, data: bytes) -> None:
-        self._carry_out(self._compute.server_bytes(monotonic(), connection, idle=data.endswith(IDLE)))
+        session = self._sessions.get(connection)
+        idle = session is not None and session.server_sent(data)
+        self._carry_out(self._compute.server_bytes(monotonic(), connection, idle=idle))
+
+    def _hear(self, connection: Connection, session: Session, data: bytes) -> None:
+        named = session.client_sent(data)
+        if named is not None:
+            event = ClientNamed(
+                proxy=self._proxy.name,
+                at_s=monotonic(),
+                connection=connection.number,
+                user=named.user,
+                database=named.database,
+                application_name=named.application_name,
+            )
+            self._proxy.report(event)
 
     def opened(self, connection: Connection) -> None:
         """A connection reached the database; if it was released at the wake, that is when it went on."""
@@ -112,12 +150,12 @@ class SleepingCompute:
         """No more effects: the compute is taken away, or the proxy is."""
         self._timer.cancel()
 
-    def _carry_out(self, effects: list[Effect]) -> None:
+    def _carry_out(self, effects: list[Effect], *, asked: Connection | None = None) -> None:
         for effect in effects:
-            self._do(effect)
+            self._do(effect, asked)
         self._timer.set(self._compute.next_tick_s)
 
-    def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case an effect
+    def _do(self, effect: Effect, asked: Connection | None) -> None:  # noqa: C901, PLR0912 - one case an effect
         match effect:
             case Admit(connection):
                 _proxied(connection).dial()
@@ -132,7 +170,7 @@ class SleepingCompute:
             case Fail(connection, error):
                 _proxied(connection).fail(error)
             case Close(connection, error, reset):
-                if error is None:
+                if error is None or self._is_encrypted(_proxied(connection)):
                     _proxied(connection).close(reset=reset)
                 else:
                     _proxied(connection).terminate(error)
@@ -145,7 +183,7 @@ class SleepingCompute:
             case Suspended(at_s):
                 self._suspended(at_s)
             case Waking(at_s, ready_at_s):
-                self._waking(at_s, ready_at_s)
+                self._waking(at_s, ready_at_s, asked)
             case Woken(at_s, planned_at_s):
                 self._woken(at_s, planned_at_s)
             case Away(_, ready_at_s):
@@ -154,14 +192,20 @@ class SleepingCompute:
             case _:
                 assert_never(effect)
 
+    def _is_encrypted(self, connection: Connection) -> bool:
+        """Whether a message of ours would be taken for a broken record of TLS."""
+        session = self._sessions.get(connection)
+        return session is not None and session.is_encrypted
+
     def _pause(self, connection: Connection) -> None:
         if connection.stage is ConnectionStage.DIALLING:
             # Its client asked before the suspend, has not reached the database and now waits for the wake. Said after
             # this step: one effect of the suspend must not start the wake before the others are carried out.
-            asyncio.get_running_loop().call_soon(self.client_sent, connection)
+            asyncio.get_running_loop().call_soon(self.client_sent, connection, b"")
         connection.pause()
 
     def _suspended(self, at_s: float) -> None:
+        self.suspends += 1
         self._proxy.report(ComputeSuspended(proxy=self._proxy.name, at_s=at_s))
         self._gone()
 
@@ -188,9 +232,19 @@ class SleepingCompute:
         effects = self._compute.connection_attempt(monotonic(), object())
         self._carry_out([effect for effect in effects if not isinstance(effect, Drop)])
 
-    def _waking(self, at_s: float, ready_at_s: float) -> None:
+    def _waking(self, at_s: float, ready_at_s: float, asked: Connection | None) -> None:
+        self.wakes += 1
         self._planned_wake_at_s = ready_at_s
-        self._proxy.report(FirstAttempt(proxy=self._proxy.name, at_s=at_s, ready_at_s=ready_at_s))
+        number = None if asked is None else asked.number
+        self._proxy.report(
+            FirstAttempt(
+                proxy=self._proxy.name,
+                at_s=at_s,
+                ready_at_s=ready_at_s,
+                connection=number,
+                commanded=self._commanded,
+            )
+        )
         if self._compute.meanwhile is WhileWaking.REFUSE:
             self.proxy_started()
 

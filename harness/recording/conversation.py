@@ -6,63 +6,29 @@ client's bytes ──▶ messages ──▶ what is expected, in order ◀──
 Source: PostgreSQL's documentation, "Message Flow" and "Message Formats".
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from harness.model.packets import ClientMessages, Message, ProtocolViolationError, Reader, Startup
 from harness.model.protocol import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST
 from harness.recording.gathering import Gathering, Key
-from harness.recording.model import Answer, Column, Row
-from harness.recording.sql import cursor_of, shape, split, words
+from harness.recording.messages import (
+    Expected,
+    Portal,
+    columns_of,
+    expected_of,
+    fields_of,
+    has_fetched_all,
+    only_statement,
+    value_of,
+)
+from harness.recording.model import Column, Row
+from harness.recording.sql import cursor_of, words
 
 ANYTIME = frozenset("NA")
 """Notices and notifications: they belong to no message of the client's."""
-OWN = frozenset(
-    {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "DEALLOCATE", "LISTEN", "UNLISTEN",
-     "NOTIFY"}
-)  # fmt: skip
-"""Statements that a simulated session carries out itself: of them only the times are of use, under their shape."""
 COPIES = frozenset("GHW")
 ENCRYPTED = "a connection is encrypted, nothing of it could be recorded: connect with sslmode=disable (ssl=False)"
-
-
-@dataclass(slots=True)
-class _Portal:
-    """A bound statement, and what was fetched from it so far."""
-
-    key: Key
-    values: Row = ()
-    formats: tuple[int, ...] = ()
-    asked: tuple[int, ...] = ()
-    """The result formats as Bind has them: none, one for all, or one a column."""
-    rows: list[Row] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def answer(self, *, tag: str | None = None, error: dict[str, str] | None = None, columns: int = 0) -> Answer:
-        width = len(self.rows[0]) if self.rows else columns
-        return Answer(
-            values=self.values,
-            formats=self.formats,
-            results=() if error is not None else spread(self.asked, width),
-            rows=tuple(self.rows),
-            tag=tag,
-            error=error,
-        )
-
-
-@dataclass(slots=True)
-class _Expected:
-    """A message of the client's, until the server has answered it."""
-
-    type: str
-    at_s: float
-    name: bytes = b""
-    key: Key | None = None
-    portal: _Portal | None = None
-    statement: bytes = b""
-    texts: tuple[str, ...] = ()
-    """Of a simple query: the statements still to be answered."""
 
 
 class Conversation:
@@ -78,15 +44,17 @@ class Conversation:
         """Requests for encryption that are answered by a single byte, no message."""
         self._ready = False
         self._parameters: dict[str, str] = {}
-        self._expected: deque[_Expected] = deque()
+        self._expected: deque[Expected] = deque()
         self._skipping = False
         """After an error: the server leaves everything out until the client's next Sync."""
         self._free_s = 0.0
         """When the server ended the last statement: it begins the next no earlier."""
         self._keys: dict[bytes, Key] = {}
         """Of the prepared statements."""
-        self._portals: dict[bytes, _Portal] = {}
-        self._cursors: dict[str, _Portal] = {}
+        self._portals: dict[bytes, Portal] = {}
+        self._cursors: dict[str, Portal] = {}
+        self._turns: Counter[tuple[Key, Row]] = Counter()
+        """How often this transaction has asked the same."""
         self._heard_all = True
 
     def client_sent(self, data: bytes, at_s: float) -> None:
@@ -137,37 +105,11 @@ class Conversation:
             return
         if packet.type == "S":
             self._skipping = False
-            self._expected.append(_Expected("S", at_s))
-        elif not self._skipping and (expected := self._read(packet, at_s)) is not None:
-            self._expected.append(expected)
-
-    def _read(self, packet: Message, at_s: float) -> _Expected | None:
-        reader = Reader(packet.body)
-        match packet.type:
-            case "P":
-                name, sql = _bytes(reader), reader.string()
-                declared = tuple(reader.oid() for _ in range(reader.int2()))
-                return _Expected("P", at_s, name, key=(_kept(sql), declared))
-            case "B":
-                name, statement = _bytes(reader), _bytes(reader)
-                formats = [reader.int2() for _ in range(reader.int2())]
-                values = tuple(_value(reader) for _ in range(reader.int2()))
-                asked = tuple(reader.int2() for _ in range(reader.int2()))
-                portal = _Portal(("", ()), values, spread(tuple(formats), len(values)), asked)
-                return _Expected("B", at_s, name, portal=portal, statement=statement)
-            case "D" | "C":
-                kind, name = reader.take(1), _bytes(reader)
-                return _Expected(packet.type + kind.decode("latin-1"), at_s, name)
-            case "E":
-                return _Expected("E", at_s, _bytes(reader))
-            case "Q":
-                return _Expected("Q", at_s, texts=split(reader.string()))
-            case "F":
+            self._expected.append(Expected("S", at_s))
+        elif not self._skipping and (expected := expected_of(packet, at_s)) is not None:
+            if expected.type == "F":
                 self._gathering.noted("a function was called over the protocol (FunctionCall): not recorded")
-                return _Expected("F", at_s)
-            case _:
-                # Passwords, Flush, Terminate, what is copied in: none has an answer of its own.
-                return None
+            self._expected.append(expected)
 
     # What the server says:
 
@@ -187,11 +129,11 @@ class Conversation:
         elif packet.type == "Z":
             self._synchronised(packet.body)
         elif packet.type == "E":
-            self._failed(_fields(packet.body), at_s)
+            self._failed(fields_of(packet.body), at_s)
         elif self._expected:
             self._heard(self._expected[0], packet, at_s)
 
-    def _heard(self, expected: _Expected, packet: Message, at_s: float) -> None:
+    def _heard(self, expected: Expected, packet: Message, at_s: float) -> None:
         if packet.type in COPIES:
             key = self._key_under_way(expected)
             if key is not None:
@@ -201,7 +143,7 @@ class Conversation:
         elif expected.type == "Q":
             if packet.type == "T":
                 self._portal_of(expected)
-                self._described(expected.portal, _columns(packet.body))
+                self._described(expected.portal, columns_of(packet.body))
         elif packet.type == "t" and expected.type == "DS":
             if (key := self._keys.get(expected.name)) is not None:
                 reader = Reader(packet.body)
@@ -210,7 +152,7 @@ class Conversation:
             self._expected.popleft()
             self._acknowledged(expected, packet)
 
-    def _acknowledged(self, expected: _Expected, packet: Message) -> None:
+    def _acknowledged(self, expected: Expected, packet: Message) -> None:
         """ParseComplete, BindComplete, CloseComplete, or the last message of a description."""
         if expected.type == "P" and expected.key is not None:
             self._keys[expected.name] = expected.key
@@ -224,7 +166,7 @@ class Conversation:
         elif expected.type == "CS":
             self._keys.pop(expected.name, None)
         elif expected.type in ("DS", "DP"):
-            columns = _columns(packet.body) if packet.type == "T" else ()
+            columns = columns_of(packet.body) if packet.type == "T" else ()
             if expected.type == "DS":
                 if (key := self._keys.get(expected.name)) is not None:
                     self._gathering.described(key, columns=columns)
@@ -232,15 +174,16 @@ class Conversation:
                 portal = self._portals.get(expected.name) or self._cursors.get(expected.name.decode(errors="replace"))
                 self._described(portal, columns)
 
-    def _carried_out(self, expected: _Expected, packet: Message, at_s: float) -> None:
+    def _carried_out(self, expected: Expected, packet: Message, at_s: float) -> None:
         """DataRow, CommandComplete, EmptyQueryResponse or PortalSuspended."""
         portal = self._portal_of(expected)
         if packet.type == "D":
             reader = Reader(packet.body)
             if portal is not None:
-                portal.rows.append(tuple(_value(reader) for _ in range(reader.int2())))
+                portal.rows.append(tuple(value_of(reader) for _ in range(reader.int2())))
             return
         if portal is not None:
+            self._take_turn(portal)
             portal.seconds += at_s - max(expected.at_s, self._free_s)
             if packet.type == "C":
                 self._completed(portal, packet.body[:-1].decode(errors="replace"))
@@ -252,21 +195,21 @@ class Conversation:
         elif packet.type == "C":
             expected.portal, expected.texts = None, expected.texts[1:]
 
-    def _completed(self, portal: _Portal, tag: str) -> None:
+    def _completed(self, portal: Portal, tag: str) -> None:
         sql = portal.key[0]
         word = words(sql, 1)
         name = cursor_of(sql)
         if word == ("DECLARE",) and name is not None:
             self._cursors[name] = portal
         elif word in (("FETCH",), ("MOVE",)) and name in self._cursors:
-            self._fetched(self._cursors[name], portal, ended=_fetched_less(sql, tag))
+            self._fetched(self._cursors[name], portal, ended=has_fetched_all(sql, tag))
         elif word == ("CLOSE",) and name in self._cursors:
             self._unfinished(self._cursors.pop(name))
         else:
             columns = self._gathering.width(portal.key)
             self._gathering.answered(portal.key, portal.answer(tag=tag, columns=columns), portal.seconds)
 
-    def _fetched(self, cursor: _Portal, fetch: _Portal, *, ended: bool) -> None:
+    def _fetched(self, cursor: Portal, fetch: Portal, *, ended: bool) -> None:
         """What a FETCH returned belongs to the statement that declared the cursor."""
         cursor.rows += fetch.rows
         cursor.asked = fetch.asked
@@ -290,6 +233,7 @@ class Conversation:
             self._gathering.not_parsed(failed.key, error, seconds)
         elif portal is not None:
             portal.rows.clear()
+            self._take_turn(portal)
             self._gathering.answered(portal.key, portal.answer(error=error), portal.seconds + seconds)
         if failed.type in ("Q", "F"):
             # Ends with ReadyForQuery by itself.
@@ -308,22 +252,31 @@ class Conversation:
             self._cursors = {name: portal for name, portal in self._cursors.items() if name not in held}
             self.closed()
             self._cursors = held
+            self._turns.clear()
 
     # Its own:
 
-    def _portal_of(self, expected: _Expected) -> _Portal | None:
+    def _portal_of(self, expected: Expected) -> Portal | None:
         """The one that an Execute is about; of a simple query one is made for each of its statements."""
         if expected.type == "E":
             return self._portals.get(expected.name)
         if expected.type == "Q" and expected.portal is None and expected.texts:
-            expected.portal = _Portal((_kept(expected.texts[0]), ()))
+            expected.portal = Portal((only_statement(expected.texts[0]), ()))
         return expected.portal if expected.type == "Q" else None
 
-    def _key_under_way(self, expected: _Expected) -> Key | None:
+    def _take_turn(self, portal: Portal) -> None:
+        """When it is executed for the first time."""
+        if portal.turn:
+            return
+        asked = (portal.key, portal.values)
+        self._turns[asked] += 1
+        portal.turn = self._turns[asked]
+
+    def _key_under_way(self, expected: Expected) -> Key | None:
         portal = self._portal_of(expected)
         return None if portal is None else portal.key
 
-    def _described(self, portal: _Portal | None, columns: tuple[Column, ...]) -> None:
+    def _described(self, portal: Portal | None, columns: tuple[Column, ...]) -> None:
         if portal is not None:
             self._gathering.described(portal.key, columns=columns)
 
@@ -331,54 +284,7 @@ class Conversation:
         if (portal := self._portals.pop(name, None)) is not None:
             self._unfinished(portal)
 
-    def _unfinished(self, portal: _Portal) -> None:
+    def _unfinished(self, portal: Portal) -> None:
         """A portal ends before its rows did: what was fetched is still an answer."""
         if portal.rows:
             self._gathering.answered(portal.key, portal.answer(), portal.seconds)
-
-
-def spread(formats: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """Format codes, one a value: none stands for text, one for all."""
-    if len(formats) == count:
-        return formats
-    return (formats[:1] or (0,)) * count
-
-
-def _kept(sql: str) -> str:
-    """The text that a statement is recorded under; of what says nothing, or several things at once, none."""
-    statements = split(sql)
-    if len(statements) != 1:
-        return ""
-    (sql,) = statements
-    return shape(sql).text if set(words(sql, 1)) & OWN else sql
-
-
-def _fetched_less(sql: str, tag: str) -> bool:
-    """Whether a FETCH came to the end: all were asked for, or more than there were."""
-    asked = next((part for part in sql.split() if part.isdigit()), "")
-    got = tag.rsplit(" ", 1)[-1]
-    return "ALL" in sql.upper().split() or (got.isdigit() and int(got) < int(asked or 1))
-
-
-def _bytes(reader: Reader) -> bytes:
-    return reader.string().encode()
-
-
-def _value(reader: Reader) -> bytes | None:
-    size = reader.int4()
-    return None if size == -1 else reader.take(size)
-
-
-def _columns(body: bytes) -> tuple[Column, ...]:
-    reader = Reader(body)
-    columns = []
-    for _ in range(reader.int2()):
-        name, table, number, type_ = reader.string(), reader.oid(), reader.int2(), reader.oid()
-        size, modifier, _format = reader.int2(), reader.int4(), reader.int2()
-        columns.append(Column(name, type_, size, modifier, table, number))
-    return tuple(columns)
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    parts = body.split(b"\0")
-    return {part[:1].decode("latin-1"): part[1:].decode(errors="replace") for part in parts if part}

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from harness.recording.model import Answer, Column, Recording, RequestKind, Seconds, Statement
-from harness.recording.sql import words
+from harness.recording.sql import recorded_text, words
 
 PASSING = frozenset({"25P02"})
 """SQLSTATEs that say nothing about the statement: in a failed transaction every statement fails."""
@@ -14,6 +15,8 @@ FATAL = frozenset({"FATAL", "PANIC"})
 
 OF_A_CURSOR = frozenset({"FETCH", "MOVE", "CLOSE"})
 """What is said to a cursor is gathered with the statement that declared it."""
+
+_recorded_text = lru_cache(maxsize=4096)(recorded_text)
 
 Key = tuple[str, tuple[int, ...]]
 """A text, and the types its client declared."""
@@ -116,8 +119,7 @@ class Gathering:
 
     def columns(self, key: Key) -> tuple[Column, ...] | None:
         """What a statement returns, as far as it is known."""
-        known = self._statements.get(key)
-        return None if known is None else known.columns
+        return self._known(key).columns
 
     def width(self, key: Key) -> int:
         """How many columns a statement is known to return."""
@@ -147,9 +149,10 @@ class Gathering:
         if not key[0]:
             # No statement: the empty one, or one that the server knows from before it was listened to.
             return _Known()
-        known = self._statements.get(key)
+        kept = (_recorded_text(key[0]), key[1])
+        known = self._statements.get(kept)
         if known is None:
-            known = self._statements[key] = _Known()
+            known = self._statements[kept] = _Known()
         return known
 
 
@@ -161,10 +164,22 @@ def _kinds(columns: tuple[Column, ...]) -> list[tuple[str, int]]:
     return [(column.name, column.type) for column in columns]
 
 
+def _without_repetition(seen: list[_Seen]) -> list[_Seen]:
+    """Without errors where there is an answer, and without later turns that were answered as the one before."""
+    answered = {one.answer.question for one in seen if one.answer.error is None}
+    kept = [one for one in seen if one.answer.error is None or one.answer.question not in answered]
+    by_key = {one.answer.key: one for one in kept}
+    for one in sorted(kept, key=lambda one: -one.answer.turn):
+        before = by_key.get(replace(one.answer, turn=one.answer.turn - 1).key)
+        if before is not None and replace(one.answer, turn=before.answer.turn) == before.answer:
+            before.seconds += one.seconds
+            kept.remove(one)
+    return kept
+
+
 def _statement(key: Key, known: _Known) -> Statement:
     sql, declared = key
-    answered = {one.answer.key[:2] for one in known.answers.values() if one.answer.error is None}
-    seen = [one for one in known.answers.values() if one.answer.error is None or one.answer.key[:2] not in answered]
+    seen = _without_repetition(list(known.answers.values()))
     good = [second for one in seen if one.answer.error is None for second in one.seconds]
     bad = [second for one in seen for second in one.seconds]
     return Statement(

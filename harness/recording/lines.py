@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 from harness.model.errors import UserError
 from harness.recording.model import VERSION, Answer, Column, Recording, RequestKind, Row, Seconds, Statement, Value
 
+ANSWER = frozenset({"values", "formats", "results", "turn", "rows", "tag", "error", "seconds"})
+"""The fields of an answer."""
+
 T = TypeVar("T")
 Json = dict[str, Any]
 
@@ -80,6 +83,7 @@ def _header(recording: Recording) -> Json:
         "libraries": dict(sorted(recording.libraries.items())),
         "parameters": dict(recording.parameters),
         "connect_s": _seconds(recording.connect),
+        "enums": list(recording.enums),
         "statements": len(recording.statements),
         "requests": len(recording.requests),
         "notes": list(recording.notes),
@@ -122,6 +126,8 @@ def _answer(answer: Answer) -> Json:
         body["formats"] = list(answer.formats)
     if answer.results:
         body["results"] = list(answer.results)
+    if answer.turn != 1:
+        body["turn"] = answer.turn
     if answer.rows:
         body["rows"] = [[_value(value) for value in row] for row in answer.rows]
     if answer.tag is not None:
@@ -203,6 +209,7 @@ def _recording_from(header: _Fields, statements: tuple[Statement, ...], requests
         recorded_at=header.get("recorded_at", _text),
         connect=header.maybe("connect_s", _seconds_from),
         has_values=header.get("has_values", _flag),
+        enums=header.get("enums", _list_of(_oid)),
         statements=statements,
         requests=requests,
         notes=header.get("notes", _list_of(_text)),
@@ -212,8 +219,8 @@ def _recording_from(header: _Fields, statements: tuple[Statement, ...], requests
 def _statement_from(fields: _Fields) -> Statement:
     statement = Statement(
         sql=fields.get("statement", _text),
-        declared=fields.maybe("declared", _list_of(_whole)) or (),
-        types=fields.maybe("types", _list_of(_whole)),
+        declared=fields.maybe("declared", _list_of(_oid)) or (),
+        types=fields.maybe("types", _list_of(_oid)),
         columns=fields.maybe("columns", _list_of(_column_from)),
         answers=fields.get("answers", _list_of(_answer_from)),
         error=fields.maybe("error", _texts),
@@ -233,20 +240,23 @@ def _statement_from(fields: _Fields) -> Statement:
 def _column_from(body: Any) -> Column:  # noqa: ANN401 - of JSON
     return Column(
         name=_text(body["name"]),
-        type=_whole(body["type"]),
-        size=_whole(body["size"]),
-        modifier=_whole(body.get("modifier", -1)),
-        table=_whole(body.get("table", 0)),
-        number=_whole(body.get("number", 0)),
+        type=_oid(body["type"]),
+        size=_signed(body["size"], bits=16),
+        modifier=_signed(body.get("modifier", -1), bits=32),
+        table=_oid(body.get("table", 0)),
+        number=_signed(body.get("number", 0), bits=16),
     )
 
 
 def _answer_from(body: Any) -> Answer:  # noqa: ANN401 - of JSON
+    if set(body) - ANSWER:
+        raise KeyError(body)
     tag, error = body.get("tag"), body.get("error")
     return Answer(
         values=_row(body.get("values", [])),
         formats=_formats(body.get("formats", [])),
         results=_formats(body.get("results", [])),
+        turn=_turn(body.get("turn", 1)),
         rows=_list_of(_row)(body.get("rows", [])),
         tag=None if tag is None else _text(tag),
         error=None if error is None else _texts(error),
@@ -308,6 +318,24 @@ def _whole(value: Any) -> int:  # noqa: ANN401 - of JSON
     if type(value) is not int:
         raise TypeError(value)
     return value
+
+
+def _oid(value: Any) -> int:  # noqa: ANN401 - of JSON
+    if not 0 <= _whole(value) < 2**32:
+        raise ValueError(value)
+    return int(value)
+
+
+def _signed(value: Any, *, bits: int) -> int:  # noqa: ANN401 - of JSON
+    if not -(2 ** (bits - 1)) <= _whole(value) < 2 ** (bits - 1):
+        raise ValueError(value)
+    return int(value)
+
+
+def _turn(value: Any) -> int:  # noqa: ANN401 - of JSON
+    if _whole(value) < 1:
+        raise ValueError(value)
+    return int(value)
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - of JSON

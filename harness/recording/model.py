@@ -8,9 +8,19 @@ from typing import TypeAlias
 VERSION = 1
 """Of the file's format."""
 
+ENUMS_SQL = "SELECT unnest(ARRAY[oid, typarray]) AS oid FROM pg_catalog.pg_type WHERE typtype = 'e' ORDER BY oid"
+"""Asks a database for its enum types: `without_values` keeps their values."""
+
 Value: TypeAlias = bytes | None
 """As it went over the wire, in the format that was asked for; None: NULL."""
 Row: TypeAlias = tuple[Value, ...]
+
+
+def spread(formats: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Format codes, one a value: none stands for text, one for all."""
+    if len(formats) == count:
+        return formats
+    return (formats[:1] or (0,)) * count
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,8 @@ class Answer:
     """Of the values: 0 text, 1 binary, one a value."""
     results: tuple[int, ...] = ()
     """The format of each column."""
+    turn: int = 1
+    """Which time it was, of those that one transaction asked this with these values: it may have changed the data."""
     rows: tuple[Row, ...] = ()
     tag: str | None = None
     """CommandComplete's; None: an error, or rows whose end nobody fetched."""
@@ -63,9 +75,14 @@ class Answer:
     seconds: Seconds | None = None
 
     @property
-    def key(self) -> tuple[Row, tuple[int, ...], tuple[int, ...]]:
+    def key(self) -> tuple[Row, tuple[int, ...], tuple[int, ...], int]:
         """What tells it from the statement's other answers."""
-        return self.values, self.formats, self.results
+        return self.values, self.formats, self.results, self.turn
+
+    @property
+    def question(self) -> tuple[Row, tuple[int, ...], int]:
+        """What it answers, in whatever format."""
+        return self.values, self.formats, self.turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +104,13 @@ class Statement:
     """What it does that can't be played again, in one word: COPY."""
     seconds: Seconds | None = None
     """Over all answers that were no errors; over the errors, where there is nothing else."""
+
+
+def types_of(statement: Statement, count: int) -> tuple[int, ...]:
+    """Parameter types as well as they are known: the client's own, or the server's description; 0: unknown."""
+    declared = statement.declared + (0,) * (count - len(statement.declared))
+    described = statement.types or (0,) * len(declared)
+    return tuple(one or other for one, other in zip(declared, described, strict=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +141,8 @@ class Recording:
     """From a connection's first byte to its first ReadyForQuery; None: nobody connected."""
     has_values: bool = True
     """Whether the values are those of production; False: neutral ones stand in their place."""
+    enums: tuple[int, ...] = ()
+    """The oids of the database's enum types and of their array types, as the caller gave them (`ENUMS_SQL`)."""
     statements: tuple[Statement, ...] = ()
     requests: tuple[RequestKind, ...] = ()
     notes: tuple[str, ...] = ()

@@ -33,6 +33,8 @@ class Recorder:
         self._gathering = Gathering()
         self._conversations: dict[object, Conversation] = {}
         self._unheard: deque[Callable[[], None]] = deque()
+        self._failure: Exception | None = None
+        """A bug of the recorder's: a recording that lacks something in silence is worse than none."""
 
     def recording(
         self,
@@ -41,11 +43,16 @@ class Recorder:
         recorded_at: str,
         libraries: dict[str, str] | None = None,
         requests: Sequence[RequestKind] = (),
+        enums: Sequence[int] = (),
     ) -> Recording:
-        """All that was seen so far. Raises `UserError` where a connection was encrypted."""
+        """All that was seen so far; the arguments are what a proxy can't see (`Recording` has their meaning).
+
+        Raises `UserError` where a connection was encrypted."""
         self._listen()
+        if self._failure is not None:
+            raise self._failure
         recording = self._gathering.recording(
-            tuple(requests), app=app, recorded_at=recorded_at, libraries=libraries or {}
+            tuple(requests), app=app, recorded_at=recorded_at, libraries=libraries or {}, enums=tuple(enums)
         )
         if ENCRYPTED in recording.notes:
             raise UserError(
@@ -73,12 +80,10 @@ class Recorder:
             self._later(conversation.closed)
 
     def client_sent(self, connection: Passing, data: bytes) -> None:
-        at_s, conversation = self._clock(), self._conversations[connection]
-        self._later(partial(conversation.client_sent, data, at_s))
+        self._later(partial(self._conversations[connection].client_sent, data, self._clock()))
 
     def server_sent(self, connection: Passing, data: bytes) -> None:
-        at_s, conversation = self._clock(), self._conversations[connection]
-        self._later(partial(conversation.server_sent, data, at_s))
+        self._later(partial(self._conversations[connection].server_sent, data, self._clock()))
 
     def stop(self) -> None:
         """Another watcher takes its place: what it has heard stays."""
@@ -86,10 +91,15 @@ class Recorder:
     # Its own:
 
     def _later(self, hear: Callable[[], None]) -> None:
+        if self._failure is not None:
+            return
         if not self._unheard:
             asyncio.get_running_loop().call_soon(self._listen)
         self._unheard.append(hear)
 
     def _listen(self) -> None:
-        while self._unheard:
-            self._unheard.popleft()()
+        while self._unheard and self._failure is None:
+            try:
+                self._unheard.popleft()()
+            except Exception as failure:  # noqa: BLE001 - whatever it is: kept, because nobody hears a callback's
+                self._failure = failure

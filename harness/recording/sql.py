@@ -30,7 +30,15 @@ GENERATED = re.compile(r"__asyncpg_\w+__|sa_savepoint_\d+|_pg3_\w+|c_[0-9a-f]+_[
 """Names that asyncpg, SQLAlchemy and psycopg make up, with the quotes around them taken off."""
 NAMING = frozenset({"SAVEPOINT", "DEALLOCATE"})
 """What is followed by a name that says nothing about the statement."""
+NO_NAMES = frozenset({"SAVEPOINT", "PREPARE", "ALL"})
 CURSOR_WORDS = frozenset({"DECLARE", "FETCH", "MOVE", "CLOSE"})
+
+
+OWN = frozenset(
+    {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "DEALLOCATE", "LISTEN", "UNLISTEN",
+     "NOTIFY"}
+)  # fmt: skip
+"""Statements that a simulated session carries out itself: of them only the times are of use, under their shape."""
 
 
 class Token(NamedTuple):
@@ -122,6 +130,8 @@ class Shape:
     """A text without what changes from one execution to the next."""
 
     text: str
+    exact: str
+    """The text itself, without comments, space and the names that client libraries make up."""
     slots: tuple[tuple[int, int], ...]
     """For each parameter: its number, and the number of the place in the shape that it stands in."""
     literals: tuple[str, ...]
@@ -145,38 +155,54 @@ def shape(sql: str) -> Shape:
     they had one element; names that client libraries make up become `_`; comments and space are left out.
     """
     literals: list[str] = []
+    simplified = list(_simplified(sql, literals))
+    exact = " ".join(whole for _, whole in simplified)
     try:
-        nodes = _collapsed(_tree(list(_simplified(sql, literals)))[0])
+        nodes = _collapsed(_tree([node for node, _ in simplified])[0])
     except RecursionError:
         # Brackets within brackets, more of them than PostgreSQL itself takes (max_stack_depth).
-        return Shape(sql, (), ())
+        return Shape(exact, exact, (), ())
     slots: dict[int, int] = {}
     text = _written(nodes, slots)
-    return Shape(text, tuple(sorted(slots.items())), tuple(literals))
+    return Shape(text, exact, tuple(sorted(slots.items())), tuple(literals))
 
 
-def _simplified(sql: str, literals: list[str]) -> Iterator[_Node]:
-    before = ""
+def recorded_text(sql: str) -> str:
+    """The text that a statement is recorded under: names that client libraries make up are `_`.
+
+    Of what a simulated session carries out itself only the times are of use, so its shape is enough.
+    """
+    if set(words(sql, 1)) & OWN:
+        return shape(sql).text
+    if GENERATED.search(sql) is None:
+        return sql
+    pieces, at = [], 0
+    for token in tokens(sql):
+        if token.kind in ("word", "quoted") and GENERATED.fullmatch(token.text.strip('"')):
+            pieces += [sql[at : token.begin], "_"]
+            at = token.end
+    return "".join([*pieces, sql[at:]])
+
+
+def _simplified(sql: str, literals: list[str]) -> Iterator[tuple[_Node, str]]:
+    """Each token as a shape has it, and as it is apart from made-up names."""
+    names_follow = False
     for token in tokens(sql):
         kind, text = token.kind, token.text
+        word = text.upper() if kind == "word" else ""
         if kind == "parameter":
-            yield _Node("$", (int(text[1:]),))
-        elif kind == "number":
+            yield _Node("$", (int(text[1:]),)), text
+        elif kind in ("number", "string"):
             literals.append(text)
-            yield _Node("0", ())
-        elif kind == "string":
-            literals.append(text)
-            yield _Node("''", ())
-        elif GENERATED.fullmatch(text.strip('"')) or (before in NAMING and kind in ("word", "quoted")):
-            # `RELEASE SAVEPOINT name`, `DEALLOCATE PREPARE name`: the word between is no name.
-            yield _Node(text.upper() if text.upper() in ("SAVEPOINT", "PREPARE", "ALL") else "_", ())
-            before = text.upper() if text.upper() == "PREPARE" else ""
-            continue
+            yield _Node("0" if kind == "number" else "''", ()), text
+        elif kind in ("word", "quoted") and (
+            GENERATED.fullmatch(text.strip('"')) or (names_follow and word not in NO_NAMES)
+        ):
+            yield _Node("_", ()), "_"
         else:
-            yield _Node(text, ())
-        before = text.upper()
-        if before == "PREPARE":
-            before = ""
+            yield _Node(text, ()), text
+        # `RELEASE SAVEPOINT name`, `DEALLOCATE PREPARE name`: the word between is no name.
+        names_follow = word in NAMING or (names_follow and word in NO_NAMES)
 
 
 def _tree(nodes: Sequence[_Node], at: int = 0, closing: str = "") -> tuple[list[_Node], int]:

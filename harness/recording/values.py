@@ -5,7 +5,7 @@ Source: the types' send and receive functions in PostgreSQL's source, src/backen
 
 import struct
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -165,18 +165,26 @@ def _array_text(data: bytes, element: int) -> bytes:
     if dimensions != 1:
         raise ValueError("more than one dimension")
     count, _ = struct.unpack_from("!ii", data, 12)
-    at, written = 20, []
+    at = 20
+    elements: list[bytes | None] = []
     for _ in range(count):
         (size,) = struct.unpack_from("!i", data, at)
         at += 4
-        if size < 0:
+        elements.append(None if size < 0 else converted(data[at : at + size], element, from_=1, to=0))
+        at += max(size, 0)
+    return array_text(elements)
+
+
+def array_text(elements: Sequence[bytes | None]) -> bytes:
+    """An array of one dimension in the text format."""
+    written = []
+    for text in elements:
+        if text is None:
             written.append(b"NULL")
-            continue
-        text = converted(data[at : at + size], element, from_=1, to=0) or b""
-        at += size
-        special = any(sign in text for sign in b'{},"\\ \t\n\r\v\f') or not text or text.upper() == b"NULL"
-        quoted = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-        written.append(b'"' + quoted + b'"' if special else text)
+        elif not text or text.upper() == b"NULL" or any(sign in text for sign in b'{},"\\ \t\n\r\v\f'):
+            written.append(b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"')
+        else:
+            written.append(text)
     return b"{" + b",".join(written) + b"}"
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from harness.recording.model import Recording, Statement
+from harness.recording.model import Recording, Statement, types_of
 from harness.recording.sql import shape, words
-from harness.simulation.matching import Match, OfOneShape, types_of
+from harness.simulation.matching import Match, OfOneShape
 from harness.simulation.source import StatementError
 from harness.simulation.transaction import SESSION_WORDS
 
@@ -36,7 +36,7 @@ class Replay:
         self._by_text: dict[str, list[Statement]] = {}
         self._by_shape: dict[str, OfOneShape] = {}
         for statement in recording.statements:
-            self._by_text.setdefault(statement.sql, []).append(statement)
+            self._by_text.setdefault(shape(statement.sql).exact, []).append(statement)
             self._by_shape.setdefault(shape(statement.sql).text, OfOneShape()).add(statement)
         self.parsed = lru_cache(maxsize=4096)(self._parsed)
 
@@ -62,7 +62,7 @@ class Replay:
         if word in SESSION_WORDS:
             recorded_s = alike.statements[-1].seconds if alike is not None and self.takes_recorded_s else None
             return Known(sql, word, own_s=recorded_s.median if recorded_s else 0.0)
-        same = self._by_text.get(sql, [])
+        same = self._by_text.get(its_shape.exact, [])
         base = next((one for one in same if one.declared == declared), None)
         base = base or max(same or (alike.statements if alike else []), key=_use, default=None)
         if base is None or alike is None:
@@ -77,7 +77,7 @@ def _use(statement: Statement) -> tuple[bool, bool, bool]:
 
 def _types(sql: str, declared: tuple[int, ...], base: Statement) -> tuple[int, ...]:
     """A text's parameter types, by those at the same places of a recorded text of its shape."""
-    if base.sql == sql:
+    if shape(base.sql).exact == shape(sql).exact:
         recorded = types_of(base, max(len(base.declared), len(base.types or ())))
         count = max(len(recorded), len(declared))
         recorded += (0,) * (count - len(recorded))

@@ -1,22 +1,23 @@
 """A session's statements, answered from a recording: the `Source` (source.py) of an application's own statements."""
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.model.packets import ProtocolViolationError, Reader
 from harness.model.protocol import message
-from harness.recording.model import Answer, Column, Row
-from harness.recording.sql import cursor_of, shape, split
+from harness.recording.model import Answer, Column, Row, spread
+from harness.recording.sql import cursor_of, shape, split, words
 from harness.recording.values import NotConvertibleError, converted
 from harness.simulation import wire
-from harness.simulation.matching import Asked, Match, Recorded, spread
+from harness.simulation.matching import Asked, Match, Recorded
 from harness.simulation.replay import Known, Replay
 from harness.simulation.source import Portal, Prepared, StatementError
 from harness.simulation.transaction import SESSION_WORDS
 
-QUIET = {"SET": "SET", "RESET": "RESET", "DEALLOCATE": "DEALLOCATE", "DISCARD": "DISCARD ALL", "CLOSE": "CLOSE CURSOR"}
-"""What only talks to the session is answered though it was never recorded: first word, and tag."""
+QUIET = frozenset({"SET", "RESET", "DEALLOCATE", "DISCARD", "CLOSE"})
+"""What only talks to the session is answered though it was never recorded."""
 OF_A_CURSOR = frozenset({"FETCH", "CLOSE"})
 
 
@@ -26,6 +27,8 @@ class ReplayedSession:
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
         self.cursors: dict[str, Cursor] = {}
+        self._turns: Counter[tuple[str, Row]] = Counter()
+        """How often this transaction has asked the same."""
 
     def prepared(self, text: bytes, types: bytes) -> Prepared:
         reader = Reader(types)
@@ -45,6 +48,12 @@ class ReplayedSession:
     def transaction_ended(self) -> None:
         if self.cursors:
             self.cursors = {name: cursor for name, cursor in self.cursors.items() if cursor.is_held}
+        self._turns.clear()
+
+    def turn(self, sql: str, values: Row) -> int:
+        """Which time it is that this transaction asks this."""
+        self._turns[sql, values] += 1
+        return self._turns[sql, values]
 
     def _one(self, sql: str, declared: tuple[int, ...]) -> "ReplayedStatement":
         return ReplayedStatement(self, self.replay.parsed(sql, declared))
@@ -97,7 +106,7 @@ class ReplayedStatement:
         elif base.refused is not None:
             raise replay.missed(self.sql, f"{base.refused} can't be played again")
         elif base.error is not None:
-            replay.count(Match.EXACT if base.sql == self.sql else Match.BY_SHAPE)
+            replay.count(Match.EXACT if shape(base.sql).exact == shape(self.sql).exact else Match.BY_SHAPE)
             raise StatementError(base.error.get("C", "XX000"), base.error.get("M", ""), base.error)
 
     def described(self) -> bytes:
@@ -148,11 +157,17 @@ class ReplayedPortal:
         known, replay = statement.known, statement.session.replay
         if statement.cursor is not None or known.base is None or known.alike is None:
             return 0.0
-        asked = Asked(statement.sql, known.types, self._values, self._formats, self._results)
+        turn = statement.session.turn(statement.sql, self._values)
+        asked = Asked(statement.sql, known.types, self._values, self._formats, self._results, turn)
         found = known.alike.find(asked)
         if found is None:
             raise replay.missed(statement.sql, "which has no answer to it")
+        if found[1] is not Match.EXACT and statement.word in QUIET:
+            return 0.0
         self._found, self._match = found
+        if self._found.answer.error is None and statement.word != "DECLARE":
+            # What can't be said in these formats is missed, and is not counted as an answer.
+            self.encoded(self._found, self._results)
         replay.count(self._match)
         if not replay.takes_recorded_s:
             return 0.0 if statement.word in QUIET else draw_service_s()
@@ -165,7 +180,9 @@ class ReplayedPortal:
             return self._of_cursor(cursor)
         if found is None:
             # Only what talks to the session comes here without an answer.
-            self._tag = QUIET[statement.word]
+            self._tag = _quiet_tag(statement.sql)
+            if self._tag == "CLOSE CURSOR ALL":
+                statement.session.cursors.clear()
             return ()
         if found.answer.error is not None:
             error = found.answer.error
@@ -241,6 +258,14 @@ def _rows_of_values(sql: str) -> int:
     """How many rows a VALUES list has: as many as the parameters, or the literals, at one place of its shape."""
     places = [place for _, place in shape(sql).slots]
     return max((places.count(place) for place in set(places)), default=1)
+
+
+def _quiet_tag(sql: str) -> str:
+    word, *following = words(sql, 2)
+    what = following[0] if following[:1] in (["ALL"], ["TEMP"], ["TEMPORARY"], ["PLANS"], ["SEQUENCES"]) else ""
+    if word == "CLOSE":
+        return "CLOSE CURSOR ALL" if what else "CLOSE CURSOR"
+    return f"{word} {what}" if what and word in ("DEALLOCATE", "DISCARD") else word
 
 
 def _tag(answer: Answer) -> str:

@@ -98,5 +98,5 @@ class Source(Protocol):
         ...
 
     def transaction_ended(self) -> None:
-        """Cursors end with it."""
+        """The session is ready, and in no transaction: cursors have ended with it."""
         ...

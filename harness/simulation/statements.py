@@ -61,7 +61,7 @@ class Statements:
             self._skipping = False
             if self._transaction.status == "I":
                 self._portals.clear()
-            self._exchange.ready(self._transaction.status)
+            self._ready()
         elif packet.type == "Q":
             statements = self._source.simple(_ending(packet.body))
             if not statements:
@@ -84,7 +84,7 @@ class Statements:
             self._transaction.status = "E"
         if self._in_simple:
             self._in_simple = False
-            self._exchange.ready(self._transaction.status)
+            self._ready()
         else:
             self._skipping = True
 
@@ -92,7 +92,7 @@ class Statements:
         """The statements of a simple query, one after the other, each in the text format."""
         self._in_simple = bool(statements)
         if not statements:
-            self._exchange.ready(self._transaction.status)
+            self._ready()
             return
         first = statements[0]
         try:
@@ -101,7 +101,7 @@ class Statements:
                 # BEGIN, COMMIT, ROLLBACK: half of all that a pool's clients say.
                 self._control(first)
                 self._in_simple = False
-                self._exchange.ready(self._transaction.status)
+                self._ready()
                 return
             portal = first.bound((), (), ())
             seconds = self._seconds(portal)
@@ -220,10 +220,13 @@ class Statements:
 
     def _control(self, statement: Prepared) -> None:
         """Carries out what the session understands itself."""
-        transaction = self._transaction
-        self._out += transaction.carry_out(statement.word, statement.sql)
-        if transaction.status == "I":
+        self._out += self._transaction.carry_out(statement.word, statement.sql)
+
+    def _ready(self) -> None:
+        status = self._transaction.status
+        if status == "I":
             self._source.transaction_ended()
+        self._exchange.ready(status)
 
 
 def _split(body: bytes, parts: int) -> list[bytes]:

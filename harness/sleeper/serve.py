@@ -22,7 +22,7 @@ from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.connection import Connection
 from harness.proxy.events import EventStream
 from harness.proxy.proxy import Proxy
-from harness.proxy.startup import IDLE
+from harness.proxy.session import Session
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ComputeEvent, ToxiproxyCompute
 
@@ -40,11 +40,13 @@ class TrafficWatcher:
 
     def __init__(self, compute: ToxiproxyCompute) -> None:
         self._compute = compute
+        self._sessions: dict[Connection, Session] = {}
 
     def proxy_started(self) -> None:
         """Nothing to prepare."""
 
     def attempt(self, connection: Connection) -> None:
+        self._sessions[connection] = Session()
         self._compute.attempted(connection=connection)
         connection.dial()
 
@@ -52,13 +54,15 @@ class TrafficWatcher:
         """Nothing: an attempt is what counts."""
 
     def closed(self, connection: Connection) -> None:
+        self._sessions.pop(connection, None)
         self._compute.closed(connection)
 
-    def client_sent(self, connection: Connection, data: bytes) -> None:  # noqa: ARG002 - a ConnectionWatcher
+    def client_sent(self, connection: Connection, data: bytes) -> None:
+        self._sessions[connection].client_sent(data)
         self._compute.client_sent(connection)
 
     def server_sent(self, connection: Connection, data: bytes) -> None:
-        self._compute.server_sent(connection, idle=data.endswith(IDLE))
+        self._compute.server_sent(connection, idle=self._sessions[connection].server_sent(data))
 
     def stop(self) -> None:
         """Nothing: whoever made the compute stops it."""

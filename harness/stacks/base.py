@@ -45,6 +45,22 @@ class Progress(Protocol):
     def trial_ended(self, trial: Trial) -> None: ...
 
 
+class Quiet:
+    """A `Progress` for code that watches nothing."""
+
+    def say(self, line: str) -> None:
+        """Nobody reads it."""
+
+    def phase(self, trial: Trial, phase: str) -> None:
+        """Nobody watches."""
+
+    def request_ended(self, trial: Trial, outcome: str) -> None:
+        """Nobody counts."""
+
+    def trial_ended(self, trial: Trial) -> None:
+        """Nobody waits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """How a stack is to play a plan, whatever the plan is."""

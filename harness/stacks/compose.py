@@ -24,6 +24,7 @@ from harness.model.server import ServerLimits
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
+from harness.processes.beside import beside
 from harness.processes.messages import ContainersReady, ProxyReported
 from harness.processes.process import Child
 from harness.proxy.client import SLOW, slow_toxic
@@ -33,7 +34,6 @@ from harness.proxy.toxiproxy_compute import ToxiproxyCompute
 from harness.service.catalogue import create_catalogue
 from harness.stacks.application import prepare_database
 from harness.stacks.base import RunOptions
-from harness.stacks.beside import beside
 from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed

@@ -13,13 +13,13 @@ from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer, embedded_postgres
 from harness.postgres.binaries import binaries
+from harness.processes.beside import beside
 from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
 from harness.stacks.application import TEMPLATE, make_database, prepare_database
 from harness.stacks.base import RunOptions
-from harness.stacks.beside import beside
 from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed

@@ -9,7 +9,7 @@ from harness.model.trial import Trial
 from harness.pgbouncer import running_pgbouncer
 from harness.pgbouncer.program import program
 from harness.postgres import PostgresServer
-from harness.stacks.beside import beside
+from harness.processes.beside import beside
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import assert_never
 from harness.model.events import Event
 from harness.processes.messages import (
     AnyProxyEvent,
+    ClientNamed,
     ComputeSuspended,
     ComputeWoken,
     ConnectionAccepted,
@@ -77,7 +78,7 @@ class _WakeEvents:
                 if self._last_released is None:
                     self._rows.event(Event.FIRST_RELEASED, event.at_s, value_s=event.late_s)
                 self._last_released = event
-            case ConnectionAccepted() | ConnectionClosed() | DialFailed():
+            case ConnectionAccepted() | ClientNamed() | ConnectionClosed() | DialFailed():
                 pass
             case _:
                 assert_never(event)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
+import asyncpg
 import httpx
 
 from harness.model.application import Application
@@ -22,6 +23,7 @@ from harness.model.errors import StackError, UserError
 from harness.model.pool import PoolConfiguration
 from harness.postgres import embedded_postgres
 from harness.postgres.supervisor import free_port
+from harness.processes.beside import beside
 from harness.processes.messages import (
     CpuReported,
     PoolNotWarmed,
@@ -35,7 +37,7 @@ from harness.processes.messages import (
 from harness.processes.process import Child
 from harness.proxy.events import EventStream
 from harness.proxy.proxy import Proxy
-from harness.recording import Recorder, Recording, RequestKind
+from harness.recording import ENUMS_SQL, Recorder, Recording, RequestKind
 from harness.stacks.application import (
     TEMPLATE,
     TRY_LIMIT_S,
@@ -45,7 +47,6 @@ from harness.stacks.application import (
     start_application,
     try_requests,
 )
-from harness.stacks.beside import beside
 
 LIBRARIES = ("sqlalchemy", "asyncpg", "psycopg", "fastapi", "starlette")
 CONNECTIONS = 100
@@ -61,9 +62,17 @@ HOST = "127.0.0.1"
 
 
 async def record(
-    application: Application, pool: PoolConfiguration, *, times: int, logs: Path, say: Callable[[str], None]
+    application: Application,
+    pool: PoolConfiguration,
+    *,
+    times: int,
+    wait_s: float,
+    logs: Path,
+    say: Callable[[str], None],
 ) -> Recording:
-    """Ask for each kind of request `times` times, one after another, with keys from the first on.
+    """Ask for each kind of request `times` times, one after another, with keys from the first on, then listen.
+
+    `wait_s`: how many seconds to listen to what the application does by itself, every half minute perhaps.
 
     Raises `UserError` where a request fails or the application can't be recorded, `StackError` where a part dies.
     """
@@ -89,9 +98,14 @@ async def record(
                 # As a trial's warm phase does it: that is recorded too.
                 await asking.warm()
                 requests = [await asking.kind(request, times, say) for request in application.kinds]
-        libraries = _versions(application)
+                if wait_s:
+                    say(f"listening for {wait_s:g} s to what it does by itself")
+                    await asyncio.sleep(wait_s)
+        libraries, enums = _versions(application), await _enums(database.dsn)
         recorded_at = datetime.now(UTC).isoformat(timespec="seconds")
-        return recorder.recording(app=application.name, recorded_at=recorded_at, libraries=libraries, requests=requests)
+        return recorder.recording(
+            app=application.name, recorded_at=recorded_at, libraries=libraries, requests=requests, enums=enums
+        )
 
 
 class Asking:
@@ -169,6 +183,15 @@ async def _recorded(recorder: Recorder, upstream: str) -> AsyncIterator[int]:
         yield port
     finally:
         proxy.stop()
+
+
+async def _enums(dsn: str) -> list[int]:
+    """The oids of the database's enum types, which keep their values where others get neutral ones."""
+    connection = await asyncpg.connect(dsn, ssl=False)
+    try:
+        return [row["oid"] for row in await connection.fetch(ENUMS_SQL)]
+    finally:
+        await connection.close()
 
 
 def _versions(application: Application) -> dict[str, str]:

@@ -12,6 +12,7 @@ from harness.model.rows import ListenerEvent
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
+from harness.processes.beside import beside
 from harness.processes.messages import (
     ListenerReported,
     PoolNotWarmed,
@@ -24,7 +25,6 @@ from harness.processes.messages import (
 )
 from harness.processes.process import Child
 from harness.stacks.application import try_requests
-from harness.stacks.beside import beside
 from harness.stacks.timebase import TrialRows
 
 LISTENER_PATIENCE_S = 60.0
@@ -39,7 +39,7 @@ class SleepingDatabase:
     """As its clients reach it."""
     proxy: str
     """The name by which events of its compute are told apart."""
-    suspend: Callable[[], Awaitable[None]]
+    suspend: Callable[[], Awaitable[object]]
     slow: Callable[[float], Awaitable[None]]
     """Makes every round trip longer, by seconds."""
     outage: Callable[[Outage], Awaitable[None]]

@@ -90,6 +90,25 @@ def test_a_kept_connection_starts_the_wake_when_its_client_speaks_and_goes_on_af
     assert compute.tick(10.0) == [Woken(10.0, 10.0), Release("a")]
 
 
+def test_a_command_wakes_it_with_its_latency_and_only_while_it_is_suspended() -> None:
+    compute = asleep()
+    assert compute.wake(1.0) == [Waking(1.0, 9.0)]
+    assert compute.connection_attempt(2.0, "a") == [Hold("a")]
+    assert compute.wake(3.0) == []
+    assert compute.tick(9.0) == [Woken(9.0, 9.0), Release("a")]
+    assert compute.wake(10.0) == []
+    assert compute.state is State.ACTIVE
+
+
+def test_a_wake_on_command_that_nobody_uses_ends_in_a_suspend_after_the_idle_time() -> None:
+    compute = Compute(Behaviour(suspend_after_s=10.0), lambda: 8.0, now_s=0.0)
+    compute.suspend(0.0)
+    compute.wake(1.0)
+    compute.tick(9.0)
+    assert compute.next_tick_s == 19.0
+    assert compute.tick(19.0) == [Suspended(19.0)]
+
+
 def test_a_frozen_connection_stays_dead_and_wakes_nobody() -> None:
     compute = Compute(Behaviour(on_suspend=OnSuspend.FREEZE), lambda: 8.0, now_s=0.0)
     compute.connection_attempt(0.0, "a")
@@ -232,6 +251,13 @@ class ComputeMachine(RuleBasedStateMachine):
         assert isinstance(effects[0], Suspended)
         self.carry_out(effects)
         assert not self.live
+
+    @precondition(lambda self: self.compute.state is State.SUSPENDED)
+    @rule()
+    def wake(self) -> None:
+        effects = self.compute.wake(self.now_s)
+        assert isinstance(effects[0], Waking)
+        self.carry_out(effects)
 
     @invariant()
     def nobody_is_held_by_an_active_compute(self) -> None:

@@ -54,10 +54,19 @@ class Installed:
     programs: Path
     folder: Path
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+
     def run(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
         command = [self.programs / program, *words]
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        command = [self.programs / "coldstart", *words]
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True)
 
     def coldstart(self, *words: str) -> str:
         """What it prints. Fails when it does not end with status 0."""
@@ -158,6 +167,23 @@ def test_calibrate(installed: Installed) -> None:
 
 def test_toxiproxy(installed: Installed) -> None:
     assert "Toxiproxy" in installed.coldstart("toxiproxy", "--help")
+
+
+def test_up_and_its_commands(installed: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    words = ("up", "--port", "0", "--wake", "0.1")
+    with installed.start(*words) as up:
+        assert up.stdout is not None
+        assert up.stdout.readline().startswith("postgresql://coldstart:")
+        while "Ctrl-C stops it" not in up.stdout.readline():
+            assert up.poll() is None
+        assert installed.coldstart("suspend") == "suspended\n"
+        assert installed.coldstart("wake").startswith("awake after 0.1")
+        up.terminate()
+        assert up.wait(timeout=30) == 0
+    assert list(runtime.iterdir()) == []
 
 
 def test_examples_are_the_checkouts_own_files(with_examples: Installed) -> None:

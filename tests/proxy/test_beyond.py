@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import struct
 import time
 from typing import Any
 
@@ -205,6 +206,68 @@ async def test_a_suspend_without_a_compute_is_409(ours: OurServer) -> None:
     assert (await ours.http.post("/coldstart/proxies/other/suspend")).status_code == 404
 
 
+async def test_a_command_wakes_it_as_a_first_client_would_and_its_state_counts(ours: OurServer, echo: Upstream) -> None:
+    proxy = await ProxyUnderTest.create(ours.http, echo.address, compute={"wake_latency_s": 0.3, "suspend_after_s": 60})
+    path = "/coldstart/proxies/db"
+    state = (await ours.http.get(f"{path}/state")).json()
+    assert 59 < state.pop("changes_in_s") <= 60
+    assert state == {"state": "active", "suspends": 0, "wakes": 0, "connections": 0}
+    async with ours.events() as events:
+        assert (await ours.http.post(f"{path}/wake")).json()["compute"]["state"] == "active"
+        await proxy.suspend()
+        woken = (await ours.http.post(f"{path}/wake")).json()["compute"]
+        assert (woken["state"], woken["suspends"], woken["wakes"]) == ("waking", 1, 1)
+        assert 0 <= woken["changes_in_s"] <= 0.3
+        first = await events.next("first_attempt")
+        assert (first["connection"], first["commanded"]) == (None, True)
+        with await proxy.connect() as client:
+            await client.round_trip()
+            assert (await ours.http.get(f"{path}/state")).json()["connections"] == 1
+        assert await proxy.state() == "active"
+
+
+async def test_a_wake_without_a_compute_is_409(ours: OurServer) -> None:
+    await ProxyUnderTest.create(ours.http, "127.0.0.1:1")
+    assert (await ours.http.post("/coldstart/proxies/db/wake")).status_code == 409
+    assert (await ours.http.get("/coldstart/proxies/db/state")).status_code == 409
+
+
+async def test_events_tell_who_the_client_is_that_woke_it(ours: OurServer, echo: Upstream) -> None:
+    compute = {"wake_latency_s": 0.1, "names_clients": True}
+    proxy = await ProxyUnderTest.create(ours.http, echo.address, compute=compute)
+    body = b"user\0me\0application_name\0shop\0\0"
+    async with ours.events() as events:
+        await proxy.suspend()
+        with await proxy.connect() as client:
+            await client.send(struct.pack("!ii", len(body) + 8, 196_608) + body)
+            accepted, first = await events.next("accepted"), await events.next("first_attempt")
+            named = await events.next("named")
+    assert accepted["client"].startswith("127.0.0.1:")
+    assert accepted["connection"] == first["connection"] == named["connection"]
+    assert (named["user"], named["database"], named["application_name"]) == ("me", "me", "shop")
+
+
+async def test_an_encrypted_connection_is_quiet_when_nothing_passes_and_ends_without_a_message(
+    ours: OurServer, upstream: Upstream
+) -> None:
+    compute = {"on_suspend": "terminate", "suspend_after_s": 0.3}
+    proxy = await ProxyUnderTest.create(ours.http, upstream.address, compute=compute)
+    with await proxy.connect() as client:
+        server = await upstream.accepted()
+        await client.send(struct.pack("!ii", 8, 80_877_103))
+        assert len(await server.receive(8)) == 8
+        await server.send(b"S")
+        assert await client.receive(1) == b"S"
+        await client.send(b"encrypted")
+        assert await server.receive(9) == b"encrypted"
+        await server.send(b"answer")
+        assert await client.receive(6) == b"answer"
+        # Of a message that is not encrypted the client's TLS would only say that its record is broken.
+        assert await client.until_end() == b""
+        server.close()
+    assert await proxy.state() == "suspended"
+
+
 async def test_a_compute_can_be_put_read_and_taken_away(ours: OurServer) -> None:
     await ProxyUnderTest.create(ours.http, "127.0.0.1:1")
     path = "/coldstart/proxies/db/compute"
@@ -216,7 +279,7 @@ async def test_a_compute_can_be_put_read_and_taken_away(ours: OurServer) -> None
     assert compute["on_suspend"] == "close"
     assert compute["while_waking"] == "hold"
     assert compute["wake_latency_s"] == [1, 0.5]
-    assert (await ours.http.get(path)).json()["compute"] == compute
+    assert {**(await ours.http.get(path)).json()["compute"], "changes_in_s": None} == compute
     assert (await ours.http.delete(path)).status_code == 204
     assert (await ours.http.get(path)).json()["compute"] is None
 

@@ -146,7 +146,7 @@ async def test_the_native_wake_has_neither_backends_nor_ghosts(postgres: Postgre
             with pytest.raises(TimeoutError):
                 await asyncpg.connect(dsn, ssl=False, timeout=0.1)
         staying = asyncio.create_task(asyncpg.connect(dsn, ssl=False, timeout=10))
-        while await client.state("native") == "waking":
+        while (await client.state("native")).state == "waking":
             assert await backends(direct) == at_rest
             await asyncio.sleep(0.1)
         connection = await staying

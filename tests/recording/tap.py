@@ -37,9 +37,11 @@ Client = Callable[[Place], Awaitable[Any]]
 
 
 @asynccontextmanager
-async def listened_to(postgres: PostgresServer) -> AsyncIterator[tuple[Place, Recorder]]:
+async def listened_to(
+    postgres: PostgresServer, recorder: Recorder | None = None
+) -> AsyncIterator[tuple[Place, Recorder]]:
     """A way to the server that is listened to."""
-    recorder = Recorder()
+    recorder = recorder or Recorder()
     proxy = Proxy("database", listen="", upstream=f"{postgres.host}:{postgres.port}", events=EventStream())
     proxy.watcher = recorder
     proxy.start(("127.0.0.1", 0))

@@ -4,17 +4,32 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
+from harness.model.errors import StackError, UserError
+
 
 @asynccontextmanager
 async def beside(*tasks: Awaitable[None]) -> AsyncIterator[None]:
     """While inside, these run too, and the first that fails ends what is inside; they are cancelled on leaving."""
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(_awaited(task)) for task in tasks]
+        # One that is cancelled before its first step would leave its coroutine without anybody to await it.
+        await asyncio.sleep(0)
         try:
             yield
         finally:
             for task in running:
                 task.cancel()
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group that says something to a user, else the group itself."""
+    speaking = group.subgroup((StackError, UserError))
+    if speaking is None:
+        return group
+    error: BaseException = speaking
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _awaited(task: Awaitable[None]) -> None:
