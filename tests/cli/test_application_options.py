@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
         (["--app", "main:app", "--requests-file", "none.toml"], "none.toml: can't be read: No such file or directory"),
         (["--app", "main:app", "--python", "no/python"], "--python: no/python is no Python (allowed: an interpreter,"),
         (["--app", "main:app", "--python", "stray.txt"], "--python: stray.txt is no Python (allowed: an interpreter,"),
-        (["--app", "main:app", "--init", "none.sql"], "--init: none.sql is not a file"),
+        (["--app", "main:app", "--init", "none.sql"], "none.sql: can't be read: No such file or directory"),
         (["--app", "main:app", "--app-dir", "nowhere", "--requests-file", "requests.toml"], "nowhere is not a folder"),
         (["--app", "main:app", "--env", "colour=RED"], "--env: no setting 'colour' (allowed: url, host"),
         (["--app", "main:app", "--env", "django"], "--env: no ready mapping 'django' (allowed: NAME=VARIABLE, or url"),

@@ -197,7 +197,7 @@ def test_a_startup_that_fails_is_a_part_that_died_and_its_log_has_the_reason(sho
     [
         (["--app", "nothing:app"], 3, "application: ended with status 1: nothing:app: no module 'nothing'"),
         (["--env", "url=SHOP_DB,pool_size=SHOP_POOL"], 2, "its pool has pool_size 20 and not 2: the setting did not"),
-        (["--init", "wrong.sql"], 2, 'wrong.sql, line 2: syntax error at or near "CREAT" (42601)'),
+        (["--init", "wrong.sql"], 2, 'wrong.sql, line 2: 42601: syntax error at or near "CREAT"'),
         (["--prepare", "no-such-command"], 2, "--prepare 'no-such-command': can't be started: No such file or direc"),
         (["--prepare", "sh -c 'echo no migrations; exit 7'"], 2, "ended with status 7: no migrations (log: "),
     ],
