@@ -29,6 +29,7 @@ from harness.service.trace import TRACE
 from harness.service.warming import warm_at_once, warm_by_age
 
 TRY = text("SELECT 1")
+WITHOUT_TLS = (None, "disable", "allow", "prefer")
 WHOLE_SECONDS = frozenset({"psycopg", "psycopg_async", "psycopg2"})
 """Dialects whose connect_timeout is libpq's: whole seconds."""
 
@@ -100,8 +101,19 @@ class Engines:
         what, allowed = self._others[0]
         raise UserError(what, where=where, allowed=allowed)
 
-    def _unlike(self, pool: Pool) -> tuple[str, str] | None:
-        """How a pool differs from the trial's, and what is allowed; None: it does not."""
+    def check_unless_lazy(self) -> None:
+        """The same, but an application that has made no engine yet may make it with its first request."""
+        if self._others:
+            self.check()
+
+    def _unlike(self, engine: Engine) -> tuple[str, str] | None:
+        """How an engine's pool differs from the trial's, and what is allowed; None: it does not."""
+        pool = engine.pool
+        if self._orders.in_virtual_time and not engine.dialect.is_async:
+            return (
+                f"its engine is synchronous ({engine.dialect.driver}) and goes around the loop",
+                "create_async_engine",
+            )
         if not isinstance(pool, QueuePool):
             return f"its engine has a {type(pool).__name__}, which no setting reaches", "a QueuePool"
         found = {
@@ -190,6 +202,12 @@ class Engines:
         }
         own = options.get("connect_args", {})
         connecting = {**own, **self._connecting(url, own)}
+        if self._orders.in_virtual_time and (own.get("ssl") or own.get("sslmode") not in WITHOUT_TLS):
+            raise UserError(
+                "its engine asks for TLS, which the simulated database has not",
+                where=f"application {self._orders.app}",
+                allowed="no ssl and no sslmode among its connect_args, or sslmode=disable",
+            )
         return {**options, **given, **({"connect_args": connecting} if connecting else {})}
 
     def _connecting(self, url: URL, own: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +231,7 @@ class Engines:
         return arguments
 
     def _see(self, engine: Engine) -> None:
-        if (unlike := self._unlike(engine.pool)) is not None:
+        if (unlike := self._unlike(engine)) is not None:
             self._others.append(unlike)
             return
         self._engines.append(engine)

@@ -28,12 +28,28 @@ class Orders:
     host: str
     """Of the database, as its next one."""
     port: int
+    in_virtual_time: bool = False
 
     @classmethod
-    def of(cls, *, app: str, pool: PoolConfiguration, set_elsewhere: tuple[str, ...], address: tuple[str, int]) -> Self:
+    def of(
+        cls,
+        *,
+        app: str,
+        pool: PoolConfiguration,
+        set_elsewhere: tuple[str, ...],
+        address: tuple[str, int],
+        in_virtual_time: bool = False,
+    ) -> Self:
         """For one pool configuration."""
         texts = {name: _text(value) for name, value in pool.to_json().items()}
-        return cls(app=app, settings=texts, set_elsewhere=set_elsewhere, host=address[0], port=address[1])
+        return cls(
+            app=app,
+            settings=texts,
+            set_elsewhere=set_elsewhere,
+            host=address[0],
+            port=address[1],
+            in_virtual_time=in_virtual_time,
+        )
 
     @property
     def pool(self) -> PoolConfiguration:

@@ -91,18 +91,32 @@ class ApplicationDriver(VirtualDriver):
         (instance,) = self.instances
         assert isinstance(instance, ApplicationInstance)
         await instance.start()
-        await instance.try_requests(self._play.application.kinds, TRIED_KEY)
+        try:
+            await instance.try_requests(self._play.application.kinds, TRIED_KEY)
+        except UserError as error:
+            self._note_missed()
+            if marks := list(self._marks.all()):
+                # What went wrong in the simulation says more than how the application took it.
+                raise UserError(marks[0], where=error.where) from None
+            raise
 
     async def end(self) -> None:
+        self._note_missed()
         assert self.server.replay is not None
         counts = self.server.replay.counts
-        for text, times in counts.missed_texts.items():
-            self._marks.note(f"a statement was never recorded: {_shortened(text)}", times)
         for what, times in self._marks.all().items():
             self.event(Event.NOT_PLAYED, self.loop.time(), what=what, times=times)
         self.rows.marks = self._marks.all()
         answers = {"exact": counts.exact, "by_shape": counts.by_shape, "last": counts.last}
         self.event(Event.ANSWERED, self.loop.time(), **answers)
+
+    def _note_missed(self) -> None:
+        assert self.server.replay is not None
+        for text, times in self.server.replay.counts.missed_texts.items():
+            if text.lstrip()[:4].upper() == "COPY":
+                self._marks.note("it uses COPY, which can't be answered from a recording", times)
+            else:
+                self._marks.note(f"a statement was never recorded: {_shortened(text)}", times)
 
     def close(self) -> None:
         if self._sockets is not None:

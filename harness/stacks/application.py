@@ -109,11 +109,19 @@ def environment_of(application: Application, server: PostgresServer, pool: PoolC
     return {variable.name: variable.of(values[variable.carries]) for variable in application.variables}
 
 
-def orders_of(application: Application, pool: PoolConfiguration, address: tuple[str, int]) -> Orders:
+def orders_of(
+    application: Application, pool: PoolConfiguration, address: tuple[str, int], *, in_virtual_time: bool = False
+) -> Orders:
     """What the guest in the application's process is told."""
     assert application.app is not None
     set_elsewhere = tuple(variable.carries for variable in application.variables)
-    return Orders.of(app=application.app, pool=pool, set_elsewhere=set_elsewhere, address=address)
+    return Orders.of(
+        app=application.app,
+        pool=pool,
+        set_elsewhere=set_elsewhere,
+        address=address,
+        in_virtual_time=in_virtual_time,
+    )
 
 
 def start_application(
@@ -138,7 +146,7 @@ def simulator(application: Application, folder: Path) -> Program:
     def command(trial: Trial, times: Times, *, sampled: bool) -> Command:
         environment = {
             **environment_of(application, server, trial.pool),
-            **orders_of(application, trial.pool, (HOST, PORT)).to_environment(),
+            **orders_of(application, trial.pool, (HOST, PORT), in_virtual_time=True).to_environment(),
         }
         play = Play(trial=trial, times=times, sampled=sampled, application=recorded, environment=environment)
         return PlayApplication(play=play.to_text())
