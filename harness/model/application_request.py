@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.model.errors import UserError
-from harness.model.limits import check_name, check_whole
+from harness.model.limits import check_name, check_whole, quoted
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LARGEST_KEY = 2**31 - 1
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A variable of the environment in a request's text, such as `${API_TOKEN}`."""
+PATH = re.compile(r"/[!\"$-~]*")
+"""Visible ASCII but `#`, which begins what is not sent."""
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADER_TEXT = re.compile(r"(?:[!-~](?:[ -~\t]*[!-~])?)?")
 STATUSES = (200, 399)
 """The good answers of a request that names none: 200 up to 399."""
 
@@ -50,8 +54,15 @@ class ApplicationRequest:
         where = f"request {self.name}"
         if self.method not in METHODS:
             raise UserError(f"no method {self.method!r}", where=where, allowed=", ".join(METHODS))
-        if not self.target.startswith("/") or any(character.isspace() for character in self.target):
-            raise UserError(f"{self.target!r} is not a path", where=where, allowed="a path such as /items/{key}")
+        if not PATH.fullmatch(self.target):
+            allowed = "a path such as /items/{key}; other characters percent-encoded"
+            raise UserError(f"{quoted(self.target)} is not a path", where=where, allowed=allowed)
+        for name, text in self.headers:
+            if not HEADER.fullmatch(name) or not HEADER_TEXT.fullmatch(text):
+                what = f"{quoted(f'{name}: {text}')} is not a header"
+                raise UserError(what, where=where, allowed="a name of letters, digits and -, and a line of ASCII")
+        if twice := {name.lower() for name, _ in self.headers if self._headers_named(name) > 1}:
+            raise UserError(f"two headers have the name {min(twice)}", where=where)
         first, last = self.keys
         check_whole("the first key", first, where=where, most=LARGEST_KEY)
         check_whole("the last key", last, where=where, least=first, most=LARGEST_KEY)
@@ -83,8 +94,12 @@ class ApplicationRequest:
     @property
     def variables(self) -> frozenset[str]:
         """The variables of the environment that it needs."""
-        texts = (self.target, self.body or "", *(text for _, text in self.headers))
-        return frozenset(name for text in texts for name in VARIABLE.findall(text))
+        return frozenset(name for text in self.texts for name in VARIABLE.findall(text))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is filled in: its path, its body and its headers' texts."""
+        return (self.target, self.body or "", *(text for _, text in self.headers))
 
     def check_variables(self, environment: Mapping[str, str] = os.environ) -> None:
         """Raise `UserError` for a variable that the environment does not have."""
@@ -92,6 +107,9 @@ class ApplicationRequest:
             raise UserError(
                 f"the environment has no variable {name}", where=f"request {self.name}", allowed=f"{name}=… in front"
             )
+
+    def _headers_named(self, name: str) -> int:
+        return sum(other.lower() == name.lower() for other, _ in self.headers)
 
     def _filled(self, text: str, key: int, environment: Mapping[str, str]) -> str:
         first, last = self.keys
