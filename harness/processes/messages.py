@@ -104,6 +104,11 @@ class ServiceReady(Record, frozen=True, kw_only=True):
     port: int
 
 
+class ApplicationDescribed(Record, frozen=True, kw_only=True):
+    document: str
+    """OpenAPI's, in JSON."""
+
+
 class PoolWarmed(Record, frozen=True, kw_only=True):
     at_s: float
     connections: int
@@ -359,6 +364,7 @@ AnyCommand: TypeAlias = (
 )
 AnyRecord: TypeAlias = (
     ServiceReady
+    | ApplicationDescribed
     | PoolWarmed
     | PoolNotWarmed
     | PoolRefused
