@@ -68,6 +68,16 @@ def check_application(application: Application) -> None:
         request.check_variables()
 
 
+def check_in_real_time(application: Application, *, stack: str) -> None:
+    """Raises `UserError` for an application that can't be started, and for what virtual time alone has."""
+    check_application(application)
+    for option, given in (("--stub", application.stubs), ("--cpu", application.cpu)):
+        if given:
+            raise UserError(
+                f"{option} belongs to the simulated stack: here it is the world's own", where=f"stack {stack}"
+            )
+
+
 def check_in_virtual_time(application: Application, trials: Sequence[Trial]) -> None:
     """Raises `UserError` for an application, or a story, that virtual time can't play."""
     check_application(application)
