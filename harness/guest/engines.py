@@ -19,6 +19,7 @@ from sqlalchemy import URL, Engine, ExceptionContext, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool, QueuePool
 
+from harness.guest.early import EarlyImport, replace_create_engine
 from harness.guest.orders import Orders
 from harness.guest.verdict import VERDICT, driver_of
 from harness.model.errors import UserError
@@ -51,9 +52,9 @@ class Engines:
         """Set once there is a pool to sample."""
         self.threads: ThreadPoolExecutor | None = None
 
-    def take_part(self) -> None:
-        """From now on every engine that is made is seen."""
-        create = sqlalchemy.engine.create.create_engine
+    def take_part(self, early: EarlyImport | None = None) -> None:
+        """From now on every engine that is made is seen, and those that an early import has made are taken over."""
+        create = sqlalchemy.engine.create.create_engine if early is None else early.create
 
         @functools.wraps(create)
         def create_engine(url: str | URL, **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's own
@@ -64,9 +65,12 @@ class Engines:
             self._see(engine)
             return engine
 
-        for module in (sqlalchemy, sqlalchemy.engine, sqlalchemy.engine.create):
-            module.create_engine = create_engine  # type: ignore[attr-defined]
-        sqlalchemy.ext.asyncio.engine._create_engine = create_engine  # type: ignore[attr-defined] # noqa: SLF001 - the name it has there
+        replace_create_engine(create_engine)
+        if early is not None:
+            early.later = create_engine
+            for engine, address in early.engines:
+                if self._leads_here(address):
+                    self._take_over(engine)
         connect = Pool.connect
         watches = self._of_pools
         watch = self._watch
@@ -188,6 +192,14 @@ class Engines:
         if "pool" in options or (pool_class is not None and not issubclass(pool_class, QueuePool)):
             # Told by `check`: what has no queue has no such settings either.
             return options
+        given = self._of_pool()
+        own = options.get("connect_args", {})
+        connecting = {**own, **self._connecting(url, own)}
+        self._check_tls(own)
+        return {**options, **given, **({"connect_args": connecting} if connecting else {})}
+
+    def _of_pool(self) -> dict[str, Any]:
+        """The pool's settings as arguments of `create_engine`, without those that are set elsewhere."""
         pool = self._pool
         arguments: dict[str, tuple[str, Any]] = {
             "pool_size": ("pool_size", pool.pool_size),
@@ -197,18 +209,50 @@ class Engines:
             "pool_pre_ping": ("pool_pre_ping", pool.of_library.pool_pre_ping),
             "use_lifo": ("pool_use_lifo", pool.of_library.use_lifo),
         }
-        given = {
+        return {
             name: value for setting, (name, value) in arguments.items() if setting not in self._orders.set_elsewhere
         }
-        own = options.get("connect_args", {})
-        connecting = {**own, **self._connecting(url, own)}
+
+    def _take_over(self, engine: Engine) -> None:
+        """Give an engine that was made before the trial the trial's pool, as `Engine.dispose` gives it a new one."""
+        before = engine.pool
+        if isinstance(before, QueuePool):
+            given = {
+                name.removeprefix("pool_") if name != "pool_size" else name: value
+                for name, value in self._of_pool().items()
+            }
+            engine.pool = type(before)(
+                before._creator,  # noqa: SLF001 - as `recreate` does it, here and below
+                **given,
+                echo=before.echo,
+                logging_name=before._orig_logging_name,  # noqa: SLF001
+                reset_on_return=before._reset_on_return,  # noqa: SLF001
+                _dispatch=before.dispatch,
+                dialect=before._dialect,  # noqa: SLF001
+            )
+            self._connect_as_asked(engine)
+        self._see(engine)
+
+    def _connect_as_asked(self, engine: Engine) -> None:
+        """Its connections' timeouts: the engine has its arguments already, so they are put in as it connects."""
+        dialect: Any = engine.dialect
+        connect, url = dialect.connect, engine.url
+
+        @functools.wraps(connect)
+        def connect_as_asked(*arguments: Any, **parameters: Any) -> Any:  # noqa: ANN401 - the driver's own
+            self._check_tls(parameters)
+            return connect(*arguments, **{**parameters, **self._connecting(url, parameters)})
+
+        dialect.connect = connect_as_asked
+
+    def _check_tls(self, own: dict[str, Any]) -> None:
+        """Raises `UserError` where an engine of virtual time asks for TLS."""
         if self._orders.in_virtual_time and (own.get("ssl") or own.get("sslmode") not in WITHOUT_TLS):
             raise UserError(
                 "its engine asks for TLS, which the simulated database has not",
                 where=f"application {self._orders.app}",
                 allowed="no ssl and no sslmode among its connect_args, or sslmode=disable",
             )
-        return {**options, **given, **({"connect_args": connecting} if connecting else {})}
 
     def _connecting(self, url: URL, own: dict[str, Any]) -> dict[str, Any]:
         """The connections' timeouts, as their driver takes them, beside the application's `own` arguments."""

@@ -139,8 +139,10 @@ def causes(incident: Incident) -> Iterator[str]:
 def basis(incident: Incident, changes: Changes) -> str:
     """How the table of changes was made, and whether virtual time agrees with the run."""
     measured = _seeds(changes.measured_seeds)
+    application = incident.run.plan.overrides.application
+    on = "the same SQLAlchemy pool and asyncpg" if application is None else f"{application.name} and its recording"
     text = (
-        "The same arrivals and wakes, played in virtual time on the same SQLAlchemy pool and asyncpg, with one setting "
+        f"The same arrivals and wakes, played in virtual time on {on}, with one setting "
         f"changed at a time. The numbers are those of {measured}, which the run measured"
     )
     if len(incident.summaries) > len(changes.measured_seeds):

@@ -24,6 +24,7 @@ def write(
     began_at: datetime | None = None,
     calibration: Path | None = None,
     patience_s: float | None = None,
+    recording: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Write `postmortem.md` and return its path. Raises `UserError` for a configuration that the run does not have."""
@@ -31,7 +32,7 @@ def write(
     plan = run.plan
     if calibration is not None:
         plan = replace(plan, overrides=replace(plan.overrides, calibration=read_calibration(calibration)))
-    tried = changes(found, plan, say)
+    tried = changes(found, plan, say, recording=recording)
     say("drawing the charts")
     folder = run.folder / CHARTS
     titles = {}
