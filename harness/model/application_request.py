@@ -12,6 +12,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LARGEST_KEY = 2**31 - 1
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A variable of the environment in a request's text, such as `${API_TOKEN}`."""
+FILLED = re.compile(rf"{VARIABLE.pattern}|\{{key\}}|\{{unique\}}")
 PATH = re.compile(r"/[!\"$-~]*")
 """Visible ASCII but `#`, which begins what is not sent."""
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -113,7 +114,8 @@ class ApplicationRequest:
 
     def _filled(self, text: str, key: int, environment: Mapping[str, str]) -> str:
         first, last = self.keys
+        numbers = {"{key}": str(first + key % (last - first + 1)), "{unique}": str(key)}
         if "${" in text:
             self.check_variables(environment)
-            text = VARIABLE.sub(lambda match: environment[match[1]], text)
-        return text.replace("{key}", str(first + key % (last - first + 1))).replace("{unique}", str(key))
+        # In one go: what a variable holds is sent as it is.
+        return FILLED.sub(lambda match: environment[match[1]] if match[1] else numbers[match[0]], text)
