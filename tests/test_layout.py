@@ -60,7 +60,7 @@ ROOMS: dict[str, set[str]] = {
     },
     # It brings up a stack for Locust's own command line; the stacks start it as a program.
     "load": {"converter", "library", "player", "processes", "service", "stacks"},
-    "run": {"stacks", "results", "analysis"},
+    "run": {"analysis", "processes", "results", "stacks"},
 }
 TOP = {"cli", "__main__", "pytest_plugin"}
 

@@ -120,8 +120,8 @@ def _of_source(source: str, given: dict[str, Any]) -> bytes:
 
 def _of_application(given: dict[str, Any]) -> str:
     """The document of an application that is imported for it."""
-    from harness.stacks.application import check_application
-    from harness.stacks.describing import describe
+    from harness.application.describing import describe
+    from harness.application.starting import check_application
 
     asked = ApplicationRequest(name="openapi", target="/openapi.json")
     application = Application(

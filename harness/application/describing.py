@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from harness.application.starting import environment_of, interpreter, orders_of
 from harness.guest import enter
 from harness.model.application import Application
 from harness.model.errors import StackError
@@ -11,7 +12,6 @@ from harness.postgres import PostgresServer
 from harness.processes.messages import ApplicationDescribed
 from harness.processes.process import Child
 from harness.simulation.virtual_driver import DATABASE, HOST, PASSWORD, PORT, USER
-from harness.stacks.application import environment_of, interpreter, orders_of
 
 LIMIT_S = 120.0
 """A large application takes many seconds to import."""
