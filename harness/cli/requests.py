@@ -3,10 +3,14 @@
 import asyncio
 import shutil
 import tempfile
+from base64 import b64encode
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
 
 import click
 
@@ -154,35 +158,41 @@ def _without_secrets(source: str) -> str:
 
 def _fetched(url: str) -> bytes:
     """What a URL answers. Raises `UserError`."""
-    import httpx
-
     where = _without_secrets(url)
     try:
+        parts = urlsplit(url)
+        request = Request(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl())  # noqa: S310 - http or https
+        if parts.username is not None:
+            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            # Not for whoever it may be redirected to.
+            request.add_unredirected_header("Authorization", f"Basic {b64encode(user.encode()).decode()}")
         # A proxy configured for the outside world has no business on loopback.
-        own = urlsplit(url).hostname in LOOPBACK
-        with (
-            httpx.Client(timeout=FETCH_LIMIT_S, trust_env=not own, follow_redirects=True) as client,
-            client.stream("GET", url) as answer,
-        ):
-            if not answer.is_success:
-                raise UserError(f"was answered with {answer.status_code}", where=where, allowed="an OpenAPI document")
-            text = bytearray()
-            for part in answer.iter_bytes():
-                text += part
-                if len(text) > LARGEST_BYTES:
-                    raise UserError("is too large", where=where, allowed=f"up to {LARGEST_BYTES // 2**20} MB")
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise UserError(f"can't be fetched: {str(error) or type(error).__name__}", where=where) from None
-    return bytes(text)
+        direct = [ProxyHandler({})] if parts.hostname in LOOPBACK else []
+        with build_opener(*direct).open(request, timeout=FETCH_LIMIT_S) as answer:
+            text: bytes = answer.read(LARGEST_BYTES + 1)
+    except HTTPError as error:
+        error.close()
+        raise UserError(f"was answered with {error.code}", where=where, allowed="an OpenAPI document") from None
+    except OSError as error:
+        raise UserError(f"can't be fetched: {getattr(error, 'reason', error)}", where=where) from None
+    except (ValueError, HTTPException) as error:
+        # Its own words may have the user and the password.
+        raise UserError(f"can't be fetched: {type(error).__name__}", where=where) from None
+    return _small(text, where)
 
 
 def _file(path: Path) -> bytes:
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise UserError("is too large", where=str(path), allowed=f"up to {LARGEST_BYTES // 2**20} MB")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return _small(file.read(LARGEST_BYTES + 1), str(path))
     except OSError as error:
         raise UserError(f"can't be read: {error.strerror}", where=str(path)) from None
+
+
+def _small(text: bytes, where: str) -> bytes:
+    if len(text) > LARGEST_BYTES:
+        raise UserError("is too large", where=where, allowed=f"up to {LARGEST_BYTES // 2**20} MB")
+    return text
 
 
 def _where_to(given: dict[str, Any]) -> dict[str, Any]:

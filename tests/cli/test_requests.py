@@ -86,11 +86,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def answering(status: int, body: bytes, location: str = "") -> Iterator[str]:
-    """A server on loopback that answers every request like this; its URL."""
+    """A server on loopback that answers every request like this, from a user too; its URL."""
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status)
+            # user:secret, where anybody says who it is.
+            known = self.headers.get("Authorization") in (None, "Basic dXNlcjpzZWNyZXQ=")
+            self.send_response(status if known else 401)
             if location and self.path != location:
                 self.send_header("Location", location)
             self.send_header("Content-Length", str(len(body)))
@@ -136,6 +138,9 @@ def test_a_url_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with answering(200, json.dumps(DOCUMENT).encode()) as url:
         assert written("from-openapi", f"{url}/openapi.json") == written("from-openapi", "api.json")
+        of_a_user = f"{url}/openapi.json".replace("//", "//user:secret@")
+        assert written("from-openapi", of_a_user) == written("from-openapi", "api.json")
+        assert "was answered with 401" in refusal("from-openapi", of_a_user.replace("secret", "guess"))
 
 
 def test_what_a_url_does_not_give_is_said_without_its_secrets() -> None:
@@ -147,7 +152,15 @@ def test_what_a_url_does_not_give_is_said_without_its_secrets() -> None:
         assert refusal("from-openapi", url) == f"{url}: is not JSON (allowed: an OpenAPI document in JSON)"
     with answering(302, b"", "/somewhere") as url:
         assert "302" in refusal("from-openapi", url)
-    assert "can't be fetched" in refusal("from-openapi", "http://[::1/x")
+    for wrong in (
+        "http://[::1/x",
+        "http://user:secret@127.0.0.1:port/",
+        "http://user:secret@",
+        "https://127.0.0.1:1/ä",
+    ):
+        line = refusal("from-openapi", wrong)
+        assert "can't be fetched: " in line
+        assert "secret" not in line
 
 
 @pytest.mark.parametrize("source", [FASTAPI, ASGI], ids=["openapi()", "GET /openapi.json"])
