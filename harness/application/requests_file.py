@@ -35,7 +35,7 @@ KEY_AS_NUMBER = '"{key}"'
 """In `json`, a text that is nothing but the placeholder stands for the number itself."""
 HEAD = """\
 # What the application is asked: coldstart run SCENARIO --app module:app --requests-file {name}
-# {{key}} is a whole number of `keys`, {{unique}} one that no other request has, ${{NAME}} the environment's variable.
+# {{key}} is a whole number of `keys`, {{unique}} a random one below 2^31, ${{NAME}} a variable of yours.
 """
 
 

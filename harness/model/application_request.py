@@ -35,8 +35,8 @@ class Asked:
 class ApplicationRequest:
     """One kind of request. Raises `UserError` on construction for what can't be asked.
 
-    In `target`, `headers` and `body`, `{key}` stands for a whole number of `keys`, `{unique}` for one that no other
-    request of the trial has, and `${NAME}` for a variable of the environment, so that no secret is in a file.
+    In `target`, `headers` and `body`, `{key}` stands for a whole number of `keys`, `{unique}` for a random one below
+    2**31, and `${NAME}` for a variable of the environment, so that no secret is in a file.
     """
 
     name: str
