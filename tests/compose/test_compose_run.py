@@ -56,6 +56,17 @@ def test_the_issues_command_agrees_with_embedded(tmp_path: Path) -> None:
     assert versions["toxiproxy"] == "2.12.0 (container)"
 
 
+def test_an_application_of_the_users_own_has_a_database_of_its_own(tmp_path: Path) -> None:
+    example = Path(__file__).parent.parent.parent / "examples" / "minimal"
+    its = ["--app", "main:app", "--app-dir", str(example), "--init", str(example / "schema.sql")]
+    found = document(tmp_path, *its, *SMALL)
+    (trial,) = found["trials"]
+    assert trial["outcomes"] == {"ok": 40}
+    assert trial["wakes"] == 1
+    assert trial["peak_checked_out"] == 3
+    assert 1.4 < trial["latency_s"]["max"] < 3
+
+
 @pytest.mark.parametrize("on_suspend", ["close", "terminate", "freeze"])
 def test_the_wake_begins_within_50_ms_of_the_first_connection(tmp_path: Path, on_suspend: str) -> None:
     found = document(tmp_path, *SMALL, "--on-suspend", on_suspend, "--set", "statement_timeout=0.5")
