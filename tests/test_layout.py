@@ -180,3 +180,22 @@ def test_importing_everything_but_the_locust_part_leaves_gevent_alone() -> None:
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(HARNESS)))
 def test_a_module_is_one_thing(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
+
+
+def test_what_comes_into_an_applications_process_needs_sqlalchemy_and_uvicorn_only() -> None:
+    modules = [module_of(path) for path in files() if room(path) == "guest"]
+    code = (
+        "import importlib, sys\n"
+        # Theirs, what those two are installed with, and what the standard library makes as it is built.
+        "allowed = {'harness', 'sqlalchemy', 'greenlet', 'typing_extensions', 'uvicorn', 'click', 'h11'}\n"
+        "class Nothing:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        top = name.partition('.')[0]\n"
+        "        if top not in allowed | sys.stdlib_module_names and not top.startswith('_sysconfigdata'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Nothing)\n"
+        f"for module in {modules!r}: importlib.import_module(module)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,8 +1,8 @@
 """Finding the application in its own environment: `module:attribute`, an ASGI application or what makes one."""
 
-import asyncio
 import importlib
 import inspect
+import operator
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
@@ -27,22 +27,26 @@ def find_application(name: str) -> AsgiApplication:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise NoApplicationError(f"{name}: no module {error.name!r} in its environment") from error
-    except Exception as error:
-        raise NoApplicationError(f"{name}: importing it failed: {type(error).__name__}: {error}") from error
-    for attribute in path.split("."):
-        try:
-            found = getattr(found, attribute)
-        except AttributeError:
-            raise NoApplicationError(f"{name}: {module_name} has no {attribute}") from None
+    except (Exception, SystemExit) as error:
+        raise NoApplicationError(f"{name}: importing it failed: {in_a_line(error)}") from error
+    try:
+        found = operator.attrgetter(path)(found)
+    except AttributeError:
+        raise NoApplicationError(f"{name}: {module_name} has no {path}") from None
     if makes_one(found):
         try:
             found = found()
-        except Exception as error:
-            raise NoApplicationError(f"{name}: calling it failed: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise NoApplicationError(f"{name}: calling it failed: {in_a_line(error)}") from error
     if not callable(found) or takes_two(found):
         raise NoApplicationError(f"{name} is not an ASGI application")
     application: AsgiApplication = found
     return application
+
+
+def in_a_line(error: BaseException) -> str:
+    """The exception's name and words, which may be many lines (pydantic's, of settings that are missing)."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def makes_one(found: Any) -> bool:  # noqa: ANN401 - anything
@@ -53,7 +57,7 @@ def makes_one(found: Any) -> bool:  # noqa: ANN401 - anything
         inspect.signature(found).bind()
     except (TypeError, ValueError):
         return False
-    return not asyncio.iscoroutinefunction(found)
+    return not any(inspect.iscoroutinefunction(called) for called in (found, getattr(found, "__call__", None)))  # noqa: B004 - an instance's own
 
 
 def takes_two(found: Any) -> bool:  # noqa: ANN401 - anything

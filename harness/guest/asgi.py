@@ -78,11 +78,17 @@ def answer_of(trace: RequestTrace, outcome: Outcome, error: str | None) -> Answe
     )
 
 
+def _is_this_answer(exception: Exception, status: int) -> bool:
+    """Whether it is how a framework is told to answer so (Starlette's and FastAPI's HTTPException), and no mistake."""
+    return getattr(exception, "status_code", None) == status
+
+
 def _headers(message: Message, trace: RequestTrace, verdict: Verdict) -> list[tuple[bytes, bytes]]:
     headers = [(b"server-timing", answer_of(trace, Outcome.OK, None).server_timing.encode())]
     if message["status"] >= HTTPStatus.BAD_REQUEST:
         # A framework's own handler answers while the exception is being handled (Starlette's ServerErrorMiddleware).
-        if isinstance(exception := sys.exception(), Exception):
+        exception = sys.exception()
+        if isinstance(exception, Exception) and not _is_this_answer(exception, message["status"]):
             verdict.raised(exception)
         if verdict.outcome is not None:
             headers.append((OUTCOME.encode(), f"{verdict.outcome.value} {verdict.error}".encode("ascii", "replace")))

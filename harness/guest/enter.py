@@ -31,8 +31,10 @@ def enter(part: str) -> None:
     if sys.version_info < OLDEST:
         version = ".".join(map(str, sys.version_info[:2]))
         sys.exit(f"the application's Python is {version}, and coldstart needs 3.11 or newer there (--python)")
-    # Python put this file's folder first.
-    sys.path[0] = str(Path.cwd())
+    # Python puts this file's folder first, unless it is told to be safe (PYTHONSAFEPATH).
+    if sys.path and Path(sys.path[0]) == Path(__file__).parent:
+        del sys.path[0]
+    sys.path.insert(0, str(Path.cwd()))
     theirs = PathFinder.find_spec(PACKAGE.name)
     if theirs is not None and not _is_ours(theirs):
         sys.exit(f"the application has a module named {PACKAGE.name}, which is coldstart's own name in its process")

@@ -4,6 +4,7 @@ What the application prints goes to the log, and what it reads is at its end: th
 """
 
 import asyncio
+import io
 import json
 import os
 import sys
@@ -25,6 +26,9 @@ class Pipes:
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
+        # A line is written as it is printed, as on a terminal: what waits in a buffer is lost at the end.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
 
     def emit(self, record: str, **fields: Any) -> None:  # noqa: ANN401 - a record's own
         """Write one record. When nobody reads any more the process ends quietly: its parent is gone."""
@@ -36,19 +40,26 @@ class Pipes:
         except (BrokenPipeError, ConnectionResetError):
             os._exit(0)
 
-    async def commands(self) -> AsyncIterator[dict[str, Any]]:
-        """The parent's commands, until it wants this process to stop."""
+    def commands(self) -> AsyncIterator[dict[str, Any]]:
+        """The parent's commands, which are read from now on, for the loop that is running.
+
+        When the parent wants this process to stop, or is gone, the process ends at once, whatever the application is
+        doing: importing, starting, or blocking the loop.
+        """
         loop = asyncio.get_running_loop()
         received: asyncio.Queue[bytes] = asyncio.Queue()
 
         def read() -> None:
             for line in self._in:
                 loop.call_soon_threadsafe(received.put_nowait, line)
-            loop.call_soon_threadsafe(received.put_nowait, b"")
+            os._exit(0)
+
+        async def taken() -> AsyncIterator[dict[str, Any]]:
+            while True:
+                yield json.loads(await received.get())
 
         threading.Thread(target=read, name="coldstart commands", daemon=True).start()
-        while line := await received.get():
-            yield json.loads(line)
+        return taken()
 
     def fileno(self) -> int:
         """Of the pipe that the commands come in by."""

@@ -9,10 +9,9 @@ import os
 import sys
 from contextlib import suppress
 from time import monotonic, process_time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from harness.guest.application import NoApplicationError, find_application
-from harness.guest.asgi import ObservedApplication
 from harness.guest.orders import Orders
 from harness.guest.protocol import Pipes, stop
 from harness.model.errors import UserError
@@ -38,13 +37,14 @@ def main() -> None:
     asyncio.run(_serve(pipes, Orders.from_environment(os.environ)))
 
 
-async def _serve(pipes: Pipes, orders: Orders) -> NoReturn:
+async def _serve(pipes: Pipes, orders: Orders) -> None:
     # Not before main() has found what they need.
+    from harness.guest.asgi import ObservedApplication
     from harness.guest.engines import Engines
     from harness.guest.uvicorn_server import StartedServer
 
     loop = asyncio.get_running_loop()
-
+    commands = pipes.commands()
     is_ready = False
 
     def emit_sample(sample: PoolSample) -> None:
@@ -74,11 +74,9 @@ async def _serve(pipes: Pipes, orders: Orders) -> NoReturn:
     is_ready = True
     pipes.emit("service_ready", port=server.port)
     sampling = asyncio.create_task(_sample(engines, timeline))
-    async for command in pipes.commands():
+    async for command in commands:
         await _obey(command, engines, pipes)
     sampling.cancel()
-    sys.stdout.flush()
-    os._exit(0)
 
 
 async def _sample(engines: "Engines", timeline: Timeline) -> None:

@@ -43,7 +43,11 @@ class StartedServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """The application's own startup, and then the listening."""
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            # uvicorn leaves in this way when the application's startup fails; its older versions just return.
+            self.should_exit = True
         self._started.set()
 
     async def until_started(self, serving: "asyncio.Task[Any]") -> None:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
-import httpx
 
 from harness.guest import enter
 from harness.guest.orders import Orders, Play
@@ -22,6 +21,7 @@ from harness.model.pool import PoolConfiguration
 from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
+from harness.postgres.script import check_script, run_script
 from harness.processes.messages import Command, PlayApplication
 from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
@@ -60,9 +60,10 @@ def check_application(application: Application) -> None:
         folder = Path(application.folder)
         if not folder.is_dir():
             raise UserError(f"{application.folder} is not a folder", where="--app-dir")
-    for path in (application.init, application.recording):
-        if path is not None and not Path(path).is_file():
-            raise UserError(f"{path} is not a file", where="--init" if path == application.init else "--recording")
+    if application.init is not None:
+        check_script(Path(application.init))
+    if application.recording is not None and not Path(application.recording).is_file():
+        raise UserError(f"{application.recording} is not a file", where="--recording")
     for request in application.kinds:
         request.check_variables()
 
@@ -153,35 +154,14 @@ async def make_database(server: PostgresServer, name: str, template: str | None 
 async def prepare_database(application: Application, server: PostgresServer, log: Path) -> None:
     """Make its tables in this database, as `--init` and `--prepare` say. Raises `UserError` for what fails."""
     if application.init is not None:
-        await _run_sql(Path(application.init), server.dsn)
+        await run_script(server, Path(application.init))
     if application.prepare is not None:
         await _run_command(application, environment_of(application, server, PoolConfiguration()), log)
-
-
-def _script(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"can't be read: {error}", where=str(path)) from None
 
 
 def _last_words(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
     return f": {lines[-1].strip()}" if lines else ""
-
-
-async def _run_sql(path: Path, dsn: str) -> None:
-    script = _script(path)
-    connection = await asyncpg.connect(dsn, ssl=False)
-    try:
-        await connection.execute(script)
-    except asyncpg.PostgresError as error:
-        position = getattr(error, "position", None)
-        line = script.count("\n", 0, int(position)) + 1 if position else None
-        where = str(path) if line is None else f"{path}, line {line}"
-        raise UserError(f"{error} ({error.sqlstate})", where=where) from None
-    finally:
-        await connection.close()
 
 
 async def _run_command(application: Application, variables: Mapping[str, str], log: Path) -> None:
@@ -223,6 +203,9 @@ async def try_requests(application: Application, url: str, log: Path) -> None:
 
     So the application has answered before a trial begins, and a request that can't succeed is not taken for a finding.
     """
+    # In real time only: the base install has no HTTP client.
+    import httpx
+
     # trust_env: a proxy configured for the outside world has no business on loopback.
     async with httpx.AsyncClient(base_url=url, timeout=TRY_LIMIT_S, trust_env=False) as client:
         for request in application.kinds:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
+import asyncpg
 import httpx
 
 from harness.model.application import Application
@@ -36,7 +37,7 @@ from harness.processes.messages import (
 from harness.processes.process import Child
 from harness.proxy.events import EventStream
 from harness.proxy.proxy import Proxy
-from harness.recording import Recorder, Recording, RequestKind
+from harness.recording import ENUMS_SQL, Recorder, Recording, RequestKind
 from harness.stacks.application import (
     TEMPLATE,
     TRY_LIMIT_S,
@@ -100,9 +101,11 @@ async def record(
                 if wait_s:
                     say(f"listening for {wait_s:g} s to what it does by itself")
                     await asyncio.sleep(wait_s)
-        libraries = _versions(application)
+        libraries, enums = _versions(application), await _enums(database.dsn)
         recorded_at = datetime.now(UTC).isoformat(timespec="seconds")
-        return recorder.recording(app=application.name, recorded_at=recorded_at, libraries=libraries, requests=requests)
+        return recorder.recording(
+            app=application.name, recorded_at=recorded_at, libraries=libraries, requests=requests, enums=enums
+        )
 
 
 class Asking:
@@ -180,6 +183,15 @@ async def _recorded(recorder: Recorder, upstream: str) -> AsyncIterator[int]:
         yield port
     finally:
         proxy.stop()
+
+
+async def _enums(dsn: str) -> list[int]:
+    """The oids of the database's enum types, which keep their values where others get neutral ones."""
+    connection = await asyncpg.connect(dsn, ssl=False)
+    try:
+        return [row["oid"] for row in await connection.fetch(ENUMS_SQL)]
+    finally:
+        await connection.close()
 
 
 def _versions(application: Application) -> dict[str, str]:
