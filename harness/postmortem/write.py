@@ -31,14 +31,15 @@ def write(
     plan = run.plan
     if calibration is not None:
         plan = replace(plan, overrides=replace(plan.overrides, calibration=read_calibration(calibration)))
-    tried = changes(found, plan, say)
+    # Virtual time plays the service under test here: of a user's own application it would say nothing.
+    tried = None if plan.overrides.application is not None else changes(found, plan, say)
     say("drawing the charts")
     folder = run.folder / CHARTS
     titles = {}
     for name, figure in figures(run, compare([run])):
         titles[name] = " ".join(figure.get_suptitle().split())
         save([(name, figure)], folder)
-    for name, figure in styled(changes_chart(tried, found.patience)):
+    for name, figure in () if tried is None else styled(changes_chart(tried, found.patience)):
         titles[name] = " ".join(figure.get_suptitle().split())
         save([(name, figure)], folder)
     wake = in_a_name(found.first.trial.wake_label)
@@ -49,7 +50,7 @@ def write(
             found,
             tried,
             charts=[Chart(titles[name], f"{CHARTS}/{name}.png") for name in names],
-            settings=Chart(titles["settings"], f"{CHARTS}/settings.png"),
+            settings=Chart(titles["settings"], f"{CHARTS}/settings.png") if "settings" in titles else None,
             began_at=began_at,
         ),
         encoding="utf-8",
