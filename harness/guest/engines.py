@@ -100,6 +100,10 @@ class Engines:
         what, allowed = self._others[0]
         raise UserError(what, where=where, allowed=allowed)
 
+    def sees(self, engine: Engine) -> bool:
+        """Whether this engine is watched already."""
+        return id(engine.dialect) in self._of_pools
+
     def _unlike(self, pool: Pool) -> tuple[str, str] | None:
         """How a pool differs from the trial's, and what is allowed; None: it does not."""
         if not isinstance(pool, QueuePool):
