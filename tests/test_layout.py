@@ -48,6 +48,7 @@ ROOMS: dict[str, set[str]] = {
         "guest",
         "recording",
         "library",
+        "up",
         "pgbouncer",
         "player",
         "processes",

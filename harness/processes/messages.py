@@ -391,7 +391,6 @@ MalformedError = msgspec.DecodeError
 _encoder = msgspec.json.Encoder()
 _commands = msgspec.json.Decoder(AnyCommand)
 _records = msgspec.json.Decoder(AnyRecord)
-_events = msgspec.json.Decoder(AnyProxyEvent)
 
 
 def to_line(message: Command | Record | ProxyEvent) -> bytes:
@@ -409,9 +408,3 @@ def record_from(line: bytes) -> AnyRecord:
     """Raises `MalformedError`."""
     record: AnyRecord = _records.decode(line)
     return record
-
-
-def event_from(line: bytes) -> AnyProxyEvent:
-    """A line of the proxy server's event stream. Raises `MalformedError`."""
-    event: AnyProxyEvent = _events.decode(line)
-    return event

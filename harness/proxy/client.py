@@ -10,18 +10,20 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import httpx
+import msgspec
 
 from harness.model.compute import State
 from harness.model.errors import StackError, UserError
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.wake import WakeProfile
-from harness.processes.messages import AnyProxyEvent, event_from
+from harness.processes.messages import AnyProxyEvent
 from harness.proxy.addresses import ANY_PORT
 from harness.proxy.compute_settings import ComputeSettings
 
 TIMEOUT_S = 10.0
 POLL_S = 0.02
 SLOW = "coldstart_slow"
+_EVENTS = msgspec.json.Decoder(AnyProxyEvent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,9 @@ class ProxyClient:
         """Wait until the server has seen that nobody reads the events any more; no wait for one that is gone."""
         with suppress(StackError, TimeoutError):
             async with asyncio.timeout(TIMEOUT_S):
-                while (await self.state(name)).lent:
+                while True:
+                    if not (await self.state(name)).lent:
+                        return
                     await asyncio.sleep(POLL_S)
 
     async def set_compute(self, name: str, compute: dict[str, Any]) -> None:
@@ -158,7 +162,8 @@ async def _events(lines: AsyncIterator[str]) -> AsyncIterator[AnyProxyEvent]:
     """The events of a stream, as they come. Raises `StackError` when the server ends it."""
     try:
         async for line in lines:
-            yield event_from(line.encode())
+            event: AnyProxyEvent = _EVENTS.decode(line)
+            yield event
     except httpx.HTTPError as error:
         raise StackError("toxiproxy", f"its events ended: {type(error).__name__} {error}") from error
     raise StackError("toxiproxy", "its events ended")

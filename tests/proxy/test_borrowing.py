@@ -102,7 +102,7 @@ async def test_only_one_may_borrow_it_at_a_time(client: ProxyClient) -> None:
 async def test_a_proxy_without_a_compute_has_nothing_to_lend(ours: OurServer, echo: Upstream) -> None:
     async with ProxyClient(int(ours.http.base_url.port or 0)) as client:
         await client.create(NAME, upstream=echo.address)
-        with pytest.raises(StackError, match="409 .*proxy has no compute"):
+        with pytest.raises(StackError, match=r"409 .*proxy has no compute"):
             async with client.borrowed(NAME):
                 raise AssertionError
 
@@ -129,7 +129,7 @@ async def test_a_client_that_is_killed_gives_it_back(ours: OurServer, client: Pr
 
 
 async def test_the_stream_says_when_its_server_has_ended(ours: OurServer, client: ProxyClient) -> None:
-    with pytest.raises(StackError, match="its events ended"):
-        async with asyncio.timeout(PATIENCE_S), client.borrowed(NAME) as events:
-            await ours.child.stop()
+    async with asyncio.timeout(PATIENCE_S), client.borrowed(NAME) as events:
+        await ours.child.stop()
+        with pytest.raises(StackError, match="its events ended"):
             await anext(events)
