@@ -43,12 +43,6 @@ class FinishedRun:
     """The error when verdicts or charts could not be written after the run was complete; empty: none."""
 
     @property
-    def whose(self) -> str:
-        """In a headline, after the scenario's name: ` with main:app`; empty: the service under test."""
-        application = self.plan.overrides.application
-        return "" if application is None else f" with {application.name}"
-
-    @property
     def exit_status(self) -> int:
         if self.status is RunStatus.ABORTED:
             return 130

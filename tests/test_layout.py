@@ -23,7 +23,6 @@ ROOMS: dict[str, set[str]] = {
     "shipped": set(),
     "scenario_file": set(),
     "access_log": set(),
-    "application": set(),
     "library": {"access_log", "scenario_file", "shipped"},
     "player": set(),
     # What an application's recording is read by, inside of that application's own Python.
@@ -40,9 +39,12 @@ ROOMS: dict[str, set[str]] = {
     "simulation": {"converter", "player", "processes", "recording", "results", "service"},
     # Runs in the process of a user's own application.
     "guest": {"player", "recording", "service", "simulation"},
+    # The same application from outside: its files, and its processes.
+    "application": {"guest", "postgres", "processes", "simulation"},
     "analysis": {"results"},
-    "postmortem": {"analysis", "results", "simulation"},
+    "postmortem": {"analysis", "application", "results", "simulation"},
     "stacks": {
+        "application",
         "compose",
         "converter",
         "guest",
@@ -59,7 +61,7 @@ ROOMS: dict[str, set[str]] = {
     },
     # It brings up a stack for Locust's own command line; the stacks start it as a program.
     "load": {"converter", "library", "player", "processes", "service", "stacks"},
-    "run": {"stacks", "results", "analysis"},
+    "run": {"analysis", "processes", "results", "stacks"},
 }
 TOP = {"cli", "__main__", "pytest_plugin"}
 

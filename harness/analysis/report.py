@@ -30,7 +30,7 @@ def report(run: Run) -> str:
     comparison = compare([run])
     manifest = run.manifest
     return environment.get_template("report.html.j2").render(
-        title=f"{run.scenario.name} on {manifest.stack}",
+        title=f"{run.plan.title} on {manifest.stack}",
         story=run.scenario.description.partition("\n")[0],
         warnings=_warnings(run, comparison),
         findings=findings(run.summaries),

@@ -1,1 +1,1 @@
-"""The user's own application, as the command line and its files describe it."""
+"""The user's own application from outside: the files that describe it, and how it is started and simulated."""

@@ -26,13 +26,7 @@ PRESETS: dict[str, dict[str, str]] = {
         "url": "DATABASE_URL",
         **{name: f"DATABASE_{name.upper()}" for name in SETTINGS if name not in NOT_VARIABLES},
     },
-    "prefect": {
-        "url": "PREFECT_API_DATABASE_CONNECTION_URL",
-        "pool_size": "PREFECT_SQLALCHEMY_POOL_SIZE",
-        "max_overflow": "PREFECT_SQLALCHEMY_MAX_OVERFLOW",
-        "connection_timeout": "PREFECT_API_DATABASE_CONNECTION_TIMEOUT",
-        "statement_timeout": "PREFECT_API_DATABASE_TIMEOUT",
-    },
+    "prefect": {"url": "PREFECT_API_DATABASE_CONNECTION_URL"},
 }  # fmt: skip
 """Ready mappings. What a mapping leaves out of the pool's settings, the engine is given as it is made."""
 

@@ -24,8 +24,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     help="An answer after so long counts as failed. [default: the story's, else the client's timeout up to 30]",
 )  # fmt: skip
 @click.option("--calibration", type=FILE, help="Times that coldstart calibrate measured, for what settings change.")
+@click.option("--recording", type=FILE, help="What answers your own application, for the same.  [default: the run's]")
 def postmortem(
-    run: str, configuration: str | None, began_at: str | None, patience_s: float | None, calibration: Path | None
+    run: str,
+    configuration: str | None,
+    began_at: str | None,
+    patience_s: float | None,
+    calibration: Path | None,
+    recording: Path | None,
 ) -> None:
     """Write postmortem.md: a draft, with its charts. RUN is an id, a path, or newest."""
     from harness.analysis import load
@@ -40,6 +46,7 @@ def postmortem(
             configuration=configuration,
             began_at=moment,
             calibration=calibration,
+            recording=recording,
             patience_s=patience_s,
             say=lambda line: echo(line, err=True),
         )

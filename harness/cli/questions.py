@@ -21,6 +21,11 @@ REQUESTS_FILE = "requests.toml"
 RECORDING_FILE = "recording.jsonl"
 """Where its recording is written, and looked for."""
 
+ABOUT_AN_APPLICATION = (
+    "requests_file", "python", "folder", "variables", "init", "prepare", "recording", "stubs", "cpu",
+)  # fmt: skip
+"""Options that are about an application, and mean nothing without one."""
+
 
 def overrides_of(given: Mapping[str, Any]) -> Overrides:
     """The given options (`pools`, `wakes`, `over_s`, …) as overrides. Raises `UserError` for a wrong value."""
@@ -55,7 +60,7 @@ def application_of(given: Mapping[str, Any]) -> Application | None:
     if given.get("up_port") is not None:
         raise UserError("is about an application that is running", where="--up-port", allowed="with --target")
     if given.get("app") is None:
-        for option in ("requests_file", "python", "folder", "variables", "init", "prepare", "recording", "stubs"):
+        for option in ABOUT_AN_APPLICATION:
             if given.get(option):
                 named = {"folder": "--app-dir", "variables": "--env", "stubs": "--stub"}
                 raise UserError(

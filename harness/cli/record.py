@@ -48,9 +48,9 @@ def record(**given: Any) -> int:  # noqa: ANN401 - click's options, each with it
 
     It runs on an embedded PostgreSQL of its own. The recording holds the rows that were read: treat it as data.
     """
+    from harness.application.starting import check_application
     from harness.processes.beside import first_of
     from harness.recording import without_values, write
-    from harness.stacks.application import check_application
     from harness.stacks.recording import record as recorded_by
 
     application = application_of(given)

@@ -76,6 +76,8 @@ def plan_of(words: Sequence[str]) -> tuple[tuple[Stack, str], PlannedRun, RunOpt
 def _planned(given: dict[str, Any]) -> tuple[tuple[Stack, str], PlannedRun, RunOptions]:
     scenario, overrides = load_scenario(given["scenario"]), overrides_of(given)
     chosen = choose(_stack(given))
+    if given["recording"] is not None and plays_in_real_time(chosen[0]):
+        raise UserError("--recording belongs to the simulated stack", where=f"stack {chosen[0].name}")
     plan = PlannedRun(scenario=scenario, overrides=overrides, real_time=plays_in_real_time(chosen[0]))
     return chosen, plan, RunOptions(parallel=given["parallel"], workers=given["workers"], up_port=given["up_port"])
 

@@ -164,7 +164,7 @@ def _headline(done: FinishedRun) -> str:
         load = "".join(f"\n  {name}: {text}" for name, text in bursts_of.items())
     shortened = f"\nshortened for real time: {done.plan.shortened}" if done.plan.shortened else ""
     unlike = "".join(f"\n{note}" for note in done.notes)
-    return f"{done.plan.scenario.name}{done.whose} on {done.stack}: {load}{shortened}{unlike}"
+    return f"{done.plan.title} on {done.stack}: {load}{shortened}{unlike}"
 
 
 def _name(summary: TrialSummary, names: Names, *, many_seeds: bool) -> str:

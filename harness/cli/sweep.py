@@ -124,7 +124,7 @@ def _print(done: FinishedRun) -> None:
     lines = [line for line in compare([load(done.folder)]).lines if not line.is_control]
     console = output_console()
     trials = len(done.summaries)
-    console.print(f"\n{done.plan.scenario.name}{done.whose} in virtual time: {trials:,} trials", style="bold")
+    console.print(f"\n{done.plan.title} in virtual time: {trials:,} trials", style="bold")
     if done.status is not RunStatus.COMPLETE:
         console.print(f"The sweep was {done.status}: what follows is what was played until then.", style="yellow")
     if lines:

@@ -6,6 +6,8 @@ import operator
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
+from harness.model.errors import UserError
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -27,6 +29,8 @@ def find_application(name: str) -> AsgiApplication:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise NoApplicationError(f"{name}: no module {error.name!r} in its environment") from error
+    except UserError:
+        raise
     except (Exception, SystemExit) as error:
         raise NoApplicationError(f"{name}: importing it failed: {in_a_line(error)}") from error
     try:
@@ -36,6 +40,8 @@ def find_application(name: str) -> AsgiApplication:
     if makes_one(found):
         try:
             found = found()
+        except UserError:
+            raise
         except (Exception, SystemExit) as error:
             raise NoApplicationError(f"{name}: calling it failed: {in_a_line(error)}") from error
     if not callable(found) or takes_two(found):

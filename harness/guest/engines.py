@@ -19,6 +19,7 @@ from sqlalchemy import URL, Engine, ExceptionContext, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool, QueuePool
 
+from harness.guest.early import EarlyImport, replace_create_engine
 from harness.guest.orders import Orders
 from harness.guest.verdict import VERDICT, driver_of
 from harness.model.errors import UserError
@@ -29,6 +30,7 @@ from harness.service.trace import TRACE
 from harness.service.warming import warm_at_once, warm_by_age
 
 TRY = text("SELECT 1")
+WITHOUT_TLS = (None, "disable", "allow", "prefer")
 WHOLE_SECONDS = frozenset({"psycopg", "psycopg_async", "psycopg2"})
 """Dialects whose connect_timeout is libpq's: whole seconds."""
 
@@ -50,9 +52,9 @@ class Engines:
         """Set once there is a pool to sample."""
         self.threads: ThreadPoolExecutor | None = None
 
-    def take_part(self) -> None:
-        """From now on every engine that is made is seen."""
-        create = sqlalchemy.engine.create.create_engine
+    def take_part(self, early: EarlyImport | None = None) -> None:
+        """From now on every engine that is made is seen, and those that an early import has made are taken over."""
+        create = sqlalchemy.engine.create.create_engine if early is None else early.create
 
         @functools.wraps(create)
         def create_engine(url: str | URL, **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's own
@@ -63,9 +65,12 @@ class Engines:
             self._see(engine)
             return engine
 
-        for module in (sqlalchemy, sqlalchemy.engine, sqlalchemy.engine.create):
-            module.create_engine = create_engine  # type: ignore[attr-defined]
-        sqlalchemy.ext.asyncio.engine._create_engine = create_engine  # type: ignore[attr-defined] # noqa: SLF001 - the name it has there
+        replace_create_engine(create_engine)
+        if early is not None:
+            early.later = create_engine
+            for engine, address in early.engines:
+                if self._leads_here(address):
+                    self._take_over(engine)
         connect = Pool.connect
         watches = self._of_pools
         watch = self._watch
@@ -100,12 +105,23 @@ class Engines:
         what, allowed = self._others[0]
         raise UserError(what, where=where, allowed=allowed)
 
+    def check_unless_lazy(self) -> None:
+        """The same, but an application that has made no engine yet may make it with its first request."""
+        if self._others:
+            self.check()
+
     def sees(self, engine: Engine) -> bool:
         """Whether this engine is watched already."""
         return id(engine.dialect) in self._of_pools
 
-    def _unlike(self, pool: Pool) -> tuple[str, str] | None:
-        """How a pool differs from the trial's, and what is allowed; None: it does not."""
+    def _unlike(self, engine: Engine) -> tuple[str, str] | None:
+        """How an engine's pool differs from the trial's, and what is allowed; None: it does not."""
+        pool = engine.pool
+        if self._orders.in_virtual_time and not engine.dialect.is_async:
+            return (
+                f"its engine is synchronous ({engine.dialect.driver}) and goes around the loop",
+                "create_async_engine",
+            )
         if not isinstance(pool, QueuePool):
             return f"its engine has a {type(pool).__name__}, which no setting reaches", "a QueuePool"
         found = {
@@ -180,6 +196,14 @@ class Engines:
         if "pool" in options or (pool_class is not None and not issubclass(pool_class, QueuePool)):
             # Told by `check`: what has no queue has no such settings either.
             return options
+        given = self._of_pool()
+        own = options.get("connect_args", {})
+        connecting = {**own, **self._connecting(url, own)}
+        self._check_tls(own)
+        return {**options, **given, **({"connect_args": connecting} if connecting else {})}
+
+    def _of_pool(self) -> dict[str, Any]:
+        """The pool's settings as arguments of `create_engine`, without those that are set elsewhere."""
         pool = self._pool
         arguments: dict[str, tuple[str, Any]] = {
             "pool_size": ("pool_size", pool.pool_size),
@@ -189,12 +213,50 @@ class Engines:
             "pool_pre_ping": ("pool_pre_ping", pool.of_library.pool_pre_ping),
             "use_lifo": ("pool_use_lifo", pool.of_library.use_lifo),
         }
-        given = {
+        return {
             name: value for setting, (name, value) in arguments.items() if setting not in self._orders.set_elsewhere
         }
-        own = options.get("connect_args", {})
-        connecting = {**own, **self._connecting(url, own)}
-        return {**options, **given, **({"connect_args": connecting} if connecting else {})}
+
+    def _take_over(self, engine: Engine) -> None:
+        """Give an engine that was made before the trial the trial's pool, as `Engine.dispose` gives it a new one."""
+        before = engine.pool
+        if isinstance(before, QueuePool):
+            given = {
+                name.removeprefix("pool_") if name != "pool_size" else name: value
+                for name, value in self._of_pool().items()
+            }
+            engine.pool = type(before)(
+                before._creator,  # noqa: SLF001 - as `recreate` does it, here and below
+                **given,
+                echo=before.echo,
+                logging_name=before._orig_logging_name,  # noqa: SLF001
+                reset_on_return=before._reset_on_return,  # noqa: SLF001
+                _dispatch=before.dispatch,
+                dialect=before._dialect,  # noqa: SLF001
+            )
+            self._connect_as_asked(engine)
+        self._see(engine)
+
+    def _connect_as_asked(self, engine: Engine) -> None:
+        """Its connections' timeouts: the engine has its arguments already, so they are put in as it connects."""
+        dialect: Any = engine.dialect
+        connect, url = dialect.connect, engine.url
+
+        @functools.wraps(connect)
+        def connect_as_asked(*arguments: Any, **parameters: Any) -> Any:  # noqa: ANN401 - the driver's own
+            self._check_tls(parameters)
+            return connect(*arguments, **{**parameters, **self._connecting(url, parameters)})
+
+        dialect.connect = connect_as_asked
+
+    def _check_tls(self, own: dict[str, Any]) -> None:
+        """Raises `UserError` where an engine of virtual time asks for TLS."""
+        if self._orders.in_virtual_time and (own.get("ssl") or own.get("sslmode") not in WITHOUT_TLS):
+            raise UserError(
+                "its engine asks for TLS, which the simulated database has not",
+                where=f"application {self._orders.app}",
+                allowed="no ssl and no sslmode among its connect_args, or sslmode=disable",
+            )
 
     def _connecting(self, url: URL, own: dict[str, Any]) -> dict[str, Any]:
         """The connections' timeouts, as their driver takes them, beside the application's `own` arguments."""
@@ -217,7 +279,7 @@ class Engines:
         return arguments
 
     def _see(self, engine: Engine) -> None:
-        if (unlike := self._unlike(engine.pool)) is not None:
+        if (unlike := self._unlike(engine)) is not None:
             self._others.append(unlike)
             return
         self._engines.append(engine)

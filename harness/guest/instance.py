@@ -1,6 +1,7 @@
 """The application in virtual time: called through its ASGI interface, its lifespan included."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -18,6 +19,8 @@ from harness.service.trace import TRACE, RequestTrace
 
 SERVER, CLIENT = ("127.0.0.1", 8000), ("127.0.0.1", 50000)
 INTERNAL_SERVER_ERROR = 500
+
+logger = logging.getLogger("coldstart")
 
 
 class Processor:
@@ -47,6 +50,8 @@ class ApplicationInstance:
         self._processor = processor
         self._name = name
         self._state: dict[str, Any] = {}
+        self._tells = False
+        """Whether an exception goes to the log: before the story it does, in the story they are hundreds."""
         self._living: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
 
@@ -88,6 +93,8 @@ class ApplicationInstance:
 
     async def try_requests(self, requests: Sequence[ApplicationRequest], key: int) -> None:
         """Ask for each kind once, then empty the pools. Raises `UserError` where one fails."""
+        self._engines.check_unless_lazy()
+        self._tells = True
         for request in requests:
             answer = await self.perform(request, key)
             if answer.outcome is not Outcome.OK:
@@ -96,6 +103,7 @@ class ApplicationInstance:
                     where=f"request {request.name}",
                     allowed="a recording of this application with these requests, or statuses = […] in their file",
                 )
+        self._tells = False
         await self._engines.dispose()
 
     async def warm(self, ages_s: Sequence[float]) -> None:
@@ -135,7 +143,9 @@ class ApplicationInstance:
         VERDICT.set(exchange.verdict)
         try:
             await self._application(exchange.scope, exchange.receive, exchange.send)
-        except Exception as exception:  # noqa: BLE001 - as a server does: 500, unless an answer was on its way
+        except Exception as exception:
+            if self._tells:
+                logger.exception("Exception in ASGI application", exc_info=exception)
             exchange.verdict.raised(exception)
             exchange.end(INTERNAL_SERVER_ERROR)
         else:

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any
 
 from sqlalchemy import URL, Engine
-from sqlalchemy.pool import Pool, QueuePool
+from sqlalchemy.pool import QueuePool
 
 from harness.guest.application import AsgiApplication
 from harness.guest.asgi import ObservedApplication
@@ -37,8 +37,8 @@ class OwnEngines(Engines):
     def _with_settings(self, url: URL, options: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as its base has it
         return options
 
-    def _unlike(self, pool: Pool) -> tuple[str, str] | None:
-        return None if isinstance(pool, QueuePool) else ("it has no queue", "a QueuePool")
+    def _unlike(self, engine: Engine) -> tuple[str, str] | None:
+        return None if isinstance(engine.pool, QueuePool) else ("it has no queue", "a QueuePool")
 
 
 @cache

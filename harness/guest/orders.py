@@ -28,12 +28,28 @@ class Orders:
     host: str
     """Of the database, as its next one."""
     port: int
+    in_virtual_time: bool = False
 
     @classmethod
-    def of(cls, *, app: str, pool: PoolConfiguration, set_elsewhere: tuple[str, ...], address: tuple[str, int]) -> Self:
+    def of(
+        cls,
+        *,
+        app: str,
+        pool: PoolConfiguration,
+        set_elsewhere: tuple[str, ...],
+        address: tuple[str, int],
+        in_virtual_time: bool = False,
+    ) -> Self:
         """For one pool configuration."""
         texts = {name: _text(value) for name, value in pool.to_json().items()}
-        return cls(app=app, settings=texts, set_elsewhere=set_elsewhere, host=address[0], port=address[1])
+        return cls(
+            app=app,
+            settings=texts,
+            set_elsewhere=set_elsewhere,
+            host=address[0],
+            port=address[1],
+            in_virtual_time=in_virtual_time,
+        )
 
     @property
     def pool(self) -> PoolConfiguration:
@@ -60,6 +76,16 @@ class Play:
     application: Application
     environment: dict[str, str]
     """Its variables; the guest's own orders are among them."""
+
+    @property
+    def own_environment(self) -> dict[str, str]:
+        """Its variables but for the guest's orders."""
+        return {name: text for name, text in self.environment.items() if name != VARIABLE}
+
+    @property
+    def is_set_by_variables(self) -> bool:
+        """Whether a setting of its pool is in its environment: then every trial has another one."""
+        return any(variable.carries in SETTINGS for variable in self.application.variables)
 
     def to_text(self) -> str:
         """For a message: both ends run the same files, so a pickle is understood."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.guest.application import NoApplicationError, find_application
+from harness.guest.early import EarlyImport
 from harness.guest.engines import Engines
 from harness.guest.instance import ApplicationInstance, Processor
 from harness.guest.marks import Marks
@@ -28,19 +29,25 @@ SHOWN = 100
 """Characters of a statement."""
 
 
-def simulate_application(play: Play) -> Simulated:
+def simulate_application(play: Play, early: EarlyImport | None = None, marks: Marks | None = None) -> Simulated:
     """Play one trial; the same play gives the same rows, as far as the application itself does.
+
+    `early` is the application where this process has imported it already, and `marks` what that was noted for.
 
     Raises `UserError` for what can't be played.
     """
     os.environ.update(play.environment)
     logging.basicConfig(level=logging.WARNING)
-    marks = Marks()
+    if marks is None:
+        marks = Marks()
+        take_over(marks)
     assert play.application.recording is not None
     recording = read(Path(play.application.recording))
     with library_chance_of(play.trial.seed):
         try:
-            return run(lambda loop: ApplicationDriver(loop, play, recording, marks).play(), loop_class=ApplicationLoop)
+            return run(
+                lambda loop: ApplicationDriver(loop, play, recording, marks, early).play(), loop_class=ApplicationLoop
+            )
         except StalledError as error:
             raise UserError(
                 f"it waits for something that can't happen in virtual time: {error}",
@@ -51,7 +58,10 @@ def simulate_application(play: Play) -> Simulated:
 class ApplicationDriver(VirtualDriver):
     """The application as the service: a `Driver`."""
 
-    def __init__(self, loop: ApplicationLoop, play: Play, recording: Recording, marks: Marks) -> None:
+    def __init__(
+        self, loop: ApplicationLoop, play: Play, recording: Recording, marks: Marks, early: EarlyImport | None
+    ) -> None:
+        self._early = early
         self._play = play
         self._recording = recording
         self._marks = marks
@@ -73,17 +83,19 @@ class ApplicationDriver(VirtualDriver):
         self._sockets: Any = None
         if self._play.trial.pool.runs_on is Driver.PSYCOPG:
             self._bridge_psycopg()
-        take_over(self._marks)
 
     def make_instance(self, watch: PoolWatch) -> ApplicationInstance:
         application = self._play.application
         engines = Engines(Orders.from_environment(os.environ), watch, now_s=self.loop.time)
-        engines.take_part()
+        engines.take_part(self._early)
         assert application.app is not None
-        try:
-            found = find_application(application.app)
-        except NoApplicationError as error:
-            raise UserError(str(error), where="--app") from error
+        if self._early is not None and self._early.application is not None:
+            found = self._early.application
+        else:
+            try:
+                found = find_application(application.app)
+            except NoApplicationError as error:
+                raise UserError(str(error), where="--app") from error
         cpu_s = self._cpu_s() if application.cpu else {}
         return ApplicationInstance(found, engines, Processor(cpu_s), name=application.name)
 
@@ -91,18 +103,32 @@ class ApplicationDriver(VirtualDriver):
         (instance,) = self.instances
         assert isinstance(instance, ApplicationInstance)
         await instance.start()
-        await instance.try_requests(self._play.application.kinds, TRIED_KEY)
+        try:
+            await instance.try_requests(self._play.application.kinds, TRIED_KEY)
+        except UserError as error:
+            self._note_missed()
+            if marks := list(self._marks.all()):
+                # What went wrong in the simulation says more than how the application took it.
+                raise UserError(marks[0], where=error.where) from None
+            raise
 
     async def end(self) -> None:
+        self._note_missed()
         assert self.server.replay is not None
         counts = self.server.replay.counts
-        for text, times in counts.missed_texts.items():
-            self._marks.note(f"a statement was never recorded: {_shortened(text)}", times)
         for what, times in self._marks.all().items():
             self.event(Event.NOT_PLAYED, self.loop.time(), what=what, times=times)
         self.rows.marks = self._marks.all()
         answers = {"exact": counts.exact, "by_shape": counts.by_shape, "last": counts.last}
         self.event(Event.ANSWERED, self.loop.time(), **answers)
+
+    def _note_missed(self) -> None:
+        assert self.server.replay is not None
+        for text, times in self.server.replay.counts.missed_texts.items():
+            if text.lstrip()[:4].upper() == "COPY":
+                self._marks.note("it uses COPY, which can't be answered from a recording", times)
+            else:
+                self._marks.note(f"a statement was never recorded: {_shortened(text)}", times)
 
     def close(self) -> None:
         if self._sockets is not None:

@@ -1,10 +1,11 @@
 """The application in virtual time, as a child of the harness: a fresh process for each trial, forked from this one.
 
-An application makes its engine as it is imported, with the settings of one trial: another trial needs another import.
-What takes long to import, and is the same for every trial, is imported here, before the fork.
+The application is imported here, before the fork, where one import does for every trial: where its pool's settings are
+given to its engines, and are not in its environment. Else each trial's process imports it.
 """
 
 import faulthandler
+import gc
 import importlib
 import os
 import select
@@ -37,20 +38,56 @@ def main() -> None:
             importlib.import_module(library)
     importlib.import_module("harness.guest.play")
     pipes.emit("simulator_ready")
+    imported: Imported | None = None
     while (command := pipes.next_command()) is not None:
         assert command["command"] == "play_application"
+        play = Play.from_text(command["play"])
+        if imported is None:
+            imported = Imported(play)
         pid = os.fork()
         if pid == 0:
-            _play(pipes, Play.from_text(command["play"]))
+            _play(pipes, play, imported)
         _wait(pid, pipes)
 
 
-def _play(pipes: Pipes, play: Play) -> None:
+class Imported:
+    """The application, imported in this process where one import does for every trial."""
+
+    def __init__(self, play: Play) -> None:
+        """Import the application of the first trial, unless its pool's settings are in its environment."""
+        from harness.guest.early import EarlyImport
+        from harness.guest.marks import Marks
+        from harness.guest.world import take_over
+
+        self.early: EarlyImport | None = None
+        self.marks: Marks | None = None
+        self._environment = play.own_environment
+        if play.is_set_by_variables or play.application.app is None:
+            return
+        os.environ.update(play.environment)
+        self.marks = Marks()
+        take_over(self.marks)
+        early = EarlyImport()
+        if early.load(play.application.app):
+            self.early = early
+            # What is there already is not looked at again and again in each trial.
+            gc.collect()
+            gc.freeze()
+
+    def does_for(self, play: Play) -> bool:
+        """Whether this trial's application is the one that was imported."""
+        return self.early is not None and play.own_environment == self._environment
+
+
+def _play(pipes: Pipes, play: Play, imported: Imported) -> None:
     from harness.guest.play import simulate_application
 
     status = 0
     try:
-        played = simulate_application(play)
+        if imported.does_for(play):
+            played = simulate_application(play, imported.early, imported.marks)
+        else:
+            played = simulate_application(play)
     except UserError as error:
         pipes.emit("trial_refused", what=error.what, where=error.where, allowed=error.allowed)
     except BaseException:  # noqa: BLE001 - the log has it, and the parent sees the status

@@ -180,6 +180,12 @@ def take_over(marks: Marks) -> None:
         marks.note(f"it connected a synchronous socket to {address}")
         raise VirtualTimeError(f"a synchronous socket to {address} would block, and virtual time has no time for that")
 
+    def resolving(host: Any, *_: Any, **__: Any) -> NoReturn:  # noqa: ANN401 - the socket module's own
+        marks.note(f"it asked the host {host} by a synchronous socket, which blocks")
+        raise VirtualTimeError(f"asking for the address of {host} would block, and virtual time has no time for that")
+
+    names: Any = socket
+    names.getaddrinfo = names.gethostbyname = resolving
     sockets: Any = socket.socket
     sockets.connect = sockets.connect_ex = connecting
     _wait_in_greenlets(marks)

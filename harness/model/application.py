@@ -58,6 +58,8 @@ class Stub:
     for_s: float
 
     def __post_init__(self) -> None:
+        if not self.host or any(character.isspace() for character in self.host):
+            raise UserError(f"{self.host!r} is not a host", where="--stub", allowed="HOST=SECONDS")
         check_number("a stub's seconds", self.for_s, where=f"--stub {self.host}")
 
 

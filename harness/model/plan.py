@@ -158,6 +158,12 @@ class PlannedRun:
         return self.scenario.in_real_time() if self.real_time else self.scenario
 
     @property
+    def title(self) -> str:
+        """The scenario's name, and whose application it is played with: `cold_burst with main:app`."""
+        application = self.overrides.application
+        return self.scenario.name if application is None else f"{self.scenario.name} with {application.name}"
+
+    @property
     def shortened(self) -> str:
         """How the scenario was shortened for real time, in words; empty: it was not."""
         return self.scenario.real_time.description if self.real_time and self.scenario.real_time is not None else ""

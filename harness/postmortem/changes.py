@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from harness.analysis.effect import Effect, SeedEffect, Verdict
 from harness.analysis.sentences import Failures
+from harness.application.starting import check_application, simulator
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
@@ -29,7 +30,7 @@ from harness.postmortem.patience import Patience
 from harness.results import TABLES
 from harness.results.read import schema
 from harness.simulation.rows import Simulated
-from harness.simulation.simulators import Say, Simulators
+from harness.simulation.simulators import SERVICE, Program, Say, Simulators
 
 SEEDS = 5
 """More seeds take more time and add little to a draft."""
@@ -110,21 +111,39 @@ class Changes:
         return sorted(settings, key=lambda change: change.failures.failed)
 
 
-def changes(incident: Incident, plan: PlannedRun, say: Say) -> Changes:
+def changes(incident: Incident, plan: PlannedRun, say: Say, *, recording: Path | None = None) -> Changes:
     """Play the incident as it was, with the database awake, and with each setting changed alone.
 
-    Raises `TrialDiedError` when the process of a replayed trial dies twice.
+    `recording` is that of the user's own application, where the run's plan does not name one. Raises `UserError` for an
+    application that can't be played, and `TrialDiedError` when the process of a replayed trial dies twice.
     """
     # Not in the run's folder, which may be a committed sample. It stays when a process died and left a log there.
     logs = Path(tempfile.mkdtemp(prefix="coldstart-postmortem-"))
     try:
-        return asyncio.run(_changes(incident, plan, say, logs))
+        return asyncio.run(_changes(incident, plan, say, logs, _program(plan, recording)))
     finally:
         with suppress(OSError):
             logs.rmdir()
 
 
-async def _changes(incident: Incident, plan: PlannedRun, say: Say, logs: Path) -> Changes:
+def _program(plan: PlannedRun, recording: Path | None) -> Program:
+    """What plays a trial of this run."""
+    application = plan.overrides.application
+    if application is None:
+        return SERVICE
+    if recording is not None:
+        application = replace(application, recording=str(recording))
+    if application.recording is None:
+        raise UserError(
+            f"what other settings would have changed is played in virtual time, from a recording of {application.name}",
+            where="postmortem",
+            allowed="--recording, made by coldstart record",
+        )
+    check_application(application)
+    return simulator(application, Path())
+
+
+async def _changes(incident: Incident, plan: PlannedRun, say: Say, logs: Path, program: Program) -> Changes:
     measured = incident.summaries[:SEEDS]
     trials = [*(summary.trial for summary in measured), *_other_seeds(incident)]
     # With another calibration the story differs from the run's: measured times replace its own.
@@ -132,7 +151,7 @@ async def _changes(incident: Incident, plan: PlannedRun, say: Say, logs: Path) -
     seeds = tuple(summary.trial.seed for summary in measured)
     times = plan.times(trials[0].story)
     at_a_time = min(len(trials), os.cpu_count() or 1)
-    async with Simulators.running(at_a_time, logs=logs) as simulators:
+    async with Simulators.running(at_a_time, logs=logs, program=program) as simulators:
 
         async def played(change: Callable[[Trial], Trial]) -> dict[int, Played]:
             playing = (simulators.play(change(trial), times, say, sampled=False) for trial in trials)

@@ -41,7 +41,7 @@ def draft(
     utc = began_at or incident.began_at()
     others = incident.measured_beside()
     sections = {
-        f"# Postmortem: {incident.run.scenario.name}, {incident.configuration}": [
+        f"# Postmortem: {incident.run.plan.title}, {incident.configuration}": [
             f"*A draft, made by `coldstart postmortem` from run `{manifest.id}`. Every number in it was measured or "
             "simulated, as said beside it; what it does not know stands at its end.*"
         ],

@@ -26,8 +26,8 @@ MIN_SEEDS = 3
 MAX_BURSTS = 3
 MAX_ACTIONS = 3
 NOT_PLAYED_AGAIN = (
-    "What each setting would have changed: the run is of an application of your own, and this draft plays only the "
-    "service under test again in virtual time."
+    "What each setting would have changed: the application was running already, and virtual time plays one that it can "
+    "start."
 )
 
 
@@ -137,7 +137,7 @@ def causes(incident: Incident) -> Iterator[str]:
             yield "With the database awake none of the same arrivals fails: all of it is the cold start's."
         elif failed:
             yield f"With the database awake {awake} of the same arrivals fail: not all of it is the cold start's."
-    elif incident.sleeps and incident.run.plan.overrides.application is None:
+    elif incident.sleeps and incident.can_be_played_again:
         yield "The run has no control; below the same arrivals meet a database that is awake, in virtual time."
     yield from _alert(first)
 
@@ -155,8 +155,10 @@ def _alert(first: TrialSummary) -> Iterator[str]:
 def basis(incident: Incident, changes: Changes) -> str:
     """How the table of changes was made, and whether virtual time agrees with the run."""
     measured = _seeds(changes.measured_seeds)
+    application = incident.run.plan.overrides.application
+    on = "the same SQLAlchemy pool and asyncpg" if application is None else f"{application.name} and its recording"
     text = (
-        "The same arrivals and wakes, played in virtual time on the same SQLAlchemy pool and asyncpg, with one setting "
+        f"The same arrivals and wakes, played in virtual time on {on}, with one setting "
         f"changed at a time. The numbers are those of {measured}, which the run measured"
     )
     if len(incident.summaries) > len(changes.measured_seeds):

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.analysis.charts.draw import figures, in_a_name, save, styled
 from harness.analysis.compare import compare
 from harness.analysis.load import Run
+from harness.model.errors import UserError
 from harness.postmortem.changes import changes
 from harness.postmortem.chart import changes_chart
 from harness.postmortem.draft import NAME, Chart, draft
@@ -24,6 +25,7 @@ def write(
     began_at: datetime | None = None,
     calibration: Path | None = None,
     patience_s: float | None = None,
+    recording: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Write `postmortem.md` and return its path. Raises `UserError` for a configuration that the run does not have."""
@@ -31,8 +33,15 @@ def write(
     plan = run.plan
     if calibration is not None:
         plan = replace(plan, overrides=replace(plan.overrides, calibration=read_calibration(calibration)))
-    # Virtual time plays the service under test here: of a user's own application it would say nothing.
-    tried = None if plan.overrides.application is not None else changes(found, plan, say)
+    if found.can_be_played_again:
+        tried = changes(found, plan, say, recording=recording)
+    elif recording is None:
+        tried = None
+    else:
+        raise UserError(
+            "its application was running already, and virtual time plays one that it can start",
+            where="--recording", allowed="a run with --app",
+        )  # fmt: skip
     say("drawing the charts")
     folder = run.folder / CHARTS
     titles = {}

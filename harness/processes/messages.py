@@ -358,32 +358,11 @@ AnyCommand: TypeAlias = (
     | ServePgBouncer
 )
 AnyRecord: TypeAlias = (
-    ServiceReady
-    | PoolWarmed
-    | PoolNotWarmed
-    | PoolRefused
-    | PoolReplaced
-    | CpuReported
-    | PoolSampled
-    | ListenerReported
-    | MasterListening
-    | LoadReady
-    | RequestEnded
-    | BurstFinished
-    | SimulatorReady
-    | RowsPlayed
-    | TrialPlayed
-    | TrialRefused
-    | ProxyReady
-    | PostgresReady
-    | PgBouncerReady
-    | ContainersReady
-    | StackReady
-    | BurstPlanned
-    | StoryPlayed
-    | StackFailed
-    | ProxyReported
-)
+    ServiceReady | PoolWarmed | PoolNotWarmed | PoolRefused | PoolReplaced | CpuReported | PoolSampled |
+    ListenerReported | MasterListening | LoadReady | RequestEnded | BurstFinished | SimulatorReady | RowsPlayed |
+    TrialPlayed | TrialRefused | ProxyReady | PostgresReady | PgBouncerReady | ContainersReady | StackReady |
+    BurstPlanned | StoryPlayed | StackFailed | ProxyReported
+)  # fmt: skip
 
 MalformedError = msgspec.DecodeError
 """A line that is no message, or one whose fields are not what they should be."""

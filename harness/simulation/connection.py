@@ -86,7 +86,7 @@ class End(asyncio.Transport):
     """One end. What a transport's user may rely on is asyncio's documentation of transports."""
 
     def __init__(self, loop: VirtualLoop, address: tuple[str, int], kernel: Kernel) -> None:
-        self._socket = Socket(self._note_what_is_heard)
+        self._socket = Socket(self._note_what_is_heard, address)
         super().__init__({"socket": self._socket, "peername": address})
         self._loop = loop
         self._kernel = kernel

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from harness.model.kernel import Keepalive, Kernel, Silence
 from harness.simulation.loop import VirtualLoop
 
+OWN_ADDRESS = ("198.51.100.254", 40000)
+
 
 def never() -> bool:
     """What `is_back` is where nobody ever answers for the other end: the way there is dead."""
@@ -19,14 +21,15 @@ def never() -> bool:
 
 
 class Socket:
-    """As much of a socket as drivers ask their transport for: keepalives, by the options that Linux has for them."""
+    """As much of a socket as clients ask their transport for: keepalives, by Linux's options, and its addresses."""
 
     family = socket.AF_INET
     type = socket.SOCK_STREAM
 
-    def __init__(self, keeping_alive: Callable[[], None]) -> None:
+    def __init__(self, keeping_alive: Callable[[], None], peer: tuple[str, int]) -> None:
         """`keeping_alive` is called when somebody asks for keepalives for the first time."""
         self._keeping_alive = keeping_alive
+        self._peer = peer
         self._options: dict[tuple[int, int], int] = {}
 
     def setsockopt(self, level: int, option: int, value: int) -> None:
@@ -34,6 +37,18 @@ class Socket:
         self._options[level, option] = value
         if (level, option) == (socket.SOL_SOCKET, socket.SO_KEEPALIVE) and value:
             self._keeping_alive()
+
+    def getpeername(self) -> tuple[str, int]:
+        """The address of the other end."""
+        return self._peer
+
+    def fileno(self) -> int:
+        """The system has no such socket: what a closed one says, and HTTP clients connect anew."""
+        return -1
+
+    def getsockname(self) -> tuple[str, int]:
+        """Its own, of which there is only one."""
+        return OWN_ADDRESS
 
     @property
     def keepalive(self) -> Keepalive | None:

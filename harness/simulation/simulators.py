@@ -128,7 +128,8 @@ class _Simulator:
                     rows.marks = marks
                     return rows
                 case TrialRefused(what=what, where=where, allowed=allowed):
-                    raise UserError(what, where=where, allowed=allowed)
+                    told = f" (log: {self._log})" if self._log.stat().st_size else ""
+                    raise UserError(f"{what}{told}", where=where, allowed=allowed)
                 case _:
                     raise child.out_of_step(record)
         raise await child.died()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
+from harness.application.starting import prepare_database
 from harness.compose.engine import compose_binary, engine
 from harness.compose.sessions import DatabaseSessions
 from harness.model.application import Application
@@ -32,7 +33,6 @@ from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
 from harness.service.catalogue import create_catalogue
-from harness.stacks.application import prepare_database
 from harness.stacks.base import RunOptions
 from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents

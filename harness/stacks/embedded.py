@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.application.starting import TEMPLATE, make_database, prepare_database
 from harness.converter import to_json
 from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
@@ -18,7 +19,6 @@ from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient, compute_of
 from harness.service.catalogue import create_catalogue
-from harness.stacks.application import TEMPLATE, make_database, prepare_database
 from harness.stacks.base import RunOptions
 from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents

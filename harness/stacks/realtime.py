@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
+from harness.application.starting import check_in_real_time, start_application
 from harness.model.application import Application
 from harness.model.plan import PlannedRun
 from harness.model.server import ServerLimits
@@ -24,7 +25,6 @@ from harness.processes.messages import LoadReady, ServiceReady
 from harness.processes.process import Child
 from harness.service.catalogue import create_role
 from harness.service.drivers import libpq_version
-from harness.stacks.application import check_application, start_application
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.child_load import ChildLoadDriver
 from harness.stacks.driving import running_load, running_service
@@ -64,7 +64,7 @@ class RealTimeStack:
         check_warm(plan.trials)
         check_pooler(plan.trials)
         if (application := plan.overrides.application) is not None:
-            check_application(application)
+            check_in_real_time(application, stack=self.name)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         """As many trials as this machine can release at one moment without measuring itself."""

@@ -17,6 +17,15 @@ from time import monotonic
 import asyncpg
 import httpx
 
+from harness.application.starting import (
+    TEMPLATE,
+    TRY_LIMIT_S,
+    interpreter,
+    make_database,
+    prepare_database,
+    start_application,
+    try_requests,
+)
 from harness.model.application import Application
 from harness.model.application_request import ApplicationRequest
 from harness.model.errors import StackError, UserError
@@ -38,15 +47,6 @@ from harness.processes.process import Child
 from harness.proxy.events import EventStream
 from harness.proxy.proxy import Proxy
 from harness.recording import ENUMS_SQL, Recorder, Recording, RequestKind
-from harness.stacks.application import (
-    TEMPLATE,
-    TRY_LIMIT_S,
-    interpreter,
-    make_database,
-    prepare_database,
-    start_application,
-    try_requests,
-)
 
 LIBRARIES = ("sqlalchemy", "asyncpg", "psycopg", "fastapi", "starlette")
 CONNECTIONS = 100

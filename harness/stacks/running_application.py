@@ -7,6 +7,7 @@ from time import monotonic
 
 import httpx
 
+from harness.application.starting import TRIED_KEY, TRY_LIMIT_S, ask, described, not_good
 from harness.model.application import Application
 from harness.model.application_request import LARGEST_KEY, ApplicationRequest
 from harness.model.compute import OnSuspend
@@ -17,7 +18,6 @@ from harness.model.trial import Trial
 from harness.processes.messages import AnyProxyEvent, ConnectionAccepted
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient
-from harness.stacks.application import TRIED_KEY, TRY_LIMIT_S, ask, described, not_good
 from harness.stacks.base import Progress
 from harness.stacks.child_load import ChildLoadDriver
 from harness.stacks.target import Target

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from harness.application.starting import check_in_virtual_time, simulator
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
 from harness.service.drivers import libpq_version
 from harness.simulation.simulators import SERVICE, Simulators
-from harness.stacks.application import check_in_virtual_time, simulator
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.honoured import check_honoured
 

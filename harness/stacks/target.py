@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from harness.application.starting import try_requests
 from harness.model.application import Application
 from harness.model.errors import StackError, UserError
 from harness.model.events import Event
@@ -24,7 +25,6 @@ from harness.processes.messages import (
     WarmPool,
 )
 from harness.processes.process import Child
-from harness.stacks.application import try_requests
 from harness.stacks.timebase import TrialRows
 
 LISTENER_PATIENCE_S = 60.0

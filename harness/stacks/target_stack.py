@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.application.starting import check_application
 from harness.model.application import Application
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
@@ -25,7 +26,6 @@ from harness.player import Player
 from harness.processes.beside import beside
 from harness.processes.messages import AnyProxyEvent, LoadReady
 from harness.proxy.client import ProxyClient, compute_of
-from harness.stacks.application import check_application
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.driving import running_load
 from harness.stacks.honoured import check_honoured

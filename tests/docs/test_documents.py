@@ -12,7 +12,8 @@ from harness.library import scenario_names
 from harness.results.document import page
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results").glob("*.md")])
+FOLDERS = (".", "docs", "results", "examples")
+PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))
 COMMAND = re.compile(r"^(?:\$ )?coldstart (.+?)(?:\s{2,}#.*|\s+\\)?$", re.MULTILINE)
 INLINE = re.compile(r"`coldstart ([^`]+)`")
 

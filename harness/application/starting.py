@@ -73,6 +73,16 @@ def check_application(application: Application) -> None:
         request.check_variables()
 
 
+def check_in_real_time(application: Application, *, stack: str) -> None:
+    """Raises `UserError` for an application that can't be started, and for what virtual time alone has."""
+    check_application(application)
+    for option, given in (("--stub", application.stubs), ("--cpu", application.cpu)):
+        if given:
+            raise UserError(
+                f"{option} belongs to the simulated stack: here it is the world's own", where=f"stack {stack}"
+            )
+
+
 def check_in_virtual_time(application: Application, trials: Sequence[Trial]) -> None:
     """Raises `UserError` for an application, or a story, that virtual time can't play."""
     check_application(application)
@@ -104,11 +114,19 @@ def environment_of(application: Application, server: PostgresServer, pool: PoolC
     return {variable.name: variable.of(values[variable.carries]) for variable in application.variables}
 
 
-def orders_of(application: Application, pool: PoolConfiguration, address: tuple[str, int]) -> Orders:
+def orders_of(
+    application: Application, pool: PoolConfiguration, address: tuple[str, int], *, in_virtual_time: bool = False
+) -> Orders:
     """What the guest in the application's process is told."""
     assert application.app is not None
     set_elsewhere = tuple(variable.carries for variable in application.variables)
-    return Orders.of(app=application.app, pool=pool, set_elsewhere=set_elsewhere, address=address)
+    return Orders.of(
+        app=application.app,
+        pool=pool,
+        set_elsewhere=set_elsewhere,
+        address=address,
+        in_virtual_time=in_virtual_time,
+    )
 
 
 def start_application(
@@ -133,7 +151,7 @@ def simulator(application: Application, folder: Path) -> Program:
     def command(trial: Trial, times: Times, *, sampled: bool) -> Command:
         environment = {
             **environment_of(application, server, trial.pool),
-            **orders_of(application, trial.pool, (HOST, PORT)).to_environment(),
+            **orders_of(application, trial.pool, (HOST, PORT), in_virtual_time=True).to_environment(),
         }
         play = Play(trial=trial, times=times, sampled=sampled, application=recorded, environment=environment)
         return PlayApplication(play=play.to_text())

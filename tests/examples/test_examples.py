@@ -1,0 +1,53 @@
+"""The example applications: in virtual time they end as their results.csv says, and in real time they run."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from benchmarks.agreement_applications import APPLICATIONS, EXAMPLES
+from benchmarks.examples import RESULTS, rows_of
+from harness.cli.run import plan_of
+from harness.recording import read
+from harness.run import execute
+from harness.stacks.base import Quiet
+
+OURS = [name for name in APPLICATIONS if name != "prefect"]
+"""Those that run in coldstart's own environment."""
+
+
+def written(name: str) -> list[dict[str, str]]:
+    with (EXAMPLES / name / RESULTS).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_it_ends_in_virtual_time_as_its_results_say(name: str, tmp_path: Path) -> None:
+    assert rows_of(APPLICATIONS[name], None, tmp_path) == written(name)
+
+
+def test_the_same_trials_of_a_public_application_end_alike() -> None:
+    """Prefect's environment is too large for a test; what was played in it is here."""
+    shop = {(row["pool"], row["connection_timeout_s"]): int(row["ok"]) for row in written("shop")}
+    prefect = {(row["pool"], row["connection_timeout_s"]): int(row["ok"]) for row in written("prefect")}
+    assert prefect.keys() == shop.keys()
+    assert all(abs(prefect[key] - shop[key]) <= 2 for key in shop)
+    assert "prefect" in read(EXAMPLES / "prefect" / "recording.jsonl").app
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_it_runs_in_real_time(name: str, tmp_path: Path) -> None:
+    example = APPLICATIONS[name]
+    words = ["cold_burst", "--app", "main:app", "--app-dir", str(EXAMPLES / name), "--stack", "embedded",
+             "--pool", "2+1", "--wake", "1", "--requests", "12", "--over", "1", "--no-control"]  # fmt: skip
+    if example.init is not None:
+        words += ["--init", str(EXAMPLES / name / example.init)]
+    if example.driver is not None:
+        words += ["--set", f"driver={example.driver}"]
+    stack, plan, options = plan_of(words)
+    done = execute(plan, stack=stack, options=options, progress=Quiet(), out=tmp_path, charts=False)
+    (summary,) = done.summaries
+    assert summary.outcomes == {"ok": 12}
+    assert summary.wakes == 1
+    assert summary.peak_checked_out == 3
+    assert summary.checkout_wait_s["max"] > 0.3
