@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from harness.guest import path as guest_path
 
@@ -146,13 +147,16 @@ def coldstart(folder: Path, *arguments: str, **environment: str) -> subprocess.C
     )  # fmt: skip
 
 
-def interrupted(folder: Path, *arguments: str, when: Any, how: signal.Signals) -> int:
-    """Run this until `when` is true, then send the signal; its exit status."""
+def interrupted(
+    folder: Path, *arguments: str, when: Callable[[], bool], how: signal.Signals
+) -> tuple[int, list[psutil.Process]]:
+    """Run this until `when` is true, then send the signal; its exit status, and the processes that it had started."""
     log = folder / "interrupted.log"
     with log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "harness", *arguments], stdout=file, stderr=subprocess.STDOUT, text=True, cwd=folder
         )
     until(when, process, log)
+    started = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(how)
-    return process.wait(timeout=PATIENCE_S)
+    return process.wait(timeout=PATIENCE_S), started

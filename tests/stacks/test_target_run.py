@@ -176,8 +176,7 @@ def test_a_run_that_is_ended_in_the_middle_gives_back_what_up_had_and_leaves_not
     folder: Path, tmp_path: Path, shop: str, database: Up, how: signal.Signals
 ) -> None:
     before = database.settings()
-    others = {process.pid for process in psutil.process_iter()}
-    status = interrupted(
+    status, started = interrupted(
         folder, "run", "cold_burst", "--target", shop, "--pool", "2+1", "--wake", "60", "--no-charts",
         "--out", str(tmp_path),
         when=lambda: database.compute()["state"] == "waking", how=how,
@@ -185,9 +184,8 @@ def test_a_run_that_is_ended_in_the_middle_gives_back_what_up_had_and_leaves_not
     assert status == (-how if how is signal.SIGKILL else 130)
     if how is not signal.SIGKILL:
         assert load(next(tmp_path.iterdir())).manifest.status == "aborted"
-    gone = [process for process in psutil.process_iter() if process.pid not in others and "locust" in process.name()]
-    psutil.wait_procs(gone, timeout=10)
-    assert not [process for process in gone if process.is_running()]
+    assert started, "Locust was driving the burst"
+    assert not psutil.wait_procs(started, timeout=10)[1]
     deadline_s = time.monotonic() + 10
     while database.compute()["lent"] and time.monotonic() < deadline_s:
         time.sleep(0.02)
