@@ -23,17 +23,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.model.application_request import LARGEST_KEY, ApplicationRequest
+from harness.application.drafts import Draft
+from harness.model.application_request import ApplicationRequest
 from harness.model.arrivals import RequestMix
 from harness.model.errors import UserError
 
 KEYS = ("name", "method", "path", "keys", "headers", "body", "json", "statuses", "weight")
+KEYS_LEFT_OUT = (1, 100)
 JSON_HEADER = ("Content-Type", "application/json")
 KEY_AS_NUMBER = '"{key}"'
 """In `json`, a text that is nothing but the placeholder stands for the number itself."""
 HEAD = """\
-# What the application is asked: coldstart run SCENARIO --app module:app --requests {name}
-# {{key}} is a whole number of `keys`, {{unique}} one that no other request has, ${{NAME}} the environment's variable.
+# What the application is asked: coldstart run SCENARIO --app module:app --requests-file {name}
+# {{key}} is a whole number of `keys`, {{unique}} a random one below 2^31, ${{NAME}} a variable of yours.
 """
 
 
@@ -56,9 +58,9 @@ def read_requests(path: Path) -> RequestMix:
     return RequestMix(weights)
 
 
-def write_requests(mix: Iterable[tuple[ApplicationRequest, float]], *, name: str) -> str:
-    """The text of a requests file with these requests and weights; `name` is what the file will be called."""
-    return HEAD.format(name=name) + "".join(f"\n{_table(request, weight)}" for request, weight in mix)
+def write_requests(drafts: Iterable[Draft], *, name: str) -> str:
+    """The text of a requests file with these requests; `name` is what the file will be called."""
+    return HEAD.format(name=_comment(name)) + "".join(f"\n{_table(draft)}" for draft in drafts)
 
 
 def _weighted(table: dict[str, Any], where: str) -> tuple[ApplicationRequest, float]:
@@ -71,7 +73,7 @@ def _weighted(table: dict[str, Any], where: str) -> tuple[ApplicationRequest, fl
     if path is None:
         raise UserError("has no path", where=where)
     headers, body = _sent(table, where)
-    keys = _numbers(table, "keys", where) or (1, 100)
+    keys = _numbers(table, "keys", where) if "keys" in table else KEYS_LEFT_OUT
     if len(keys) != 2:
         raise UserError(f"keys must be the first and the last number, got {list(keys)}", where=where)
     try:
@@ -100,8 +102,8 @@ def _sent(table: dict[str, Any], where: str) -> tuple[dict[str, str], str | None
     if body is not None:
         raise UserError("has both a body and json", where=where, allowed="one of them")
     try:
-        body = json.dumps(table["json"], ensure_ascii=False).replace(KEY_AS_NUMBER, "{key}")
-    except TypeError:
+        body = json.dumps(table["json"], ensure_ascii=False, allow_nan=False).replace(KEY_AS_NUMBER, "{key}")
+    except (TypeError, ValueError):
         raise UserError("json has a value that JSON does not know, such as a date", where=where) from None
     if not any(name.lower() == "content-type" for name in headers):
         headers = {JSON_HEADER[0]: JSON_HEADER[1], **headers}
@@ -117,21 +119,25 @@ def _typed(table: dict[str, Any], key: str, types: tuple[type, ...], default: An
 
 def _numbers(table: dict[str, Any], key: str, where: str) -> tuple[int, ...]:
     values = table.get(key, [])
-    if not isinstance(values, list) or not all(type(value) is int and value <= LARGEST_KEY for value in values):
+    if not isinstance(values, list) or not all(type(value) is int for value in values):
         raise UserError(f"{key} must be a list of whole numbers, got {values!r}", where=where)
     return tuple(values)
 
 
 def _named(path: str) -> str:
     """A name for a request that has none: of its path."""
-    words = "".join(character if character.isalnum() else " " for character in path.partition("?")[0]).split()
+    words = "".join(
+        character if character.isascii() and character.isalnum() else " " for character in path.partition("?")[0]
+    ).split()
     return "_".join(words)[:64] or "root"
 
 
-def _table(request: ApplicationRequest, weight: float) -> str:
-    lines = ["[[request]]", f"name = {_text(request.name)}", f"method = {_text(request.method)}"]
+def _table(draft: Draft) -> str:
+    request = draft.request
+    lines = [f"# {_comment(note)}" for note in draft.notes]
+    lines += ["[[request]]", f"name = {_text(request.name)}", f"method = {_text(request.method)}"]
     lines.append(f"path = {_text(request.target)}")
-    if "{key}" in request.target or "{key}" in (request.body or ""):
+    if any("{key}" in text for text in request.texts):
         lines.append(f"keys = [{request.keys[0]}, {request.keys[1]}]")
     if request.headers:
         pairs = ", ".join(f"{_text(name)} = {_text(text)}" for name, text in request.headers)
@@ -140,10 +146,18 @@ def _table(request: ApplicationRequest, weight: float) -> str:
         lines.append(f"body = {_text(request.body)}")
     if request.statuses:
         lines.append(f"statuses = [{', '.join(map(str, request.statuses))}]")
-    lines.append(f"weight = {weight:.12g}")
+    lines.append(f"weight = {draft.weight:.12g}")
     return "\n".join(lines) + "\n"
 
 
+def _comment(text: str) -> str:
+    """The text in one line of characters that TOML allows in a comment."""
+    return "".join(sign if sign.isprintable() else " " for sign in " ".join(text.split()))
+
+
 def _text(text: str) -> str:
+    if '"' in text and "'" not in text and text.isprintable():
+        # As it is, which is easier to change by hand.
+        return f"'{text}'"
     # What JSON writes between quotes is a basic string of TOML too, but for DEL, which TOML wants escaped.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

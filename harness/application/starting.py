@@ -4,6 +4,7 @@ import asyncio
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -213,7 +214,8 @@ async def _run_command(application: Application, variables: Mapping[str, str], l
             ) from None
         finally:
             if process.returncode is None:
-                process.kill()
+                # With whatever it has started: it has a session of its own.
+                os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
     if status != 0:
         raise UserError(

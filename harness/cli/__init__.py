@@ -13,6 +13,7 @@ from harness.model.errors import StackError, UserError
 
 COMMANDS = {
     "run": "harness.cli.run:run",
+    "requests": "harness.cli.requests:requests",
     "record": "harness.cli.record:record",
     "sweep": "harness.cli.sweep:sweep",
     "compare": "harness.cli.compare:compare",

@@ -65,11 +65,8 @@ SIMULATED = (
         help=f"Simulated only: how long a kernel asks again where nobody answers.  [default: {LINUX_6_5.name}]",
     ),
 )
-RECORDED = (
+STARTED = (
     click.option("--app", metavar="MODULE:APP", help="Your own ASGI application."),
-    click.option(
-        "--requests-file", "requests_file", type=FILE, help="What it is asked.  [default: requests.toml beside it]"
-    ),
     click.option(
         "--python", metavar="PATH", help="Its interpreter or virtual environment.  [default: coldstart's own]"
     ),
@@ -80,6 +77,13 @@ RECORDED = (
         multiple=True,
         metavar="MAPPING",
         help="Which of its variables carry what: url=DB_URL,pool_size=DB_POOL, or a ready mapping; repeatable.",
+    ),
+)
+"""What an application is, for whatever only imports it."""
+RECORDED = (
+    *STARTED,
+    click.option(
+        "--requests-file", "requests_file", type=FILE, help="What it is asked.  [default: requests.toml beside it]"
     ),
     click.option("--init", type=FILE, help="A file of SQL that makes its tables."),
     click.option("--prepare", metavar="COMMAND", help="A command that makes its tables: 'alembic upgrade head'."),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
-PARTS = {"serve": "harness.guest.serve", "simulate": "harness.guest.simulate"}
+PARTS = {part: f"harness.guest.{part}" for part in ("serve", "simulate", "describe")}
 
 
 class Beside:

@@ -2,21 +2,25 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.model.application_request import ApplicationRequest
 from harness.model.outcomes import Outcome
 from harness.model.rows import RequestRow
 from harness.service.answer import PROBLEM_JSON
 
-TIMING = re.compile(r"\s*([a-z]+)\s*;\s*dur=([0-9.]+)")
+TIMING = re.compile(r"(?<![\w-])([a-z]+)\s*;\s*dur=([0-9]+(?:\.[0-9]+)?)(?![\w.])")
 TIMED = frozenset({"checkout", "connect", "ping", "query", "idle"})
 """What the service times; an application of the user's own may have entries of its own."""
 
 
-def server_timing(header: str | None) -> dict[str, float]:
-    """`checkout;dur=1.5, connect;dur=0` as seconds by column: `checkout_s`, `connect_s`, …"""
-    return {f"{name}_s": float(ms) / 1000 for name, ms in TIMING.findall(header or "") if name in TIMED}
+def server_timing(header: str | Sequence[str] | None) -> dict[str, float]:
+    """`checkout;dur=1.5, connect;dur=0` as seconds by column: `checkout_s`, `connect_s`, …
+
+    Of several headers of that name, which Locust's client gives as a list, the last one is ours.
+    """
+    text = header if isinstance(header, str) else ", ".join(header or ())
+    return {f"{name}_s": float(ms) / 1000 for name, ms in TIMING.findall(text) if name in TIMED}
 
 
 def outcome_of(

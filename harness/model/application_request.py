@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.model.errors import UserError
-from harness.model.limits import check_name, check_whole
+from harness.model.limits import check_name, check_whole, quoted
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LARGEST_KEY = 2**31 - 1
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A variable of the environment in a request's text, such as `${API_TOKEN}`."""
+FILLED = re.compile(rf"{VARIABLE.pattern}|\{{key\}}|\{{unique\}}")
+PATH = re.compile(r"/[!\"$-~]*")
+"""Visible ASCII but `#`, which begins what is not sent."""
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADER_TEXT = re.compile(r"(?:[!-~](?:[ -~\t]*[!-~])?)?")
 STATUSES = (200, 399)
 """The good answers of a request that names none: 200 up to 399."""
 
@@ -30,8 +35,8 @@ class Asked:
 class ApplicationRequest:
     """One kind of request. Raises `UserError` on construction for what can't be asked.
 
-    In `target`, `headers` and `body`, `{key}` stands for a whole number of `keys`, `{unique}` for one that no other
-    request of the trial has, and `${NAME}` for a variable of the environment, so that no secret is in a file.
+    In `target`, `headers` and `body`, `{key}` stands for a whole number of `keys`, `{unique}` for a random one below
+    2**31, and `${NAME}` for a variable of the environment, so that no secret is in a file.
     """
 
     name: str
@@ -50,8 +55,15 @@ class ApplicationRequest:
         where = f"request {self.name}"
         if self.method not in METHODS:
             raise UserError(f"no method {self.method!r}", where=where, allowed=", ".join(METHODS))
-        if not self.target.startswith("/") or any(character.isspace() for character in self.target):
-            raise UserError(f"{self.target!r} is not a path", where=where, allowed="a path such as /items/{key}")
+        if not PATH.fullmatch(self.target):
+            allowed = "a path such as /items/{key}; other characters percent-encoded"
+            raise UserError(f"{quoted(self.target)} is not a path", where=where, allowed=allowed)
+        for name, text in self.headers:
+            if not HEADER.fullmatch(name) or not HEADER_TEXT.fullmatch(text):
+                what = f"{quoted(f'{name}: {text}')} is not a header"
+                raise UserError(what, where=where, allowed="a name of letters, digits and -, and a line of ASCII")
+        if twice := {name.lower() for name, _ in self.headers if self._headers_named(name) > 1}:
+            raise UserError(f"two headers have the name {min(twice)}", where=where)
         first, last = self.keys
         check_whole("the first key", first, where=where, most=LARGEST_KEY)
         check_whole("the last key", last, where=where, least=first, most=LARGEST_KEY)
@@ -83,8 +95,12 @@ class ApplicationRequest:
     @property
     def variables(self) -> frozenset[str]:
         """The variables of the environment that it needs."""
-        texts = (self.target, self.body or "", *(text for _, text in self.headers))
-        return frozenset(name for text in texts for name in VARIABLE.findall(text))
+        return frozenset(name for text in self.texts for name in VARIABLE.findall(text))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is filled in: its path, its body and its headers' texts."""
+        return (self.target, self.body or "", *(text for _, text in self.headers))
 
     def check_variables(self, environment: Mapping[str, str] = os.environ) -> None:
         """Raise `UserError` for a variable that the environment does not have."""
@@ -93,9 +109,13 @@ class ApplicationRequest:
                 f"the environment has no variable {name}", where=f"request {self.name}", allowed=f"{name}=… in front"
             )
 
+    def _headers_named(self, name: str) -> int:
+        return sum(other.lower() == name.lower() for other, _ in self.headers)
+
     def _filled(self, text: str, key: int, environment: Mapping[str, str]) -> str:
         first, last = self.keys
+        numbers = {"{key}": str(first + key % (last - first + 1)), "{unique}": str(key)}
         if "${" in text:
             self.check_variables(environment)
-            text = VARIABLE.sub(lambda match: environment[match[1]], text)
-        return text.replace("{key}", str(first + key % (last - first + 1))).replace("{unique}", str(key))
+        # In one go: what a variable holds is sent as it is.
+        return FILLED.sub(lambda match: environment[match[1]] if match[1] else numbers[match[0]], text)

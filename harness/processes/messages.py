@@ -104,6 +104,11 @@ class ServiceReady(Record, frozen=True, kw_only=True):
     port: int
 
 
+class ApplicationDescribed(Record, frozen=True, kw_only=True):
+    document: str
+    """OpenAPI's, in JSON."""
+
+
 class PoolWarmed(Record, frozen=True, kw_only=True):
     at_s: float
     connections: int
@@ -358,10 +363,10 @@ AnyCommand: TypeAlias = (
     | ServePgBouncer
 )
 AnyRecord: TypeAlias = (
-    ServiceReady | PoolWarmed | PoolNotWarmed | PoolRefused | PoolReplaced | CpuReported | PoolSampled |
-    ListenerReported | MasterListening | LoadReady | RequestEnded | BurstFinished | SimulatorReady | RowsPlayed |
-    TrialPlayed | TrialRefused | ProxyReady | PostgresReady | PgBouncerReady | ContainersReady | StackReady |
-    BurstPlanned | StoryPlayed | StackFailed | ProxyReported
+    ServiceReady | ApplicationDescribed | PoolWarmed | PoolNotWarmed | PoolRefused | PoolReplaced | CpuReported |
+    PoolSampled | ListenerReported | MasterListening | LoadReady | RequestEnded | BurstFinished | SimulatorReady |
+    RowsPlayed | TrialPlayed | TrialRefused | ProxyReady | PostgresReady | PgBouncerReady | ContainersReady |
+    StackReady | BurstPlanned | StoryPlayed | StackFailed | ProxyReported
 )  # fmt: skip
 
 MalformedError = msgspec.DecodeError

@@ -288,7 +288,7 @@ def _of_a_running_application(plan: PlannedRun) -> Iterator[str]:
         for text in (request.target, request.body or "", *(value for _, value in request.headers))
     ]
     if any("{unique}" in text for text in texts) and len(plan.trials) > 1:
-        yield "its data stays from one trial to the next: {unique} is unique in each, and the same in all of one seed"
+        yield "its data stays from one trial to the next: {unique} has the same numbers in all of one seed"
 
 
 def _changed_fields(object_: object, class_: type, stack: str, treatment: Treatment) -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,9 @@ from rich.console import Console
 
 from harness.analysis.judge import judge
 from harness.cli.run_output import VERDICT_STYLES, verdicts
+from harness.model.application import Application
+from harness.model.application_request import ApplicationRequest
+from harness.model.arrivals import RequestMix
 from harness.model.compute import OnSuspend
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import Outcome
@@ -174,6 +177,13 @@ def test_where_time_is_real_the_shortened_story_is_the_files_own() -> None:
     assert [one.verdict for one in judged(shortened, real_time=True, failed=1)] == [REPRODUCED]
     assert [one.verdict for one in judged(shortened, real_time=True, failed=1, wakes=(read_wake("8"),))] == [UNKNOWN]
     assert len(judged(shortened)) == 3
+
+
+def test_what_a_file_expects_of_the_service_is_not_judged_with_another_application() -> None:
+    request = ApplicationRequest(name="read_item", target="/items/{key}")
+    shop = Application(app="shop:app", mix=RequestMix(((request, 1.0),)))
+    assert judged(application=shop, failed=1) == judged(application=shop) == []
+    assert [one.verdict for one in judged()] == [REPRODUCED] * 3
 
 
 def test_a_reader_sees_the_numbers_that_an_expectation_asks_for() -> None:

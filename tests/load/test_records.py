@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from geventhttpclient.header import Headers
 from geventhttpclient.useragent import RetriesExceeded
 
-from harness.load.records import outcome_of, row, server_timing
+from harness.load.records import outcome_of, outcome_of_application, row, server_timing
+from harness.model.application_request import ApplicationRequest
 from harness.model.outcomes import FAILURES, Outcome
 from harness.service.answer import PROBLEM_JSON
 
@@ -53,6 +55,44 @@ def test_server_timing_is_read_in_seconds() -> None:
 
 def test_what_an_application_times_besides_is_no_column() -> None:
     assert server_timing("total;dur=9, query;dur=1") == {"query_s": 0.001}
+
+
+def test_an_applications_own_server_timing_is_beside_ours_and_may_be_anything() -> None:
+    headers = Headers()
+    headers.add("Server-Timing", 'db;dur=9, query;dur=8;desc="x", cache-query;dur=7')
+    headers.add("Server-Timing", "query;dur=1, checkout;dur=2")
+    assert server_timing(headers.get("server-timing")) == {"query_s": 0.001, "checkout_s": 0.002}
+    assert server_timing("query;dur=1.2.3, checkout;dur=., connect;dur=, ping;dur=5ms, cache-query;dur=7") == {}
+
+
+READ = ApplicationRequest(name="read", target="/")
+CREATED = ApplicationRequest(name="create", method="POST", target="/", statuses=(201,))
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "header", "found"),
+    [
+        (READ, 200, "", ("ok", None)),
+        (READ, 302, "", ("ok", None)),
+        (READ, 200, "pool_timeout TimeoutError", ("ok", None)),
+        (READ, 404, "", ("error", "HTTP 404")),
+        (READ, 503, "pool_timeout TimeoutError", ("pool_timeout", "TimeoutError")),
+        (READ, 500, "error KeyError", ("error", "KeyError")),
+        (READ, 500, "nonsense", ("error", "HTTP 500")),
+        (CREATED, 201, "", ("ok", None)),
+        (CREATED, 200, "", ("error", "HTTP 200")),
+    ],
+)
+def test_an_applications_answer_is_judged_by_its_status_and_what_its_guest_says(
+    request_: ApplicationRequest, status: int, header: str, found: tuple[str, str | None]
+) -> None:
+    headers = {"coldstart-outcome": header} if header else {}
+    assert outcome_of_application(request_, status, headers, None) == found
+
+
+def test_an_application_that_does_not_answer_is_judged_as_the_service_is() -> None:
+    assert outcome_of_application(READ, 0, {}, TimeoutError()) == ("client_timeout", "TimeoutError")
+    assert outcome_of_application(READ, 0, {}, ConnectionResetError()) == ("error", "ConnectionResetError")
 
 
 def test_a_row_has_the_times_it_was_given() -> None:

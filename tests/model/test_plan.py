@@ -5,18 +5,22 @@ from typing import Any
 import pytest
 
 from harness.library import load_scenario
-from harness.model.arrivals import Pattern
+from harness.model.application import Application
+from harness.model.application_request import ApplicationRequest
+from harness.model.arrivals import Pattern, RequestMix
 from harness.model.compute import OnSuspend
 from harness.model.distribution import Constant, Empirical
 from harness.model.errors import UserError
 from harness.model.kernel import LINUX_5, LINUX_6_5
+from harness.model.listener import QueueListener
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import RealTime, Scenario, Variant, pool
-from harness.model.story import Story
-from harness.model.timeline import Burst, Suspend, Warm
+from harness.model.story import OnDisconnect, Story
+from harness.model.timeline import At, Burst, Suspend, Traffic, Warm
 from harness.model.times import Calibration
 from harness.model.wake import profile, read_wake
+from harness.scenario import none
 
 BURST = Burst(requests=20, over_s=2)
 MEASURED = Calibration(round_trip_s=(0.001,), service_s=(0.002,), connect_s=(0.003,), source="a test")
@@ -136,3 +140,47 @@ def test_what_differs_from_the_file_is_told_and_what_does_not_is_not(
 def test_a_change_that_can_not_be_meant_is_refused(overrides: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         Overrides(**overrides)
+
+
+READ_ITEM = ApplicationRequest(name="read_item", target="/items/{key}")
+ADD_ORDER = ApplicationRequest(name="add_order", method="POST", target="/orders")
+OWN_MIX = RequestMix(((READ_ITEM, 3.0), (ADD_ORDER, 1.0)))
+SHOP = Application(app="shop.main:app", mix=OWN_MIX)
+
+
+def asked_for(story: Story) -> set[str]:
+    return {arrival.request.value for burst in story.bursts for arrival in burst.schedule(seed=1)}
+
+
+def test_an_applications_requests_come_in_place_of_the_files_own_in_every_burst_of_every_variant() -> None:
+    timeline = (Suspend(), BURST, Traffic(Burst.rate(2, for_s=9), At(3.0, Burst(requests=9, over_s=3))))
+    plan = planned(
+        scenario(timeline=timeline, variants=(Variant("a"), Variant("b", timeline=(BURST,)))), application=SHOP
+    )
+    assert [len(story.bursts) for story in plan.stories.values()] == [3, 1]
+    for story in plan.stories.values():
+        assert all(burst.mix == OWN_MIX for burst in story.bursts)
+        assert asked_for(story) == {"read_item", "add_order"}
+
+
+def test_requests_that_the_file_names_one_by_one_keep_their_moments_and_become_the_applications() -> None:
+    named = Burst.at(0.0, 0.5, 2.0, requests=("read_track", "write_play", "read_track"))
+    (burst,) = planned(scenario(timeline=(named,)), application=SHOP).stories[""].bursts
+    assert (burst.given_s, burst.given_requests, burst.mix) == ((0.0, 0.5, 2.0), (), OWN_MIX)
+    assert asked_for(planned(scenario(timeline=(named,)), application=SHOP).stories[""]) <= {"read_item", "add_order"}
+
+
+def test_what_the_service_does_beside_its_requests_is_left_out_with_an_application() -> None:
+    of = scenario(listener=QueueListener(), on_disconnect=OnDisconnect.CANCEL)
+    story = planned(of, application=SHOP).stories[""]
+    assert (story.listener, story.on_disconnect) == (None, OnDisconnect.FINISH)
+    assert planned(of).stories[""].listener == QueueListener()
+
+
+def test_an_application_is_a_change_and_what_the_file_expects_is_not_judged() -> None:
+    of = scenario(expect={"5+0": none("failure")})
+    plan = planned(of, application=SHOP)
+    assert plan.changes == ("application=shop.main:app",)
+    assert not any(plan.is_the_files_own(trial) for trial in plan.trials)
+    assert planned(of).changes == ()
+    assert planned(of, application=SHOP, requests=7).changes == ("requests=7", "application=shop.main:app")

@@ -186,6 +186,18 @@ def test_up_and_its_commands(installed: Installed, tmp_path: Path, monkeypatch: 
     assert list(runtime.iterdir()) == []
 
 
+def test_an_application_is_asked_recorded_and_played(installed: Installed) -> None:
+    for name in ("main.py", "schema.sql", "requests.toml"):
+        (installed.folder / name).write_bytes((ROOT / "examples" / "minimal" / name).read_bytes())
+    installed.coldstart("record", "--app", "main:app", "--init", "schema.sql", "--times", "3")
+    words = ("cold_burst", "--app", "main:app", "--pool", "2+0", "--wake", "1", "--requests", "20", "--over", "2")
+    (trial,) = json.loads(installed.coldstart("run", *words, "--stack", "simulated", "--no-control", "--json"))[
+        "trials"
+    ]
+    assert trial["outcomes"] == {"ok": 20}
+    assert trial["not_played"] == {}
+
+
 def test_examples_are_the_checkouts_own_files(with_examples: Installed) -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "scenarios", "results"], cwd=ROOT, check=True, capture_output=True, text=True
