@@ -50,6 +50,7 @@ ROOMS: dict[str, set[str]] = {
         "guest",
         "recording",
         "library",
+        "up",
         "pgbouncer",
         "player",
         "processes",

@@ -60,8 +60,9 @@ class Line:
     """
     recovered_s: float | None
     alert_lead_s: float | None
-    peak_connections: int
-    held_s: float
+    peak_connections: int | None
+    """None, as the next one: no trial's pool was seen."""
+    held_s: float | None
     """Connection-seconds: the pool's size, integrated over the time of a trial; the mean over the seeds."""
 
     def to_json(self) -> dict[str, Any]:
@@ -177,8 +178,11 @@ def _lines(run: Run) -> Iterator[Line]:
             first_ok_s=_mean([first_ok_s.get(number) for number in numbers]),
             recovered_s=_mean([summary.recovered_after_s for summary in summaries]),
             alert_lead_s=_mean([summary.alert_lead_s for summary in summaries]),
-            peak_connections=max(summary.peak_checked_out for summary in summaries),
-            held_s=_mean([held_s.get(number, 0.0) for number in numbers]) or 0.0,
+            peak_connections=max(
+                (summary.peak_checked_out for summary in summaries if summary.peak_checked_out is not None),
+                default=None,
+            ),
+            held_s=_mean([held_s.get(number) for number in numbers]),
         )  # fmt: skip
 
 
@@ -197,10 +201,15 @@ def _first_ok(run: Run) -> dict[int, float]:
 
 
 def _held(run: Run) -> dict[int, float]:
-    """Connection-seconds of each trial, by trial number: its pool's size over time; a sample holds until the next."""
+    """Connection-seconds of each trial, by trial number: its pool's size over time; a sample holds until the next.
+
+    Not of one whose pool was not seen.
+    """
     held_s: dict[int, float] = {}
     for summary in run.summaries:
         pools = by_instance(run.rows(summary.trial, "pool"))
+        if not pools:
+            continue
         held_s[summary.trial.number] = sum(
             float(np.sum(np.diff(numbers(pool, "at_s")) * numbers(pool, "size")[:-1])) for pool in pools
         )

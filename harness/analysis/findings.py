@@ -92,7 +92,9 @@ def why(summaries: Group, names: Names) -> list[str]:
     for summary in summaries:
         for outcome, count in summary.outcomes.items():
             if outcome.is_failure and count:
-                key = outcome, _reason(outcome, summary, latency_s)
+                # Of a pool that was not seen the settings are only what somebody says.
+                explains = summary.saw_the_pool or outcome is Outcome.CLIENT_TIMEOUT
+                key = outcome, _reason(outcome, summary, latency_s) if explains else ""
                 counted.setdefault(key, Counter())[names[summary.trial.configuration]] += count
     return [
         " ".join(
@@ -175,11 +177,12 @@ def alert_sentence(leads_s: Sequence[float], *, comes: str = "comes") -> str:
 def _alerts(woken: Group, names: Names) -> list[str]:
     """Whether an alert on the pool's utilization would have come before the first failure."""
     failing = [summary for summary in woken if summary.first_failure_s is not None]
-    leads_s = [summary.alert_lead_s for summary in failing if summary.alert_lead_s is not None]
+    seen = [summary for summary in failing if summary.saw_the_pool]
+    leads_s = [summary.alert_lead_s for summary in seen if summary.alert_lead_s is not None]
     found = [f"An alert on 80% of the pool in use {alert_sentence(leads_s)}."] if leads_s else []
-    silent = Counter(names[summary.trial.configuration] for summary in failing if summary.utilization_alert_s is None)
+    silent = Counter(names[summary.trial.configuration] for summary in seen if summary.utilization_alert_s is None)
     if silent:
-        trials = Counter(names[summary.trial.configuration] for summary in failing)
+        trials = Counter(names[summary.trial.configuration] for summary in seen)
         configurations = [
             name if count == trials[name] else f"{name} (in {count} of {trials[name]} trials)"
             for name, count in silent.items()

@@ -100,7 +100,7 @@ def _of_requests(requests: pa.Table) -> dict[str, Any]:
         "outcomes": {outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes},
         "latency_s": _quantiles(latency_s, p50=50, p95=95, p99=99, max=100),
         "checkout_wait_s": _quantiles(non_empty(requests, "checkout_s"), p50=50, p95=95, max=100),
-        "waited_s": round(float(non_empty(requests, "checkout_s").sum()), 6),
+        "waited_s": _waited_s(requests),
         "errors": _counts(failed["error"]),
         "latencies_s": latency_s[np.argsort(numbers(requests, "number"), kind="stable")].tolist(),
         "ok_latencies_s": np.sort(latency_s[ok]).tolist(),
@@ -108,6 +108,12 @@ def _of_requests(requests: pa.Table) -> dict[str, Any]:
         "idle_p95_s": _quantiles(non_empty(requests, "idle_s"), p95=95).get("p95"),
         "first_failure_s": float(numbers(failed, "end_s").min()) if failed.num_rows else None,
     }
+
+
+def _waited_s(requests: pa.Table) -> float | None:
+    """The time of these requests in the pool's queue; None where no answer said how long it was."""
+    known = non_empty(requests, "checkout_s")
+    return round(float(known.sum()), 6) if known.size or not requests.num_rows else None
 
 
 def _of_pool(trial: Trial, pool: pa.Table, events: Rows) -> dict[str, Any]:
@@ -251,8 +257,9 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(column.combine_chunks()).to_pylist()}
 
 
-def _peak(pool: pa.Table, column: str) -> int:
-    return int(numbers(pool, column).max()) if pool.num_rows else 0
+def _peak(pool: pa.Table, column: str) -> int | None:
+    """The most of it at a time; None without a sample."""
+    return int(numbers(pool, column).max()) if pool.num_rows else None
 
 
 def _last(moments: Sequence[float | None]) -> float | None:

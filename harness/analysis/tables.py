@@ -27,8 +27,8 @@ def shares(lines: Sequence[Line]) -> Columns:
         *([(within, lambda line: "–" if line.answered is None else _share(line.answered))] if within else []),
         *((outcome.value.replace("_", "\n"), partial(of, outcome)) for outcome in occurred),
         ("alert\nlead", lambda line: seconds(line.alert_lead_s)),
-        ("peak\nin use", lambda line: str(line.peak_connections)),
-        ("connection\nseconds", lambda line: f"{line.held_s:.0f}"),
+        ("peak\nin use", lambda line: "–" if line.peak_connections is None else str(line.peak_connections)),
+        ("connection\nseconds", lambda line: "–" if line.held_s is None else f"{line.held_s:.0f}"),
     ]
 
 

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 
 from harness.guest import enter
 from harness.guest.orders import Orders, Play
 from harness.model.application import Application
+from harness.model.application_request import ApplicationRequest
 from harness.model.driver import Driver
 from harness.model.errors import StackError, UserError
 from harness.model.pool import PoolConfiguration
@@ -28,6 +30,9 @@ from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
 from harness.simulation.simulators import Program
 from harness.simulation.virtual_driver import DATABASE, HOST, PASSWORD, PORT, USER
+
+if TYPE_CHECKING:
+    import httpx
 
 SCHEMES = {Driver.ASYNCPG: "postgresql+asyncpg", Driver.PSYCOPG: "postgresql+psycopg"}
 TEMPLATE = "application"
@@ -229,22 +234,37 @@ async def try_requests(application: Application, url: str, log: Path) -> None:
     # trust_env: a proxy configured for the outside world has no business on loopback.
     async with httpx.AsyncClient(base_url=url, timeout=TRY_LIMIT_S, trust_env=False) as client:
         for request in application.kinds:
-            asked = request.asked(TRIED_KEY)
-            where = f"request {request.name} ({asked.method} {asked.target})"
             try:
-                answer = await client.request(
-                    asked.method, asked.target, headers=dict(asked.headers), content=asked.body
-                )
+                answer = await ask(client, request, TRIED_KEY)
             except httpx.HTTPError as error:
-                raise StackError("application", f"{where}: {type(error).__name__}", log=log) from error
+                raise StackError(
+                    "application", f"{described(request, TRIED_KEY)}: {type(error).__name__}", log=log
+                ) from error
             if not request.is_good(answer.status_code):
-                failed = answer.headers.get("coldstart-outcome", "")
-                why = f" ({failed})" if failed else _shown(answer.text)
-                raise UserError(
-                    f"was answered with {answer.status_code}{why} while the database was awake (log: {log})",
-                    where=where,
-                    allowed=f"a status of 200 to 399, or statuses = [{answer.status_code}] in the requests file",
-                )
+                raise not_good(request, TRIED_KEY, answer, f" (log: {log})")
+
+
+async def ask(client: "httpx.AsyncClient", request: ApplicationRequest, key: int) -> "httpx.Response":
+    """Ask for one request. Raises what httpx raises."""
+    asked = request.asked(key)
+    return await client.request(asked.method, asked.target, headers=dict(asked.headers), content=asked.body)
+
+
+def described(request: ApplicationRequest, key: int) -> str:
+    """A request in an error's words."""
+    asked = request.asked(key)
+    return f"request {request.name} ({asked.method} {asked.target})"
+
+
+def not_good(request: ApplicationRequest, key: int, answer: "httpx.Response", more: str = "") -> UserError:
+    """The error that says that this request was not answered well while the database was awake."""
+    failed = answer.headers.get("coldstart-outcome", "")
+    why = f" ({failed})" if failed else _shown(answer.text)
+    return UserError(
+        f"was answered with {answer.status_code}{why} while the database was awake{more}",
+        where=described(request, key),
+        allowed=f"a status of 200 to 399, or statuses = [{answer.status_code}] in the requests file",
+    )
 
 
 def _shown(text: str) -> str:

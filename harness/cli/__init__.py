@@ -27,6 +27,7 @@ COMMANDS = {
     "up": "harness.cli.up:up",
     "suspend": "harness.cli.suspend:suspend",
     "wake": "harness.cli.wake:wake",
+    "guest-path": "harness.cli.guest_path:guest_path",
     "toxiproxy": "harness.cli.toxiproxy:toxiproxy",
     "calibrate": "harness.cli.calibrate:calibrate",
     "doctor": "harness.cli.doctor:doctor",

@@ -103,6 +103,13 @@ APPLICATION = (
     ),
     click.option("--cpu/--no-cpu", default=False, help="Simulated only: its own computing takes the recorded time."),
 )
+RUNNING = (
+    click.option("--target", metavar="URL", help="Your own application, running on the database of coldstart up."),
+    click.option(
+        "--up-port", type=click.IntRange(1, 65_535), metavar="PORT", help="Which coldstart up, where several run."
+    ),
+)
+"""An application that is running already."""
 KEEPING = (
     click.option(
         "--control/--no-control", default=True, show_default=True, help="Also the same arrivals, compute awake."

@@ -55,6 +55,10 @@ def overrides_of(given: Mapping[str, Any]) -> Overrides:
 
 def application_of(given: Mapping[str, Any]) -> Application | None:
     """The application that the options describe; None: they name none. Raises `UserError`."""
+    if given.get("target") is not None:
+        return _running(given)
+    if given.get("up_port") is not None:
+        raise UserError("is about an application that is running", where="--up-port", allowed="with --target")
     if given.get("app") is None:
         for option in ABOUT_AN_APPLICATION:
             if given.get(option):
@@ -62,7 +66,7 @@ def application_of(given: Mapping[str, Any]) -> Application | None:
                 raise UserError(
                     f"{named.get(option, '--' + option.replace('_', '-'))} is about an application of one's own",
                     where="run",
-                    allowed="with --app",
+                    allowed="with --app, or with --target" if option == "requests_file" else "with --app",
                 )
         return None
     folder: Path = given["folder"] or Path()
@@ -78,6 +82,21 @@ def application_of(given: Mapping[str, Any]) -> Application | None:
         stubs=tuple(_read_stub(text) for text in given.get("stubs", ())),
         cpu=given.get("cpu", False),
     )
+
+
+def _running(given: Mapping[str, Any]) -> Application:
+    """The application that is running at `--target`. Raises `UserError` for what only one that is started can have."""
+    only_started = {
+        "app": "--app", "python": "--python", "folder": "--app-dir", "variables": "--env", "init": "--init",
+        "prepare": "--prepare", "recording": "--recording", "stubs": "--stub", "cpu": "--cpu",
+    }  # fmt: skip
+    for name, option in only_started.items():
+        if given.get(name):
+            raise UserError(
+                "is for an application that is started, and --target is one that is running", where=option,
+                allowed="one of the two",
+            )  # fmt: skip
+    return Application(target=given["target"], mix=read_requests(given["requests_file"] or Path(REQUESTS_FILE)))
 
 
 def _recording(given: Path | None, folder: Path) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import APPLICATION, KEEPING, SEEDS, SIMULATED, STORY, with_options
+from harness.cli.options import APPLICATION, KEEPING, RUNNING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of
 from harness.cli.terminal import echo
 from harness.library import load_scenario
@@ -15,7 +15,7 @@ from harness.model.errors import UserError
 from harness.model.limits import MAX_PROCESSES
 from harness.model.plan import PlannedRun
 from harness.stacks.base import RunOptions, Stack
-from harness.stacks.choose import STACKS, choose, plays_in_real_time
+from harness.stacks.choose import STACKS, TARGET, choose, plays_in_real_time
 
 
 @click.command()
@@ -36,7 +36,7 @@ from harness.stacks.choose import STACKS, choose, plays_in_real_time
     type=click.IntRange(1, MAX_PROCESSES),
     help="Locust workers a trial; left out, one process drives all.",
 )
-@with_options(SIMULATED, APPLICATION, KEEPING)
+@with_options(RUNNING, SIMULATED, APPLICATION, KEEPING)
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Run SCENARIO and compare its pools. It is a name, or a path."""
     from harness.cli.progress import watching
@@ -75,8 +75,20 @@ def plan_of(words: Sequence[str]) -> tuple[tuple[Stack, str], PlannedRun, RunOpt
 
 def _planned(given: dict[str, Any]) -> tuple[tuple[Stack, str], PlannedRun, RunOptions]:
     scenario, overrides = load_scenario(given["scenario"]), overrides_of(given)
-    chosen = choose(given["stack"])
+    chosen = choose(_stack(given))
     if given["recording"] is not None and plays_in_real_time(chosen[0]):
         raise UserError("--recording belongs to the simulated stack", where=f"stack {chosen[0].name}")
     plan = PlannedRun(scenario=scenario, overrides=overrides, real_time=plays_in_real_time(chosen[0]))
-    return chosen, plan, RunOptions(parallel=given["parallel"], workers=given["workers"])
+    return chosen, plan, RunOptions(parallel=given["parallel"], workers=given["workers"], up_port=given["up_port"])
+
+
+def _stack(given: dict[str, Any]) -> str:
+    """The stack's name: a running application has one of its own. Raises `UserError`."""
+    stack: str = given["stack"]
+    if given["target"] is None:
+        return stack
+    if stack not in ("auto", TARGET):
+        raise UserError(
+            f"a running application is on no {stack} stack", where="--target", allowed="--stack left out, or target"
+        )
+    return TARGET

@@ -186,7 +186,7 @@ def _cells(
         Text(str(summary.count(Outcome.OK)), "green" if not summary.failed else ""),
         *(Text(str(count), "bold red" if count else "dim") for _, count in counts),
         *(Text(_seconds(summary.latency_s.get(name))) for name in quantiles),
-        Text(str(summary.peak_waiting)),
+        Text("–" if summary.peak_waiting is None else str(summary.peak_waiting)),
         *(Text(_value(summary, named)) for named, _ in optional),
         Text("before" if (summary.recovered_after_s or 0.0) < 0 else _seconds(summary.recovered_after_s)),
     ]

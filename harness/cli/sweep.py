@@ -173,7 +173,7 @@ def _lost(lines: Sequence[Line]) -> float:
 
 def _cost(lines: Sequence[Line]) -> tuple[int, float]:
     """A sort key for the cost of a pool: the capacity, then the connection-seconds held."""
-    return lines[0].pool.capacity, sum(line.held_s for line in lines)
+    return lines[0].pool.capacity, sum(line.held_s or 0.0 for line in lines)
 
 
 def _table(by_pool: dict[str, list[Line]]) -> Sheet:
@@ -191,7 +191,7 @@ def _table(by_pool: dict[str, list[Line]]) -> Sheet:
         if name not in shown:
             continue
         shares = {line.wake: line.unanswered / max(1, line.requests) for line in lines}
-        held_s = sum(line.held_s for line in lines) / len(lines)
+        held_s = sum(line.held_s or 0.0 for line in lines) / len(lines)
         rows.append(
             Row(names[name], [*(_cell(shares.get(wake), succeeds=bool(answered)) for wake in wakes), f"{held_s:.0f}"])
         )

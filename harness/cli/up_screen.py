@@ -102,8 +102,10 @@ def said(event: AnyProxyEvent, wakes: tuple[Wake, ...]) -> str | None:
             return "suspended"
         case FirstAttempt():
             return f"waking, asked by {wakes[-1].by}: awake in {wakes[-1].latency_s:.2f} s"
-        case ComputeWoken():
-            return f"awake after {wakes[-1].took_s:.2f} s"
+        case ComputeWoken(at_s=at_s):
+            # Nobody was waited for: an outage's end, or a run that gives the database back.
+            woke = wakes and wakes[-1].woken_at_s == at_s
+            return f"awake after {wakes[-1].took_s:.2f} s" if woke else "awake"
         case ClientNamed(connection=connection) if wakes and wakes[-1].connection == connection:
             return f"it was {wakes[-1].by}"
         case DialFailed(error=error):

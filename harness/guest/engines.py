@@ -110,6 +110,10 @@ class Engines:
         if self._others:
             self.check()
 
+    def sees(self, engine: Engine) -> bool:
+        """Whether this engine is watched already."""
+        return id(engine.dialect) in self._of_pools
+
     def _unlike(self, engine: Engine) -> tuple[str, str] | None:
         """How an engine's pool differs from the trial's, and what is allowed; None: it does not."""
         pool = engine.pool

@@ -26,19 +26,26 @@ class Beside:
         )
 
 
-def enter(part: str) -> None:
-    """Make the application's folder and this package importable, and start the part."""
+def find_beside() -> str | None:
+    """Make this package importable from here on. Where that can't be, why, in one line; else None."""
     if sys.version_info < OLDEST:
         version = ".".join(map(str, sys.version_info[:2]))
-        sys.exit(f"the application's Python is {version}, and coldstart needs 3.11 or newer there (--python)")
+        return f"the application's Python is {version}, and coldstart needs 3.11 or newer there (--python)"
+    theirs = PathFinder.find_spec(PACKAGE.name)
+    if theirs is not None and not _is_ours(theirs):
+        return f"the application has a module named {PACKAGE.name}, which is coldstart's own name in its process"
+    sys.meta_path.insert(0, Beside)
+    return None
+
+
+def enter(part: str) -> None:
+    """Make the application's folder and this package importable, and start the part."""
     # Python puts this file's folder first, unless it is told to be safe (PYTHONSAFEPATH).
     if sys.path and Path(sys.path[0]) == Path(__file__).parent:
         del sys.path[0]
     sys.path.insert(0, str(Path.cwd()))
-    theirs = PathFinder.find_spec(PACKAGE.name)
-    if theirs is not None and not _is_ours(theirs):
-        sys.exit(f"the application has a module named {PACKAGE.name}, which is coldstart's own name in its process")
-    sys.meta_path.insert(0, Beside)
+    if (why := find_beside()) is not None:
+        sys.exit(why)
     importlib.import_module(PARTS[part]).main()
 
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from harness.model.application_request import ApplicationRequest
 from harness.model.arrivals import RequestMix
@@ -62,6 +63,22 @@ class Stub:
         check_number("a stub's seconds", self.for_s, where=f"--stub {self.host}")
 
 
+def _check_target(url: str) -> None:
+    """Raises `UserError` for what is no URL of an application; it never repeats one that may have a password in it."""
+    allowed = "http://HOST:PORT, with a path where all of its requests are below one"
+    try:
+        parts = urlsplit(url)
+        port_is_one = parts.port is None or parts.port > 0
+    except ValueError:
+        raise UserError("is not a URL", where="--target", allowed=allowed) from None
+    if "@" in parts.netloc:
+        raise UserError("has a user in it: a run keeps it", where="--target", allowed="headers in the requests file")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_one:
+        raise UserError(f"{url!r} is not a URL", where="--target", allowed=allowed)
+    if parts.query or parts.fragment or any(character.isspace() for character in url):
+        raise UserError(f"{url!r} is more than an address", where="--target", allowed=allowed)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """An application in place of the service under test. Raises `UserError` on construction for one that can't be."""
@@ -90,6 +107,8 @@ class Application:
     def __post_init__(self) -> None:
         if (self.app is None) == (self.target is None):
             raise UserError("an application is either started (--app) or running (--target)", where="application")
+        if self.target is not None:
+            _check_target(self.target)
         if self.app is not None and not IMPORTED.fullmatch(self.app):
             raise UserError(f"{self.app!r} is not an application", where="--app", allowed="module:attribute")
 

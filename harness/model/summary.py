@@ -52,8 +52,8 @@ class TrialSummary:
         Quantiles("Latency of all requests since their arrival", of=("p50", "p95", "p99", "max")),
     ]
     checkout_wait_s: Annotated[dict[str, float], Quantiles("Time in the pool's queue", of=("p50", "p95", "max"))]
-    peak_checked_out: Annotated[int, Statistic("Most slots in use at a time")]
-    peak_waiting: Annotated[int, Statistic("Most requests in the queue at a time")]
+    peak_checked_out: Annotated[int | None, Statistic("Most slots in use at a time; empty: the pool was not seen")]
+    peak_waiting: Annotated[int | None, Statistic("Most requests in the queue at a time; empty: the pool was not seen")]
     woke_after_s: Annotated[float | None, Statistic("When the compute answered again")]
     recovered_after_s: Annotated[
         float | None,
@@ -63,7 +63,8 @@ class TrialSummary:
         ),
     ]
     utilization_alert_s: Annotated[
-        float | None, Statistic("When an alert on 80 % of the pool in use would have come; empty: never")
+        float | None,
+        Statistic("When an alert on 80 % of the pool in use would have come; empty: never, or the pool was not seen"),
     ]
     first_failure_s: Annotated[float | None, Statistic("When the first failure was answered")]
     errors: Annotated[
@@ -93,7 +94,10 @@ class TrialSummary:
         ),
     ] = None
     waited_s: Annotated[
-        float, Statistic("Connection-seconds waited for: the time of all requests in the pool's queue, added up")
+        float | None,
+        Statistic(
+            "Connection-seconds waited for: the time of all requests in the pool's queue, added up; empty: not known"
+        ),
     ] = 0.0
     connects: Annotated[
         int | None,
@@ -141,6 +145,11 @@ class TrialSummary:
     """When each burst started, by its number in the timeline."""
     part_of: Callable[[Part], "TrialSummary"] | None = field(default=None, repr=False, compare=False)
     """Makes the same summary of a part of the requests, from the trial's rows."""
+
+    @property
+    def saw_the_pool(self) -> bool:
+        """Whether there are samples of the pool: not of an application that is running already."""
+        return self.peak_waiting is not None
 
     @property
     def as_recorded(self) -> bool:

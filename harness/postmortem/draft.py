@@ -26,9 +26,17 @@ class Chart:
 
 
 def draft(
-    incident: Incident, changes: Changes, *, charts: Sequence[Chart], settings: Chart, began_at: datetime | None = None
+    incident: Incident,
+    changes: Changes | None,
+    *,
+    charts: Sequence[Chart],
+    settings: Chart | None,
+    began_at: datetime | None = None,
 ) -> str:
-    """The draft in Markdown; `began_at` is when the real burst began, None: when the run's did."""
+    """The draft in Markdown; `began_at` is when the real burst began, None: when the run's did.
+
+    `changes` and their chart are None where the run can't be played again with other settings.
+    """
     manifest = incident.run.manifest
     utc = began_at or incident.began_at()
     others = incident.measured_beside()
@@ -45,13 +53,19 @@ def draft(
             *map(str, charts),
         ],
         "## Root cause, as far as the data shows it": [_items(sentences.causes(incident))],
-        "## What each setting would have changed": [
-            sentences.basis(incident, changes),
-            _changes(changes),
-            _items(sentences.table_in_words(changes)),
-            str(settings),
-            *([_measured_beside(incident), _items(others)] if others else []),
-        ],
+        **(
+            {}
+            if changes is None
+            else {
+                "## What each setting would have changed": [
+                    sentences.basis(incident, changes),
+                    _changes(changes),
+                    _items(sentences.table_in_words(changes)),
+                    str(settings),
+                    *([_measured_beside(incident), _items(others)] if others else []),
+                ],
+            }
+        ),
         "## To decide": [_items(sentences.actions(incident, changes), mark="- [ ]")],
         "## What this draft does not know": [_items(sentences.unknown(incident, changes))],
         "## Run it again": [

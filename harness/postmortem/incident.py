@@ -46,6 +46,12 @@ class Incident:
         return max(summary.trial.wake_latency_s or 0.0 for summary in self.summaries)
 
     @property
+    def can_be_played_again(self) -> bool:
+        """Whether virtual time can play it: not an application that was running already."""
+        application = self.run.plan.overrides.application
+        return application is None or application.target is None
+
+    @property
     def sleeps(self) -> bool:
         return any(summary.wakes for summary in self.summaries)
 

@@ -1,6 +1,6 @@
 """The sentences and table rows of the draft, with numbers from the run and from its changes in virtual time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -25,6 +25,10 @@ SLOW_S = 1.0
 MIN_SEEDS = 3
 MAX_BURSTS = 3
 MAX_ACTIONS = 3
+NOT_PLAYED_AGAIN = (
+    "What each setting would have changed: the application was running already, and virtual time plays one that it can "
+    "start."
+)
 
 
 def summary(incident: Incident) -> str:
@@ -78,8 +82,13 @@ def impact(incident: Incident) -> Iterator[tuple[str, ...]]:
     for name in ("p50", "p95", "p99"):
         yield row(f"latency {name}{seed}", partial(longest, name))
     yield row("slowest", partial(longest, "max"))
-    yield row("longest queue", lambda group: str(max(summary.peak_waiting for summary in group)))
-    yield row("most connections in use", lambda group: str(max(summary.peak_checked_out for summary in group)))
+    yield row("longest queue", lambda group: _most(summary.peak_waiting for summary in group))
+    yield row("most connections in use", lambda group: _most(summary.peak_checked_out for summary in group))
+
+
+def _most(peaks: Iterable[int | None]) -> str:
+    known = [peak for peak in peaks if peak is not None]
+    return str(max(known)) if known else "not known"
 
 
 def impact_in_words(incident: Incident) -> Iterator[str]:
@@ -128,9 +137,16 @@ def causes(incident: Incident) -> Iterator[str]:
             yield "With the database awake none of the same arrivals fails: all of it is the cold start's."
         elif failed:
             yield f"With the database awake {awake} of the same arrivals fail: not all of it is the cold start's."
-    elif incident.sleeps:
+    elif incident.sleeps and incident.can_be_played_again:
         yield "The run has no control; below the same arrivals meet a database that is awake, in virtual time."
-    if first.utilization_alert_s is None and first.first_failure_s is not None:
+    yield from _alert(first)
+
+
+def _alert(first: TrialSummary) -> Iterator[str]:
+    """When an alert on the pool would have come."""
+    if not first.saw_the_pool:
+        yield "The pool was not seen: what it held, who waited and when an alert on it would have come is not known."
+    elif first.utilization_alert_s is None and first.first_failure_s is not None:
         yield "An alert on 80% of the pool in use would not have come."
     elif first.alert_lead_s is not None:
         yield f"An alert on 80% of the pool in use {alert_sentence([first.alert_lead_s], comes='would have come')}."
@@ -196,8 +212,24 @@ def table_in_words(changes: Changes) -> Iterator[str]:
         yield f"Neither better nor worse, or that depends on the arrivals: {listed(with_seeds)}."
 
 
-def actions(incident: Incident, changes: Changes) -> Iterator[str]:
-    """What a team has to decide, from the changes that would have helped."""
+def actions(incident: Incident, changes: Changes | None) -> Iterator[str]:
+    """What a team has to decide, from the changes that would have helped; None: they are not known."""
+    if changes is not None:
+        yield from _of_settings(changes)
+    elif incident.failures(incident.summaries).failed:
+        yield "Which settings to try: run the same scenario again with each (`coldstart run`)."
+    if incident.sleeps:
+        yield "Is what sleeping saves worth this? `coldstart run keepalive --stack simulated` has the other side."
+    if (
+        incident.first.saw_the_pool
+        and incident.first.first_failure_s is not None
+        and (incident.first.alert_lead_s is None or incident.first.alert_lead_s < 0)
+    ):
+        yield "An alert that comes before the first failure: on the pool's queue rather than on the connections in use."
+    yield "Who owns each of these, and by when."
+
+
+def _of_settings(changes: Changes) -> Iterator[str]:
     helping = changes.helping()[:MAX_ACTIONS]
     was = changes.again
     for change in helping:
@@ -211,16 +243,9 @@ def actions(incident: Incident, changes: Changes) -> Iterator[str]:
         yield "How long may an answer take? What outlives the wake saves requests and lets them wait."
     if not helping and was.failures.failed:
         yield "No setting alone helps: look at two together (`coldstart run`), at warming the pool, or at not sleeping."
-    if incident.sleeps:
-        yield "Is what sleeping saves worth this? `coldstart run keepalive --stack simulated` has the other side."
-    if incident.first.first_failure_s is not None and (
-        incident.first.alert_lead_s is None or incident.first.alert_lead_s < 0
-    ):
-        yield "An alert that comes before the first failure: on the pool's queue rather than on the connections in use."
-    yield "Who owns each of these, and by when."
 
 
-def unknown(incident: Incident, changes: Changes) -> Iterator[str]:
+def unknown(incident: Incident, changes: Changes | None) -> Iterator[str]:
     """What the draft's numbers do not show."""
     run, trial = incident.run, incident.first.trial
     yield "Who was affected and what it cost them: it counts requests, not people."
@@ -250,6 +275,9 @@ def unknown(incident: Incident, changes: Changes) -> Iterator[str]:
         yield f"The exact numbers: in {len(late)} trials the load generator was late; that is not a measurement."
     if run.manifest.status is not RunStatus.COMPLETE:
         yield f"The rest: the run is {run.manifest.status}, and this is what it measured until then."
+    if changes is None:
+        yield NOT_PLAYED_AGAIN
+        return
     if not changes.agrees:
         yield "What the settings would have changed, exactly: virtual time and the run differ, see above."
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.analysis.charts.draw import figures, in_a_name, save, styled
 from harness.analysis.compare import compare
 from harness.analysis.load import Run
+from harness.model.errors import UserError
 from harness.postmortem.changes import changes
 from harness.postmortem.chart import changes_chart
 from harness.postmortem.draft import NAME, Chart, draft
@@ -32,14 +33,22 @@ def write(
     plan = run.plan
     if calibration is not None:
         plan = replace(plan, overrides=replace(plan.overrides, calibration=read_calibration(calibration)))
-    tried = changes(found, plan, say, recording=recording)
+    if found.can_be_played_again:
+        tried = changes(found, plan, say, recording=recording)
+    elif recording is None:
+        tried = None
+    else:
+        raise UserError(
+            "its application was running already, and virtual time plays one that it can start",
+            where="--recording", allowed="a run with --app",
+        )  # fmt: skip
     say("drawing the charts")
     folder = run.folder / CHARTS
     titles = {}
     for name, figure in figures(run, compare([run])):
         titles[name] = " ".join(figure.get_suptitle().split())
         save([(name, figure)], folder)
-    for name, figure in styled(changes_chart(tried, found.patience)):
+    for name, figure in () if tried is None else styled(changes_chart(tried, found.patience)):
         titles[name] = " ".join(figure.get_suptitle().split())
         save([(name, figure)], folder)
     wake = in_a_name(found.first.trial.wake_label)
@@ -50,7 +59,7 @@ def write(
             found,
             tried,
             charts=[Chart(titles[name], f"{CHARTS}/{name}.png") for name in names],
-            settings=Chart(titles["settings"], f"{CHARTS}/settings.png"),
+            settings=Chart(titles["settings"], f"{CHARTS}/settings.png") if "settings" in titles else None,
             began_at=began_at,
         ),
         encoding="utf-8",

@@ -3,20 +3,27 @@
 No library knows these. Any other Toxiproxy server is driven through `toxiproxy-python` (harness/proxy/toxiproxy.py).
 """
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import httpx
+import msgspec
 
 from harness.model.compute import State
-from harness.model.errors import StackError
+from harness.model.errors import StackError, UserError
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.wake import WakeProfile
+from harness.processes.messages import AnyProxyEvent
 from harness.proxy.addresses import ANY_PORT
 from harness.proxy.compute_settings import ComputeSettings
 
 TIMEOUT_S = 10.0
+POLL_S = 0.02
 SLOW = "coldstart_slow"
+_EVENTS = msgspec.json.Decoder(AnyProxyEvent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +37,9 @@ class ComputeState:
     wakes: int
     """How often it has begun to wake."""
     connections: int
+    """Clients' connections that are open."""
+    lent: bool
+    """Whether somebody has borrowed it."""
 
     @classmethod
     def of(cls, answer: dict[str, Any]) -> Self:
@@ -64,6 +74,45 @@ class ProxyClient:
         answer = await self._ask("POST", "/coldstart/proxies", body)
         host, _, port = answer["listen"].rpartition(":")
         return host, int(port)
+
+    @asynccontextmanager
+    async def borrowed(self, name: str) -> AsyncIterator[AsyncIterator[AnyProxyEvent]]:
+        """While inside, a proxy's compute and toxics are one's own to change; all events from then on.
+
+        Afterwards it has its own settings again, and is awake; so it is when this process is killed. Raises
+        `StackError` for a server that ends, and `UserError` when somebody else has borrowed it.
+        """
+        path = f"/coldstart/proxies/{name}/borrow"
+        try:
+            async with self._http.stream("POST", path, timeout=httpx.Timeout(TIMEOUT_S, read=None)) as answer:
+                if answer.status_code == httpx.codes.LOCKED:
+                    raise UserError("is being used by another run", where="coldstart up", allowed="one at a time")
+                if answer.is_error:
+                    await answer.aread()
+                    raise StackError("toxiproxy", f"POST {path}: {answer.status_code} {answer.text.strip()}")
+                lines = answer.aiter_lines()
+                # The first line: from here on no event is missed.
+                await anext(lines)
+                try:
+                    yield _events(lines)
+                finally:
+                    await answer.aclose()
+                    await self._until_returned(name)
+        except httpx.HTTPError as error:
+            raise StackError("toxiproxy", f"POST {path}: {type(error).__name__} {error}") from error
+
+    async def _until_returned(self, name: str) -> None:
+        """Wait until the server has seen that nobody reads the events any more; no wait for one that is gone."""
+        with suppress(StackError, TimeoutError):
+            async with asyncio.timeout(TIMEOUT_S):
+                while True:
+                    if not (await self.state(name)).lent:
+                        return
+                    await asyncio.sleep(POLL_S)
+
+    async def set_compute(self, name: str, compute: dict[str, Any]) -> None:
+        """Put another compute behind a proxy, awake: its settings as `compute_of` makes them."""
+        await self._ask("PUT", f"/coldstart/proxies/{name}/compute", compute)
 
     async def suspend(self, name: str) -> "ComputeState":
         """Suspend the compute behind a proxy now."""
@@ -107,6 +156,17 @@ class ProxyClient:
         if answer.is_error:
             raise StackError("toxiproxy", f"{method} {path}: {answer.status_code} {answer.text.strip()}")
         return answer.json() if answer.content else None
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[AnyProxyEvent]:
+    """The events of a stream, as they come. Raises `StackError` when the server ends it."""
+    try:
+        async for line in lines:
+            event: AnyProxyEvent = _EVENTS.decode(line)
+            yield event
+    except httpx.HTTPError as error:
+        raise StackError("toxiproxy", f"its events ended: {type(error).__name__} {error}") from error
+    raise StackError("toxiproxy", "its events ended")
 
 
 def slow_toxic(round_trip_s: float) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
 from harness.proxy.api import json_answer
 from harness.proxy.bodies import ApiError, field, read_json
+from harness.proxy.borrowing import Loan
 from harness.proxy.collection import ProxyCollection, add_toxic
 from harness.proxy.compute_settings import ComputeSettings, check_can, is_seconds
 from harness.proxy.proxy import Proxy
@@ -21,6 +22,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/coldstart/proxies", _create, methods=["POST"]),
         Route("/coldstart/proxies/{proxy}/compute", _compute, methods=["GET", "PUT", "DELETE"]),
+        Route("/coldstart/proxies/{proxy}/borrow", _borrow, methods=["POST"]),
         Route("/coldstart/proxies/{proxy}/suspend", _suspend, methods=["POST"]),
         Route("/coldstart/proxies/{proxy}/wake", _wake, methods=["POST"]),
         Route("/coldstart/proxies/{proxy}/state", _state, methods=["GET"]),
@@ -68,6 +70,7 @@ def _state_of(proxy: Proxy, compute: SleepingCompute) -> dict[str, Any]:
         "suspends": compute.suspends,
         "wakes": compute.wakes,
         "connections": len(proxy.connections),
+        "lent": proxy.lent,
     }
 
 
@@ -113,6 +116,11 @@ def _sleeping(request: Request) -> tuple[Proxy, SleepingCompute]:
     if compute is None:
         raise ApiError("proxy has no compute", 409)
     return proxy, compute
+
+
+async def _borrow(request: Request) -> Response:
+    """The events, as `_events`; until their client stops reading, the compute and the toxics are its own to change."""
+    return Loan(*_sleeping(request), _collection(request).events)
 
 
 async def _suspend(request: Request) -> Response:

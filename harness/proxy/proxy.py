@@ -61,6 +61,8 @@ class Proxy:
         self.connections: dict[Connection, None] = {}
         self.watcher: ConnectionWatcher | None = None
         self.way: Way | None = None
+        self.lent = False
+        """Whether a client of the API has borrowed its compute (harness/proxy/borrowing.py)."""
         self.transferred = {"upstream": 0, "downstream": 0}
         """Bytes of connections that have ended."""
         self.departures = Departures()

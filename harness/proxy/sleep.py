@@ -36,6 +36,8 @@ from harness.proxy.timer import TickTimer
 
 def attach_compute(proxy: Proxy, settings: ComputeSettings) -> None:
     """Put a compute behind a proxy, awake, in place of any it had."""
+    if (before := compute_behind(proxy)) is not None:
+        before.replaced()
     proxy.unwatch()
     proxy.watcher = SleepingCompute(proxy, settings)
 
@@ -145,6 +147,12 @@ class SleepingCompute:
             self._proxy.report(
                 ConnectionReleased(proxy=self._proxy.name, at_s=at_s, connection=connection.number, late_s=late_s)
             )
+
+    def replaced(self) -> None:
+        """Another one takes its place, which is awake: whoever follows the events must hear of it."""
+        if self.state is not State.ACTIVE:
+            at_s = monotonic()
+            self._proxy.report(ComputeWoken(proxy=self._proxy.name, at_s=at_s, planned_at_s=at_s))
 
     def stop(self) -> None:
         """No more effects: the compute is taken away, or the proxy is."""

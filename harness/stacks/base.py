@@ -69,6 +69,8 @@ class RunOptions:
     """Trials at a time; None: the stack decides, and says why."""
     workers: int | None = None
     """Locust workers of each trial, under a master; None: one Locust process drives the whole schedule."""
+    up_port: int | None = None
+    """Of the `coldstart up` whose database a running application has; None: the only one that is running."""
     logs: Path = field(default_factory=Path)
     """The folder for the logs of the stack's processes."""
 

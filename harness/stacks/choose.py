@@ -8,11 +8,15 @@ from harness.model.errors import StackError, UserError
 if TYPE_CHECKING:
     from harness.stacks.base import Stack
 
+TARGET = "target"
 STACKS: dict[str, str] = {
     "simulated": "harness.stacks.simulated:SimulatedStack",
     "embedded": "harness.stacks.embedded:EmbeddedStack",
     "compose": "harness.stacks.compose:ComposeStack",
+    TARGET: "harness.stacks.target_stack:TargetStack",
 }
+EXTRAS = {TARGET: "realtime"}
+"""What is to be installed for a stack; else the extra of its own name."""
 
 
 def plays_in_real_time(stack: "Stack") -> bool:
@@ -64,6 +68,6 @@ def _created(name: str) -> "Stack":
         raise UserError(
             f"needs the package {missing.name!r}, which is not installed",
             where=f"stack {name}",
-            allowed=f"pip install 'pg-coldstart[{name}]'",
+            allowed=f"pip install 'pg-coldstart[{EXTRAS.get(name, name)}]'",
         ) from missing
     return stack

@@ -188,7 +188,14 @@ class ComposeDatabases:
             server = await as_limited(self._server, trial, _limits(trial), database=database)
             server = replace(server, host=HOST, port=self._published_ports[container_port], database=database)
             server = await stack.enter_async_context(pooled(server, trial, self._logs))
-            yield SleepingDatabase(server, name, suspend, partial(self._slow, name), outage, _no_loss)
+            yield SleepingDatabase(
+                server=server,
+                proxy=name,
+                suspend=suspend,
+                slow=partial(self._slow, name),
+                outage=outage,
+                lose=_no_loss,
+            )
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:
         if round_trip_s == 0:

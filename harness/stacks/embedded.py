@@ -109,8 +109,8 @@ class EmbeddedDatabases:
             server = await stack.enter_async_context(pooled(replace(server, host=host, port=port), trial, self._logs))
             proxy = self._proxy
             yield SleepingDatabase(
-                server,
-                name,
+                server=server,
+                proxy=name,
                 suspend=partial(proxy.suspend, name),
                 slow=partial(proxy.slow, name),
                 outage=partial(proxy.outage, name),

@@ -42,38 +42,46 @@ class Treatment(Enum):
     """The stack can't do what the field says: an error names the field."""
 
 
-SIMULATED, EMBEDDED, COMPOSE = "simulated", "embedded", "compose"
+SIMULATED, EMBEDDED, COMPOSE, TARGET = "simulated", "embedded", "compose", "target"
 Treatments = Mapping[str, Treatment]
 
 
-def _on(simulated: Treatment, embedded: Treatment, compose: Treatment) -> Treatments:
-    return MappingProxyType({SIMULATED: simulated, EMBEDDED: embedded, COMPOSE: compose})
+def _on(simulated: Treatment, embedded: Treatment, compose: Treatment, target: Treatment | None = None) -> Treatments:
+    """`target` is as `embedded`, whose proxy it has too, unless it is given."""
+    on_target = embedded if target is None else target
+    return MappingProxyType({SIMULATED: simulated, EMBEDDED: embedded, COMPOSE: compose, TARGET: on_target})
 
 
 PLAYED = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.PLAYED)
 COMMON = _on(Treatment.COMMON, Treatment.COMMON, Treatment.COMMON)
 VIRTUAL_OR_TOLD = _on(Treatment.PLAYED, Treatment.TOLD, Treatment.TOLD)
-REAL_OR_REFUSED = _on(Treatment.REFUSED, Treatment.PLAYED, Treatment.PLAYED)
-CHECKED_OR_REFUSED = _on(Treatment.REFUSED, Treatment.CHECKED, Treatment.CHECKED)
+REAL_OR_REFUSED = _on(Treatment.REFUSED, Treatment.PLAYED, Treatment.PLAYED, Treatment.REFUSED)
+CHECKED_OR_REFUSED = _on(Treatment.REFUSED, Treatment.CHECKED, Treatment.CHECKED, Treatment.REFUSED)
 VIRTUAL_OR_REFUSED = _on(Treatment.PLAYED, Treatment.REFUSED, Treatment.REFUSED)
-TOLD_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.TOLD)
 CHECKED_IN_REAL_TIME = _on(Treatment.PLAYED, Treatment.CHECKED, Treatment.CHECKED)
 CHECKED_ON_COMPOSE = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.CHECKED)
 """What the real Toxiproxy can't express is refused by the compose stack."""
+# What a running application, or a coldstart up, brings itself: no run can give it to them.
+NOT_ON_TARGET = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.PLAYED, Treatment.REFUSED)
+TOLD_ON_COMPOSE_NOT_ON_TARGET = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.TOLD, Treatment.REFUSED)
+CHECKED_ON_COMPOSE_NOT_ON_TARGET = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.CHECKED, Treatment.REFUSED)
+CHECKED_ON_TARGET = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.PLAYED, Treatment.CHECKED)
+LABEL_ON_TARGET = _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.PLAYED, Treatment.TOLD)
+"""A setting that says with what the application runs, and sets nothing."""
 
 FIELDS: dict[type, dict[str, Treatments]] = {
     Scenario: {
         "name": COMMON,
         "wake": PLAYED,
-        "timeline": CHECKED_ON_COMPOSE,
+        "timeline": _on(Treatment.PLAYED, Treatment.PLAYED, Treatment.CHECKED, Treatment.CHECKED),
         "client_timeout_s": PLAYED,
         "on_disconnect": PLAYED,
         "patience_s": COMMON,
-        "instances": PLAYED,
-        "max_connections": TOLD_ON_COMPOSE,
-        "server": PLAYED,
-        "connect_cost": CHECKED_ON_COMPOSE,
-        "reaper": CHECKED_ON_COMPOSE,
+        "instances": NOT_ON_TARGET,
+        "max_connections": TOLD_ON_COMPOSE_NOT_ON_TARGET,
+        "server": NOT_ON_TARGET,
+        "connect_cost": CHECKED_ON_COMPOSE_NOT_ON_TARGET,
+        "reaper": CHECKED_ON_COMPOSE_NOT_ON_TARGET,
         "pooler": REAL_OR_REFUSED,
         "listener": PLAYED,
         "retry": PLAYED,
@@ -123,19 +131,19 @@ FIELDS: dict[type, dict[str, Treatments]] = {
     },
     # The service reads every setting from its environment, and virtual time builds its engine from the same values.
     PoolConfiguration: {
-        "pool_size": PLAYED,
-        "max_overflow": PLAYED,
-        "pool_library": PLAYED,
-        "driver": PLAYED,
-        "pool_timeout_s": PLAYED,
-        "connection_timeout_s": PLAYED,
-        "statement_timeout_s": PLAYED,
-        "pool_recycle_s": PLAYED,
-        "pool_pre_ping": PLAYED,
-        "use_lifo": PLAYED,
-        "max_idle_s": PLAYED,
-        "reconnect_timeout_s": PLAYED,
-        "server_statement_timeout_s": PLAYED,
+        "pool_size": LABEL_ON_TARGET,
+        "max_overflow": LABEL_ON_TARGET,
+        "pool_library": LABEL_ON_TARGET,
+        "driver": LABEL_ON_TARGET,
+        "pool_timeout_s": LABEL_ON_TARGET,
+        "connection_timeout_s": LABEL_ON_TARGET,
+        "statement_timeout_s": LABEL_ON_TARGET,
+        "pool_recycle_s": LABEL_ON_TARGET,
+        "pool_pre_ping": LABEL_ON_TARGET,
+        "use_lifo": LABEL_ON_TARGET,
+        "max_idle_s": LABEL_ON_TARGET,
+        "reconnect_timeout_s": LABEL_ON_TARGET,
+        "server_statement_timeout_s": LABEL_ON_TARGET,
     },
     QueueListener: {
         "heartbeat_every_s": PLAYED,
@@ -167,13 +175,13 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "ignore_startup_parameters": REAL_OR_REFUSED,
     },
     Retry: {"retries": PLAYED, "wait_s": PLAYED, "factor": PLAYED, "max_wait_s": PLAYED, "jitter": PLAYED},
-    Warm: {"connections": PLAYED, "ages_s": PLAYED},
+    Warm: {"connections": CHECKED_ON_TARGET, "ages_s": CHECKED_ON_TARGET},
     Suspend: {},
     Idle: {"for_s": PLAYED},
     Slow: {"round_trip_s": PLAYED},
     Outage: {"for_s": PLAYED, "connections": CHECKED_IN_REAL_TIME, "meanwhile": CHECKED_ON_COMPOSE},
     ConnectionLoss: {"share": CHECKED_ON_COMPOSE, "how": CHECKED_IN_REAL_TIME},
-    Deploy: {"every_s": PLAYED},
+    Deploy: {"every_s": CHECKED_ON_TARGET},
     Traffic: {"phases": PLAYED},
     At: {"at_s": PLAYED, "phase": PLAYED},
     RequestShape: {"name": PLAYED, "steps": PLAYED, "at_most": PLAYED, "pool": PLAYED},
@@ -194,8 +202,15 @@ IN_REAL_TIME: dict[str, Callable[[Any], str]] = {
     "max_connections": lambda value: f"max_connections: a CONNECTION LIMIT of {value} of the service's role",
     "addresses": lambda value: f"addresses: 1 of {value}",
 }
-"""The words for a field whose treatment is TOLD."""
-PARTS = {"pooler": "a pooler"}
+"""The words for a field of a scenario or a wake whose treatment is TOLD."""
+PARTS: dict[str, Callable[[Any], str]] = {
+    "pooler": lambda value: f"a pooler ({type(value).__name__})",
+    "instances": lambda value: f"{value} instances",
+    "max_connections": lambda value: f"max_connections = {value}",
+    "server": lambda value: f"limits of the server ({type(value).__name__})",
+    "connect_cost": lambda value: f"a cost of connecting ({type(value).__name__})",
+    "reaper": lambda value: f"a reaper of idle connections ({type(value).__name__})",
+}
 """The words for a field of a scenario whose treatment is REFUSED."""
 OPTIONS = {
     "service_time_s": "--service-time",
@@ -214,11 +229,11 @@ def check_honoured(stack: str, plan: PlannedRun) -> None:
     for story in plan.stories.values():
         for field, value in _changed_fields(story, Scenario, stack, Treatment.REFUSED):
             raise UserError(
-                f"{PARTS[field]} ({type(value).__name__}) can't be played here",
+                f"{PARTS[field](value)} can't be played here",
                 where=f"scenario {story.name} on stack {stack}",
                 allowed=", ".join(f"--stack {other}" for other in stacks_that_can(field)),
             )
-    if stack == COMPOSE or (stack == EMBEDDED and not can_silence()):
+    if stack == COMPOSE or (stack in (EMBEDDED, TARGET) and not can_silence()):
         _check_nothing_vanishes(stack, plan)
 
 
@@ -249,14 +264,31 @@ def stacks_that_can(field: str) -> list[str]:
 
 
 def unlike_the_scenario(stack: str, plan: PlannedRun) -> list[str]:
-    """One line with what the scenario says and this stack can't do; no line when there is nothing."""
+    """Lines with what the scenario or the user says and this stack can't do; none when there is nothing."""
     objects = [*((story, Scenario) for story in plan.stories.values()), *((wake, WakeProfile) for wake in plan.wakes)]
     differences = [
         IN_REAL_TIME[field](value)
         for object_, class_ in objects
         for field, value in _changed_fields(object_, class_, stack, Treatment.TOLD)
     ]
-    return [f"in real time: {', '.join(dict.fromkeys(differences))}"] if differences else []
+    lines = [f"in real time: {', '.join(dict.fromkeys(differences))}"] if differences else []
+    return [*lines, *_of_a_running_application(plan)] if stack == TARGET else lines
+
+
+def _of_a_running_application(plan: PlannedRun) -> Iterator[str]:
+    """What of a pool is only said of an application that is running, and what can't be known of it."""
+    label = plan.pools[0].label
+    yield f"the pool {label} is what you say it runs with: nothing was set, and its connections and its queue not seen"
+    warms = any(isinstance(phase, Warm) for story in plan.stories.values() for phase in story.phases)
+    yield "warmed by requests, so many at once" if warms else "not warmed: its pool has what trying its requests opened"
+    application = plan.overrides.application
+    texts = [
+        text
+        for request in ([] if application is None else application.kinds)
+        for text in (request.target, request.body or "", *(value for _, value in request.headers))
+    ]
+    if any("{unique}" in text for text in texts) and len(plan.trials) > 1:
+        yield "its data stays from one trial to the next: {unique} has the same numbers in all of one seed"
 
 
 def _changed_fields(object_: object, class_: type, stack: str, treatment: Treatment) -> Iterator[tuple[str, Any]]:

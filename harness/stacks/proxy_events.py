@@ -1,5 +1,6 @@
 """What the proxies of a stack in real time report, as events of the trials that they belong to."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import assert_never
@@ -28,9 +29,9 @@ class ProxyEvents:
         self._by_proxy: dict[str, _WakeEvents] = {}
 
     @contextmanager
-    def of(self, proxy: str, rows: TrialRows) -> Iterator[None]:
-        """While inside, this proxy's events go to these rows."""
-        wake_events = self._by_proxy[proxy] = _WakeEvents(rows)
+    def of(self, proxy: str, rows: TrialRows, *, since_s: float = -math.inf) -> Iterator[None]:
+        """While inside, this proxy's events go to these rows; those before `since_s` are another trial's."""
+        wake_events = self._by_proxy[proxy] = _WakeEvents(rows, since_s)
         try:
             yield
         finally:
@@ -54,12 +55,15 @@ class ProxyEvents:
 class _WakeEvents:
     """Turns one proxy's events into rows: of all that were released, the first and the last."""
 
-    def __init__(self, rows: TrialRows) -> None:
+    def __init__(self, rows: TrialRows, since_s: float) -> None:
         self._rows = rows
+        self._since_s = since_s
         self._accepted: list[float] = []
         self._last_released: ConnectionReleased | None = None
 
     def take(self, event: AnyProxyEvent) -> None:
+        if event.at_s < self._since_s:
+            return
         match event:
             case ConnectionAccepted(connection=int()):
                 self._accepted.append(event.at_s)

@@ -31,12 +31,10 @@ LISTENER_PATIENCE_S = 60.0
 """How long a listener's first connection may take; the database is awake at that time."""
 
 
-@dataclass(frozen=True, slots=True)
-class SleepingDatabase:
-    """A database as one trial's service reaches it, and its compute."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseControls:
+    """What a timeline asks of a trial's database: its compute's, and its connections'."""
 
-    server: PostgresServer
-    """As its clients reach it."""
     proxy: str
     """The name by which events of its compute are told apart."""
     suspend: Callable[[], Awaitable[object]]
@@ -47,13 +45,22 @@ class SleepingDatabase:
     """Ends some of the open connections."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SleepingDatabase(DatabaseControls):
+    """A database as one trial's service reaches it, and its compute."""
+
+    server: PostgresServer
+    """As its clients reach it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A service under test, ready for requests: one process an instance."""
 
     urls: tuple[str, ...]
     services: tuple[Child, ...]
-    database: SleepingDatabase
+    """Those that were started for the trial."""
+    database: DatabaseControls
     application: Application | None = None
     """What the services are instances of; None: of the service under test."""
 

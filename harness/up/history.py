@@ -73,8 +73,10 @@ class History:
                 self.state = State.WAKING
                 self.wakes.append(self._begun(event))
             case ComputeWoken(at_s=at_s):
+                # The end of an outage is no end of a wake, nor is a compute that another one has replaced in its sleep.
+                if self.state is State.WAKING:
+                    self.wakes[-1] = replace(self.wakes[-1], woken_at_s=at_s)
                 self.state = State.ACTIVE
-                self.wakes[-1] = replace(self.wakes[-1], woken_at_s=at_s)
             case ClientNamed(connection=connection):
                 # The one who wakes it may say who it is only after the wake.
                 if self.wakes and self.wakes[-1].connection == connection:

@@ -29,6 +29,8 @@ class RunningUp:
     api_port: int
     """Its proxy server's API, on loopback."""
     pid: int
+    version: str | None = None
+    """PostgreSQL's; None: it is not ours."""
 
 
 @contextmanager
@@ -79,15 +81,18 @@ def running() -> list[RunningUp]:
     return sorted(found, key=lambda up: up.port)
 
 
-def the_running_one(port: int | None) -> RunningUp:
-    """The one at this port, or the only one. Raises `UserError` when it can't be told, or when there is none."""
+def the_running_one(port: int | None, *, option: str = "--port") -> RunningUp:
+    """The one at this port, or the only one. Raises `UserError` when it can't be told, or when there is none.
+
+    `option` is what names a port in the command that asks.
+    """
     ups = running()
     chosen = [up for up in ups if port in (None, up.port)]
     if len(chosen) == 1:
         return chosen[0]
-    ports = ", ".join(f"--port {up.port}" for up in ups)
+    ports = ", ".join(f"{option} {up.port}" for up in ups)
     if not ups:
-        raise UserError("no coldstart up is running")
+        raise UserError("no coldstart up is running: start one in another terminal, coldstart up --wake 8")
     if not chosen:
         raise UserError(f"no coldstart up is running on port {port}", allowed=ports)
     raise UserError(f"{len(ups)} coldstart up are running", allowed=ports)

@@ -211,7 +211,7 @@ async def test_a_command_wakes_it_as_a_first_client_would_and_its_state_counts(o
     path = "/coldstart/proxies/db"
     state = (await ours.http.get(f"{path}/state")).json()
     assert 59 < state.pop("changes_in_s") <= 60
-    assert state == {"state": "active", "suspends": 0, "wakes": 0, "connections": 0}
+    assert state == {"state": "active", "suspends": 0, "wakes": 0, "connections": 0, "lent": False}
     async with ours.events() as events:
         assert (await ours.http.post(f"{path}/wake")).json()["compute"]["state"] == "active"
         await proxy.suspend()

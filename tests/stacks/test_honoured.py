@@ -6,6 +6,8 @@ from typing import Any, get_args
 import pytest
 
 from harness.library import load_scenario
+from harness.model.application import Application
+from harness.model.application_request import ApplicationRequest
 from harness.model.arrivals import RequestMix
 from harness.model.compute import OnSuspend
 from harness.model.errors import UserError
@@ -17,7 +19,7 @@ from harness.model.retry import Retry
 from harness.model.scenario import Scenario, Variant
 from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
 from harness.model.shape import RequestShape
-from harness.model.timeline import At, Burst, ConnectionLoss, Outage, TimelinePhase, Warm
+from harness.model.timeline import At, Burst, ConnectionLoss, Outage, Suspend, TimelinePhase, Warm
 from harness.model.times import Calibration
 from harness.model.wake import WakeProfile, profile
 from harness.stacks import honoured
@@ -60,8 +62,8 @@ def test_the_table_is_about_nothing_else() -> None:
 
 
 def test_every_field_that_is_told_or_refused_has_its_words() -> None:
-    # A pooler is refused as a whole, so its own fields need no words.
-    said = [table for kind, table in FIELDS.items() if kind is not PgBouncer]
+    # A pooler is refused as a whole, so its own fields need no words; a pool is told as a whole, where it is a label.
+    said = [table for kind, table in FIELDS.items() if kind not in (PgBouncer, PoolConfiguration)]
     every = [(name, how) for table in said for name, on in table.items() for how in on.values()]
     assert {name for name, how in every if how is Treatment.TOLD} == set(IN_REAL_TIME)
     assert {name for name, how in every if how is Treatment.REFUSED} == {*OPTIONS, *PARTS}
@@ -101,6 +103,22 @@ def test_what_the_file_says_and_real_time_can_not_be_like_is_one_line() -> None:
 
 def test_a_scenario_that_is_played_as_it_says_has_no_such_line() -> None:
     assert unlike_the_scenario("embedded", PlannedRun(scenario=COLD_BURST, real_time=True)) == []
+
+
+def test_of_a_running_application_every_setting_of_the_pool_is_a_label_and_a_line_says_so() -> None:
+    assert {on["target"] for on in FIELDS[PoolConfiguration].values()} == {Treatment.TOLD}
+    insert = ApplicationRequest(name="insert", target="/items", method="POST", body="{unique}")
+    application = Application(target="http://127.0.0.1:8000", mix=RequestMix(((insert, 1.0),)))
+    overrides = Overrides(pools=(PoolConfiguration.from_short("7+1"),), application=application)
+    plan = PlannedRun(scenario=COLD_BURST, overrides=overrides, real_time=True)
+    pool, warmed, data = unlike_the_scenario("target", plan)
+    assert pool.startswith("the pool 7+1 is what you say it runs with: nothing was set")
+    assert warmed == "warmed by requests, so many at once"
+    assert data.startswith("its data stays from one trial to the next: {unique}")
+    cold = replace(COLD_BURST, timeline=(Suspend(), Burst(1, 1)), expect={}, control=False)
+    assert unlike_the_scenario("target", replace(plan, scenario=cold))[1] == (
+        "not warmed: its pool has what trying its requests opened"
+    )
 
 
 @pytest.mark.parametrize(

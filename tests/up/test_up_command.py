@@ -21,6 +21,7 @@ from harness.postgres.folder import prefix
 
 SHORT = ["--wake", "0.3", "--suspend-after", "0.5"]
 PATIENCE_S = 20.0
+NONE_IS_RUNNING = "coldstart: no coldstart up is running: start one in another terminal, coldstart up --wake 8\n"
 
 
 def coldstart(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -133,7 +134,7 @@ def test_without_one_running_it_is_a_line_and_a_killed_ones_file_is_swept(comman
     (left / "lock").touch()
     (left / "state.json").write_text(json.dumps({"port": 5433, "api_port": 1, "pid": 1}))
     done = coldstart(command)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", "coldstart: no coldstart up is running\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", NONE_IS_RUNNING)
     assert list(runtime.iterdir()) == []
 
 

@@ -79,7 +79,8 @@ def _of_a_run(run: Run, comparison: Comparison) -> Iterator[tuple[str, Figure]]:
     for wake in dict.fromkeys(summary.trial.wake_label for summary in first_seed):
         summaries = [summary for summary in first_seed if summary.trial.wake_label == wake]
         yield f"requests-{in_a_name(wake)}", requests_chart(run, summaries)
-        yield f"pool-{in_a_name(wake)}", pool_chart(run, summaries)
+        if seen := [summary for summary in summaries if summary.saw_the_pool]:
+            yield f"pool-{in_a_name(wake)}", pool_chart(run, seen)
 
 
 def in_a_name(wake: str) -> str:
@@ -96,7 +97,8 @@ def _of_a_comparison(runs: Sequence[Run], comparison: Comparison) -> Iterator[tu
     if worth_grid(comparison.lines, names):
         yield "failures", grid_chart(comparison.lines, names)
     yield "latency", latency_chart(runs)
-    yield "held", held_chart(runs, comparison.lines)
+    if any(summary.saw_the_pool and not summary.trial.is_control for run in runs for summary in run.summaries):
+        yield "held", held_chart(runs, comparison.lines)
 
 
 def save(charts: Iterable[tuple[str, Figure]], folder: Path) -> list[Path]:

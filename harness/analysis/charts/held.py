@@ -29,6 +29,7 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
     met = [
         (run, trial) for run in runs for trial in run.trials if not trial.is_control and trial.seed == first[run.folder]
     ]
+    seen = {run.folder: {summary.trial.number for summary in run.summaries if summary.saw_the_pool} for run in runs}
     wakes = list(dict.fromkeys(trial.wake_label for _, trial in met))
     names, foot_in = in_lines(series.name for series in all_lines)
     figure, panels = stacked_panels(len(wakes), title=_title(runs, lines), panel_in=1.1, foot_in=foot_in)
@@ -38,6 +39,8 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
         for series, name in zip(all_lines, names, strict=True):
             for run, trial in met_here:
                 if run is series.run and trial.configuration == series.configuration:
+                    if trial.number not in seen[run.folder]:
+                        continue
                     held = together(run.of(trial, "pool"), ["size"])["size"]
                     panel.step(
                         held.index.to_numpy(dtype=float), held.to_numpy(dtype=float), where="post", label=name,
@@ -56,7 +59,7 @@ def _title(runs: Sequence[Run], lines: Sequence[Line]) -> str:
     names, names_of_runs = Names(line.configuration for line in lines), run_names(runs)
     held: dict[str, list[float]] = {}
     for line in lines:
-        if not line.is_control:
+        if not line.is_control and line.held_s is not None:
             name = ": ".join(filter(None, [names_of_runs[line.run], names[line.configuration]]))
             held.setdefault(name, []).append(line.held_s)
     found = ranking({name: round(mean(values)) for name, values in held.items()})

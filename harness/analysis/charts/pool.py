@@ -61,7 +61,9 @@ def pool_chart(run: Run, summaries: Sequence[TrialSummary]) -> Figure:
 
 def _most_waiting(summary: TrialSummary, rows: pd.DataFrame) -> int:
     """The most requests that wait at one time, in the queues of all instances."""
-    return summary.peak_waiting if summary.trial.story.instances == 1 else int(rows["waiting"].max())
+    if summary.peak_waiting is None or summary.trial.story.instances > 1:
+        return int(rows["waiting"].max())
+    return summary.peak_waiting
 
 
 def _title(run: Run, summaries: Sequence[TrialSummary], timelines: Sequence[pd.DataFrame]) -> str:
