@@ -22,12 +22,9 @@ async def beside(*tasks: Awaitable[None]) -> AsyncIterator[None]:
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of a group that says something to a user, else the group itself."""
-    speaking = group.subgroup((StackError, UserError))
-    if speaking is None:
-        return group
-    error: BaseException = speaking
-    while isinstance(error, BaseExceptionGroup):
+    """The first error of a group that says something to a user; else its only one, or the group itself."""
+    error: BaseException = group.subgroup((StackError, UserError)) or group
+    while isinstance(error, BaseExceptionGroup) and (error is not group or len(group.exceptions) == 1):
         error = error.exceptions[0]
     return error
 
