@@ -50,6 +50,8 @@ class Engines:
         self._of_pools: dict[int, EngineWatch] = {}
         self.watched = asyncio.Event()
         """Set once there is a pool to sample."""
+        self.checked_out: Callable[[], None] = lambda: None
+        """Called by a request that has a connection now, in the greenlet that checked it out."""
         self.threads: ThreadPoolExecutor | None = None
 
     def take_part(self, early: EarlyImport | None = None) -> None:
@@ -81,12 +83,14 @@ class Engines:
                 return connect(pool)
             watch.checkout_began()
             try:
-                return connect(pool)
+                connection = connect(pool)
             except Exception as exception:
                 self._note(exception, pool._dialect)  # noqa: SLF001 - the one place that names a pool's driver
                 raise
             finally:
                 watch.checkout_ended()
+            self.checked_out()
+            return connection
 
         pools: Any = Pool
         pools.connect = observed

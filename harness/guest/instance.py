@@ -3,8 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
+
+from sqlalchemy.util import await_only
 
 from harness.guest.application import AsgiApplication, Message
 from harness.guest.asgi import answer_of
@@ -24,21 +28,40 @@ logger = logging.getLogger("coldstart")
 
 
 class Processor:
-    """The one thread that the application computes on: its requests' computing takes turns."""
+    """The one thread that the application computes on: its requests' computing takes turns.
+
+    A request computes once it has a connection: that is when it has something to compute, and what a wake sets free all
+    at once has to wait for its turn. One that never gets a connection computes nothing.
+    """
 
     def __init__(self, cpu_s: Mapping[str, float]) -> None:
         """`cpu_s`: what a request of each kind computes, in seconds; a kind that is not named takes no time."""
         self._cpu_s = cpu_s
         self._free_at_s = 0.0
 
-    async def computes(self, kind: str) -> None:
-        """Spend a request's computing time, after that of those before it."""
-        cpu_s = self._cpu_s.get(kind, 0.0)
+    def take(self) -> None:
+        """Spend the computing time of the request that is running here, after that of those before it, once."""
+        computing = COMPUTING.get()
+        if computing is None or computing.done:
+            return
+        computing.done = True
+        cpu_s = self._cpu_s.get(computing.kind, 0.0)
         if cpu_s <= 0:
             return
         loop = asyncio.get_running_loop()
         self._free_at_s = max(self._free_at_s, loop.time()) + cpu_s
-        await asyncio.sleep(self._free_at_s - loop.time())
+        await_only(asyncio.sleep(self._free_at_s - loop.time()))
+
+
+@dataclass(slots=True)
+class Computing:
+    """Of one request: its kind, and whether its computing time has been spent."""
+
+    kind: str
+    done: bool = False
+
+
+COMPUTING: ContextVar[Computing | None] = ContextVar("coldstart_computing", default=None)
 
 
 class ApplicationInstance:
@@ -47,7 +70,7 @@ class ApplicationInstance:
     def __init__(self, application: AsgiApplication, engines: Engines, processor: Processor, *, name: str) -> None:
         self._application = application
         self._engines = engines
-        self._processor = processor
+        engines.checked_out = processor.take
         self._name = name
         self._state: dict[str, Any] = {}
         self._tells = False
@@ -122,9 +145,8 @@ class ApplicationInstance:
         """One request, until its answer is complete; what the application does afterwards goes on."""
         del hold_s
         assert isinstance(request, ApplicationRequest)
-        await self._processor.computes(request.name)
         exchange = _Exchange(request.asked(key), self._state)
-        work = self._start(self._carry_out(exchange))
+        work = self._start(self._carry_out(exchange, request.name))
         try:
             status = await exchange.answered
         except asyncio.CancelledError:
@@ -138,8 +160,9 @@ class ApplicationInstance:
             error = verdict.error if known else f"HTTP {status}"
         return answer_of(exchange.trace, outcome, error)
 
-    async def _carry_out(self, exchange: "_Exchange") -> None:
+    async def _carry_out(self, exchange: "_Exchange", kind: str) -> None:
         TRACE.set(exchange.trace)
+        COMPUTING.set(Computing(kind))
         VERDICT.set(exchange.verdict)
         try:
             await self._application(exchange.scope, exchange.receive, exchange.send)
