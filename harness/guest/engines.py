@@ -132,11 +132,15 @@ class Engines:
             "pool_size": pool.size(),
             "max_overflow": pool._max_overflow,  # noqa: SLF001 - SQLAlchemy tells it nowhere else
             "pool_timeout": float(pool.timeout()),
+            "pool_recycle": float(max(0, pool._recycle)),  # noqa: SLF001 - likewise; -1 is never
+            "pool_pre_ping": float(pool._pre_ping),  # noqa: SLF001 - likewise
         }
         asked = {
             "pool_size": self._pool.pool_size,
             "max_overflow": self._pool.max_overflow,
             "pool_timeout": self._pool.queue_timeout_s,
+            "pool_recycle": self._pool.of_library.pool_recycle_s,
+            "pool_pre_ping": float(self._pool.of_library.pool_pre_ping),
         }
         for name, value in found.items():
             if value != asked[name]:
