@@ -48,7 +48,7 @@ class Example:
     environment: tuple[tuple[str, str], ...] = ()
     """What its README has in front of the command."""
 
-    def application(self, python: str | None) -> Application:
+    def application(self, python: str | None, *, cpu: bool) -> Application:
         folder = EXAMPLES / self.name
         return Application(
             app=self.app,
@@ -58,6 +58,7 @@ class Example:
             variables=read_variables(self.variables),
             init=None if self.init is None else str(folder / self.init),
             recording=str(folder / "recording.jsonl"),
+            cpu=cpu,
         )
 
     def pools(self) -> tuple[PoolConfiguration, ...]:
@@ -82,12 +83,12 @@ APPLICATIONS = {
 
 
 def played(
-    example: Example, python: str | None, *, seeds: int, stack: str, parallel: int, out: Path
+    example: Example, python: str | None, *, seeds: int, stack: str, parallel: int, out: Path, cpu: bool = False
 ) -> list[TrialSummary]:
     """Every pool with every seed, on one stack; the marked trials say so themselves."""
     in_virtual_time = stack == "simulated"
     overrides = Overrides(
-        application=example.application(python),
+        application=example.application(python, cpu=cpu and in_virtual_time),
         pools=example.pools(),
         wakes=(read_wake(f"{WAKE_S:g}", where="benchmark"),),
         repeat=seeds,
@@ -122,7 +123,13 @@ def main(names: Sequence[str], *, seeds: int, parallel: int, pythons: dict[str, 
             os.environ.update(example.environment)
             both = [
                 played(
-                    example, pythons.get(example.name), seeds=seeds, stack=stack, parallel=parallel, out=Path(folder)
+                    example,
+                    pythons.get(example.name),
+                    seeds=seeds,
+                    stack=stack,
+                    parallel=parallel,
+                    out=Path(folder),
+                    cpu=True,
                 )
                 for stack in ("embedded", "simulated")
             ]

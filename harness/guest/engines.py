@@ -52,6 +52,8 @@ class Engines:
         """Set once there is a pool to sample."""
         self.checked_out: Callable[[], None] = lambda: None
         """Called by a request that has a connection now, in the greenlet that checked it out."""
+        self.connected: Callable[[], None] = lambda: None
+        """Called in the same greenlet when a connection has been made."""
         self.threads: ThreadPoolExecutor | None = None
 
     def take_part(self, early: EarlyImport | None = None) -> None:
@@ -301,7 +303,9 @@ class Engines:
         @functools.wraps(connect)
         def timed_connect(*arguments: Any, **parameters: Any) -> Any:  # noqa: ANN401 - the driver's own
             with engine_watch.connecting():
-                return connect(*arguments, **parameters)
+                connection = connect(*arguments, **parameters)
+                self.connected()
+                return connection
 
         @functools.wraps(ping)
         def timed_ping(connection: Any) -> Any:  # noqa: ANN401 - the driver's own

@@ -18,6 +18,7 @@ from harness.model.application_request import ApplicationRequest, Asked
 from harness.model.arrivals import AnyRequest
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
+from harness.recording import CONNECTING
 from harness.service.answer import Answer
 from harness.service.trace import TRACE, RequestTrace
 
@@ -45,7 +46,13 @@ class Processor:
         if computing is None or computing.done:
             return
         computing.done = True
-        cpu_s = self._cpu_s.get(computing.kind, 0.0)
+        self._spend(self._cpu_s.get(computing.kind, 0.0))
+
+    def connected(self) -> None:
+        """Spend what making a connection computes: the handshake of SCRAM above all."""
+        self._spend(self._cpu_s.get(CONNECTING, 0.0))
+
+    def _spend(self, cpu_s: float) -> None:
         if cpu_s <= 0:
             return
         loop = asyncio.get_running_loop()
@@ -70,7 +77,7 @@ class ApplicationInstance:
     def __init__(self, application: AsgiApplication, engines: Engines, processor: Processor, *, name: str) -> None:
         self._application = application
         self._engines = engines
-        engines.checked_out = processor.take
+        engines.checked_out, engines.connected = processor.take, processor.connected
         self._name = name
         self._state: dict[str, Any] = {}
         self._tells = False

@@ -4,11 +4,12 @@ Standard library and harness/model only, so that it runs inside of anybody's Pyt
 """
 
 from harness.recording.file import read, write
-from harness.recording.model import ENUMS_SQL, Answer, Column, Recording, RequestKind, Seconds, Statement
+from harness.recording.model import CONNECTING, ENUMS_SQL, Answer, Column, Recording, RequestKind, Seconds, Statement
 from harness.recording.neutral import without_values
 from harness.recording.recorder import Recorder
 
 __all__ = [
+    "CONNECTING",
     "ENUMS_SQL",
     "Answer",
     "Column",

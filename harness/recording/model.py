@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TypeAlias
 
+CONNECTING = "(connecting)"
+"""The name under which a recording has what making a connection computes: no request can be called so."""
 VERSION = 1
 """Of the file's format."""
 

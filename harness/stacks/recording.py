@@ -37,8 +37,10 @@ from harness.processes.messages import (
     CpuReported,
     PoolNotWarmed,
     PoolRefused,
+    PoolReplaced,
     PoolSampled,
     PoolWarmed,
+    ReplacePool,
     ReportCpu,
     ServiceReady,
     WarmPool,
@@ -46,10 +48,13 @@ from harness.processes.messages import (
 from harness.processes.process import Child
 from harness.proxy.events import EventStream
 from harness.proxy.proxy import Proxy
-from harness.recording import ENUMS_SQL, Recorder, Recording, RequestKind
+from harness.recording import CONNECTING, ENUMS_SQL, Recorder, Recording, RequestKind
 
 LIBRARIES = ("sqlalchemy", "asyncpg", "psycopg", "fastapi", "starlette")
 CONNECTIONS = 100
+CONNECTING_TIMES = 5
+"""How often connecting is measured, and how many connections are made each time."""
+CONNECTED_AT_ONCE = 4
 VERSIONS = f"""
 import importlib.metadata as m, json, platform
 found = {{"python": platform.python_version()}}
@@ -96,8 +101,8 @@ async def record(
                 # The first answers of a process, and of a connection, cost more than the later ones.
                 await try_requests(application, url, log)
                 # As a trial's warm phase does it: that is recorded too.
-                await asking.warm()
-                requests = [await asking.kind(request, times, say) for request in application.kinds]
+                connecting = await asking.connecting()
+                requests = [connecting] + [await asking.kind(request, times, say) for request in application.kinds]
                 if wait_s:
                     say(f"listening for {wait_s:g} s to what it does by itself")
                     await asyncio.sleep(wait_s)
@@ -116,6 +121,7 @@ class Asking:
         self._child = child
         self._url = url
         self._reported: asyncio.Queue[float] = asyncio.Queue()
+        self._replaced: asyncio.Queue[None] = asyncio.Queue()
         self._warmed: asyncio.Queue[PoolWarmed | PoolNotWarmed | PoolRefused] = asyncio.Queue()
 
     async def read(self) -> None:
@@ -126,14 +132,26 @@ class Asking:
                     self._reported.put_nowait(cpu_s)
                 case PoolWarmed() | PoolNotWarmed() | PoolRefused():
                     self._warmed.put_nowait(record)
+                case PoolReplaced():
+                    self._replaced.put_nowait(None)
                 case PoolSampled():
                     pass
                 case _:
                     raise self._child.out_of_step(record)
 
-    async def warm(self) -> None:
-        """Its pool opens two connections and uses each once. Raises `UserError` where it has no pool."""
-        await self._child.send(WarmPool(ages_s=(0.0, 0.0)))
+    async def connecting(self) -> RequestKind:
+        """What making a connection computes, several times. Raises `UserError` where it has no pool."""
+        cpu_s = []
+        for _ in range(CONNECTING_TIMES):
+            await self._child.send(ReplacePool())
+            await self._replaced.get()
+            before_s = await self._cpu_s()
+            await self._warm(CONNECTED_AT_ONCE)
+            cpu_s.append(round((await self._cpu_s() - before_s) / CONNECTED_AT_ONCE, 6))
+        return RequestKind(request=CONNECTING, cpu_s=tuple(cpu_s))
+
+    async def _warm(self, connections: int) -> None:
+        await self._child.send(WarmPool(ages_s=(0.0,) * connections))
         match await self._warmed.get():
             case PoolRefused(what=what, where=where, allowed=allowed):
                 raise UserError(what, where=where, allowed=allowed)
