@@ -43,6 +43,12 @@ SERVERS = ["ours", *(["real"] if real_toxiproxy() else [])]
 """The Toxiproxy servers that tests of its API run against."""
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard() -> None:
+    """The command's `main` ends with Ctrl-C ignored: a test that has called it would hand that to every child."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_left_open() -> Iterator[None]:
     """A socket or file that a module's tests left open is an error of that module, whenever the collector runs."""

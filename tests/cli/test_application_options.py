@@ -56,7 +56,7 @@ def test_it_is_named_in_one_line(folder: Path, command: list[str], arguments: li
 )  # fmt: skip
 def test_an_option_about_an_application_needs_one(folder: Path, option: list[str]) -> None:
     done = coldstart(*RUN, *option, cwd=folder)
-    assert f"run: {option[0]} is about an application of one's own (allowed: with --app)" in done.stderr
+    assert f"run: {option[0]} is about an application of one's own (allowed: with --app" in done.stderr
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
 

@@ -198,6 +198,19 @@ def test_an_application_is_asked_recorded_and_played(installed: Installed) -> No
     assert trial["not_played"] == {}
 
 
+def test_requests_of_an_access_log(installed: Installed) -> None:
+    (installed.folder / "day.csv").write_text("time,request\n0,GET /tracks/7\n1,GET /tracks/9\n")
+    written = installed.coldstart("requests", "from-log", "day.csv")
+    assert 'path = "/tracks/{key}"' in written
+    assert "keys = [7, 9]" in written
+
+
+def test_the_guests_folder_has_its_module(installed: Installed) -> None:
+    folder = installed.coldstart("guest-path").strip()
+    assert Path(folder, "coldstart_guest.py").is_file()
+    assert str(installed.programs.parent) in folder
+
+
 def test_examples_are_the_checkouts_own_files(with_examples: Installed) -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "scenarios", "results"], cwd=ROOT, check=True, capture_output=True, text=True

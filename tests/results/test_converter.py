@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject, SearchStrategy
 
 from harness.converter import CODE, FOLLOWS, from_json, to_json
+from harness.model.application import Application, Variable
+from harness.model.application_request import ApplicationRequest
+from harness.model.arrivals import RequestMix
 from harness.model.distribution import LogNormal, Uniform
 from harness.model.errors import UserError
 from harness.model.plan import Overrides, PlannedRun
@@ -37,14 +40,33 @@ PLAIN: dict[Any, SearchStrategy[Any]] = {
     NoneType: st.none(),
     Any: st.sampled_from([7, "text", None]),
 }
+ONE_REQUEST = RequestMix(((ApplicationRequest(name="one", target="/a"), 1.0),))
 RELATED: dict[Any, SearchStrategy[Any]] = {
     LogNormal: st.just(LogNormal(1.0, 2.0, 50.0)),
     Burst: st.builds(Burst, requests=PLAIN[int].filter(bool), over_s=PLAIN[float].filter(bool))
     | st.just(Burst.at(1.0, 2.0))
     | st.just(Burst.at(1.0, 2.0, requests=("read_track", RequestShape("upload", Upstream(2.0))))),
+    ApplicationRequest: st.builds(
+        ApplicationRequest, name=st.sampled_from(["one", "two"]), target=st.sampled_from(["/a", "/b/{key}"])
+    ),
+    Application: st.builds(Application, mix=st.just(ONE_REQUEST), app=st.just("main:app"))
+    | st.builds(Application, mix=st.just(ONE_REQUEST), target=st.just("http://127.0.0.1:8000")),
+    Variable: st.builds(
+        Variable, carries=st.sampled_from(["url", "pool_timeout"]), name=st.sampled_from(["URL", "WAIT"])
+    ),
 }
 """Models of which two required fields must fit each other, or one of the optional."""
 FITTING: dict[tuple[Any, str], SearchStrategy[Any]] = {
+    (ApplicationRequest, "target"): st.sampled_from(["/c", "/d?after={key}"]),
+    (ApplicationRequest, "method"): st.sampled_from(["POST", "DELETE"]),
+    (ApplicationRequest, "keys"): st.sampled_from([(0, 5), (7, 7)]),
+    (ApplicationRequest, "headers"): st.sampled_from([(("Accept", "text/plain"),), (("A", "${B}"), ("C", "{key}"))]),
+    (ApplicationRequest, "statuses"): st.sampled_from([(201,), (200, 404)]),
+    (Application, "app"): st.sampled_from(["other:app", "a.b:make"]),
+    (Application, "target"): st.sampled_from(["http://127.0.0.1:1", "http://[::1]:2"]),
+    (Variable, "carries"): st.sampled_from(["pool_size", "host"]),
+    (Variable, "name"): st.sampled_from(["A", "B_2"]),
+    (Variable, "unit"): st.sampled_from(["s", "ms"]),
     (Burst, "given_requests"): st.tuples(*[st.sampled_from(["read_track", "upload"])] * 2) | st.just(()),
 }
 """Fields of which next to no values fit the model's others."""

@@ -21,9 +21,8 @@ from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.processes.messages import PlayTrial, to_line
 from harness.run import FinishedRun, execute
-from harness.simulation import simulators
 from harness.simulation.rows import Simulated
-from harness.simulation.simulators import Simulators
+from harness.simulation.simulators import SERVICE, Program, Simulators
 from harness.simulation.trial import simulate
 from harness.stacks.base import RunOptions
 
@@ -78,7 +77,8 @@ def dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         script.write_text(textwrap.dedent(CRASHING))
         numbers = " ".join(str(trial.number) for trial in trials)
         argv = (sys.executable, str(script), how, numbers, str(deaths), str(tmp_path / "deaths"))
-        monkeypatch.setattr(simulators, "ARGV", argv)
+        for place in ("harness.stacks.simulated.SERVICE", "harness.postmortem.changes.SERVICE"):
+            monkeypatch.setattr(place, Program(argv=argv))
 
     return injected
 
@@ -168,7 +168,7 @@ def test_a_simulator_plays_what_this_process_would_play(tmp_path: Path) -> None:
 
 def test_it_dies_with_its_parent_in_the_middle_of_a_trial() -> None:
     """Its stdin ends when the parent is gone, kill -9 included; a trial may take minutes."""
-    with subprocess.Popen(simulators.ARGV, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(SERVICE.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.readline()
