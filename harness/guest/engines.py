@@ -23,6 +23,7 @@ from harness.guest.early import EarlyImport, replace_create_engine
 from harness.guest.orders import Orders
 from harness.guest.verdict import VERDICT, driver_of
 from harness.model.errors import UserError
+from harness.service.drivers.base import observed_ping
 from harness.service.observation import PoolWatch
 from harness.service.pools.engine_watch import EngineWatch
 from harness.service.pools.sqlalchemy_pool import NEVER_RECYCLE
@@ -309,18 +310,8 @@ class Engines:
 
         @functools.wraps(ping)
         def timed_ping(connection: Any) -> Any:  # noqa: ANN401 - the driver's own
-            trace = TRACE.get()
-            if trace is None:
+            with observed_ping():
                 return ping(connection)
-            trace.ping_began()
-            timed_out = False
-            try:
-                return ping(connection)
-            except TimeoutError:
-                timed_out = True
-                raise
-            finally:
-                trace.ping_ended(timed_out=timed_out)
 
         # Of this one dialect object: an event, `do_connect`, would keep the application's own from being called.
         dialect.connect = timed_connect
