@@ -92,6 +92,8 @@ def check_in_virtual_time(application: Application, trials: Sequence[Trial]) -> 
         raise UserError("a running application is in real time", where=where, allowed="--app")
     if application.recording is None:
         raise UserError("needs a recording of it", where=where, allowed="--recording, made by coldstart record")
+    if len(drivers := sorted({trial.pool.runs_on.value for trial in trials})) > 1:
+        raise UserError(f"{' and '.join(drivers)} are two imports of it", where=where, allowed="a run for each driver")
     for trial in trials:
         if trial.story.instances > 1:
             raise UserError(

@@ -5,7 +5,6 @@ Importing takes most of a trial's time. A process that has imported the applicat
 """
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +39,7 @@ class EarlyImport:
         self.application: AsgiApplication | None = None
 
     def load(self, name: str) -> bool:
-        """Import it; whether that succeeded, and left nothing behind that a fork would lose."""
+        """Import it; whether that succeeded."""
         create = self.create
 
         @functools.wraps(create)
@@ -57,5 +56,4 @@ class EarlyImport:
         except (NoApplicationError, UserError):
             # Said by the trial's own process, which tries it again.
             return False
-        # A thread that it has started would not be there in a forked process.
-        return threading.active_count() == 1
+        return True

@@ -78,11 +78,6 @@ class Play:
     """Its variables; the guest's own orders are among them."""
 
     @property
-    def own_environment(self) -> dict[str, str]:
-        """Its variables but for the guest's orders."""
-        return {name: text for name, text in self.environment.items() if name != VARIABLE}
-
-    @property
     def is_set_by_variables(self) -> bool:
         """Whether a setting of its pool is in its environment: then every trial has another one."""
         return any(variable.carries in SETTINGS for variable in self.application.variables)

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -61,7 +62,6 @@ class Imported:
 
         self.early: EarlyImport | None = None
         self.marks: Marks | None = None
-        self._environment = play.own_environment
         if play.is_set_by_variables or play.application.app is None:
             return
         os.environ.update(play.environment)
@@ -70,13 +70,11 @@ class Imported:
         early = EarlyImport()
         if early.load(play.application.app):
             self.early = early
+            if threading.active_count() > 1:
+                self.marks.note("its import started a thread, which is not there in a trial's process")
             # What is there already is not looked at again and again in each trial.
             gc.collect()
             gc.freeze()
-
-    def does_for(self, play: Play) -> bool:
-        """Whether this trial's application is the one that was imported."""
-        return self.early is not None and play.own_environment == self._environment
 
 
 def _play(pipes: Pipes, play: Play, imported: Imported) -> None:
@@ -84,10 +82,7 @@ def _play(pipes: Pipes, play: Play, imported: Imported) -> None:
 
     status = 0
     try:
-        if imported.does_for(play):
-            played = simulate_application(play, imported.early, imported.marks)
-        else:
-            played = simulate_application(play)
+        played = simulate_application(play, imported.early, imported.marks)
     except UserError as error:
         pipes.emit("trial_refused", what=error.what, where=error.where, allowed=error.allowed)
     except BaseException:  # noqa: BLE001 - the log has it, and the parent sees the status

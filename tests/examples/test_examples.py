@@ -8,6 +8,7 @@ import pytest
 from benchmarks.agreement_applications import APPLICATIONS, EXAMPLES
 from benchmarks.examples import RESULTS, rows_of
 from harness.cli.run import plan_of
+from harness.model.errors import UserError
 from harness.recording import read
 from harness.run import execute
 from harness.stacks.base import Quiet
@@ -51,3 +52,21 @@ def test_it_runs_in_real_time(name: str, tmp_path: Path) -> None:
     assert summary.wakes == 1
     assert summary.peak_checked_out == 3
     assert summary.checkout_wait_s["max"] > 0.3
+
+
+def test_an_import_that_starts_a_thread_marks_its_trials_and_two_drivers_are_two_runs(tmp_path: Path) -> None:
+    minimal = EXAMPLES / "minimal"
+    for name in ("requests.toml", "recording.jsonl"):
+        (tmp_path / name).write_bytes((minimal / name).read_bytes())
+    starts = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    (tmp_path / "main.py").write_text(f"{starts}from shop import app\n")
+    (tmp_path / "shop.py").write_text((minimal / "main.py").read_text())
+    words = ["cold_burst", "--app", "main:app", "--app-dir", str(tmp_path), "--stack", "simulated", "--pool", "2+1",
+             "--wake", "1", "--requests", "12", "--over", "1", "--no-control"]  # fmt: skip
+    stack, plan, options = plan_of(words)
+    (summary,) = execute(plan, stack=stack, options=options, progress=Quiet(), out=tmp_path, charts=False).summaries
+    assert summary.outcomes == {"ok": 12}
+    assert list(summary.not_played) == ["its import started a thread, which is not there in a trial's process"]
+    (chosen, _), both, options = plan_of([*words, "--pool", "2+1,driver=psycopg"])
+    with pytest.raises(UserError, match="asyncpg and psycopg are two imports of it"):
+        chosen.check(both, options)
