@@ -116,7 +116,7 @@ def requests_apart(real: TrialSummary, virtual: TrialSummary) -> int:
     return max(abs(real.count(outcome) - virtual.count(outcome)) for outcome in Outcome)
 
 
-def main(names: Sequence[str], *, seeds: int, parallel: int, pythons: dict[str, str]) -> int:
+def main(names: Sequence[str], *, seeds: int, parallel: int, cpu: bool, pythons: dict[str, str]) -> int:
     rows, speeds, disagreeing = [], [], 0
     with tempfile.TemporaryDirectory(prefix="coldstart-agreement-") as folder:
         for example in (APPLICATIONS[name] for name in names):
@@ -129,7 +129,7 @@ def main(names: Sequence[str], *, seeds: int, parallel: int, pythons: dict[str, 
                     stack=stack,
                     parallel=parallel,
                     out=Path(folder),
-                    cpu=True,
+                    cpu=cpu,
                 )
                 for stack in ("embedded", "simulated")
             ]
@@ -154,8 +154,9 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", metavar="APPLICATION", help=", ".join(APPLICATIONS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--parallel", type=int, default=2, help="trials in real time at a time")
+    parser.add_argument("--cpu", action="store_true", help="charge the recorded computing in virtual time")
     parser.add_argument("--prefect", metavar="PATH", help="the virtual environment that has Prefect's server")
     given = parser.parse_args()
     chosen = given.names or [name for name in APPLICATIONS if name != "prefect" or given.prefect]
     pythons = {"prefect": given.prefect} if given.prefect else {}
-    sys.exit(main(chosen, seeds=given.seeds, parallel=given.parallel, pythons=pythons))
+    sys.exit(main(chosen, seeds=given.seeds, parallel=given.parallel, cpu=given.cpu, pythons=pythons))
