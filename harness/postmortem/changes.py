@@ -21,12 +21,13 @@ from harness.analysis.effect import Effect, SeedEffect, Verdict
 from harness.analysis.sentences import Failures
 from harness.application.starting import check_application, simulator
 from harness.model.errors import UserError
+from harness.model.patience import Patience
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.timeline import Warm
 from harness.model.trial import Trial
 from harness.postmortem.incident import Incident
-from harness.postmortem.patience import Patience
+from harness.postmortem.patience import answered
 from harness.results import TABLES
 from harness.results.read import schema
 from harness.simulation.rows import Simulated
@@ -260,7 +261,7 @@ def _with(pool: PoolConfiguration) -> Callable[[Trial], Trial]:
 def _played(trial: Trial, simulated: Simulated, patience: Patience) -> Played:
     rows = sorted(simulated.requests, key=lambda row: row["number"])
     table = pa.Table.from_pylist([{"trial": trial.number, **row} for row in rows], schema(TABLES["requests"]))
-    return Played(patience.answered(table), table["latency_s"].to_numpy())
+    return Played(answered(patience, table), table["latency_s"].to_numpy())
 
 
 def _compared(what: str, before: dict[int, Played], after: dict[int, Played], *, measured: Sequence[int]) -> Change:
