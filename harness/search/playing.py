@@ -31,20 +31,17 @@ class PlayedTrial:
     trial: Trial
     rows: Sequence[Row]
     """The requests by number, with the columns of harness/model/columns.py."""
-    marks: tuple[str, ...]
-    """What an application did that virtual time can't play: then the trial is not to be relied on."""
     latencies_s: Sequence[float]
     ok_latencies_s: Sequence[float]
     """In ascending order."""
     outcomes: Counter[str]
 
     @classmethod
-    def of(cls, trial: Trial, rows: Iterable[Row], *, marks: Iterable[str] = ()) -> Self:
+    def of(cls, trial: Trial, rows: Iterable[Row]) -> Self:
         ordered = sorted(rows, key=lambda row: int(row["number"]))
         return cls(
             trial=trial,
             rows=ordered,
-            marks=tuple(marks),
             latencies_s=[row["latency_s"] for row in ordered],
             ok_latencies_s=sorted(row["latency_s"] for row in ordered if row["outcome"] == Outcome.OK),
             outcomes=Counter(row["outcome"] for row in ordered),
@@ -57,7 +54,7 @@ class PlayedTrial:
     @property
     def connects(self) -> int:
         """How many of the requests had to connect."""
-        return sum(row["connect_s"] is not None for row in self.rows)
+        return sum(bool(row["connect_s"]) for row in self.rows)
 
     def count(self, outcome: Outcome) -> int:
         return self.outcomes[outcome]
@@ -83,6 +80,8 @@ class Playing:
         self._say = say
         self._played: dict[Hashable, asyncio.Task[PlayedTrial]] = {}
         self.processes = processes
+        self.marks: dict[str, None] = {}
+        """What an application did, in any of the trials, that virtual time can't play; each once."""
 
     @classmethod
     @asynccontextmanager
@@ -124,7 +123,8 @@ class Playing:
 
     async def _play(self, trial: Trial, times: Times) -> PlayedTrial:
         simulated = await self._simulators.play(trial, times, self._say, sampled=False)
-        return PlayedTrial.of(trial, simulated.requests, marks=simulated.marks)
+        self.marks |= dict.fromkeys(simulated.marks)
+        return PlayedTrial.of(trial, simulated.requests)
 
 
 def program_of(plan: PlannedRun, *, recording: Path | None = None, where: str) -> Program:
