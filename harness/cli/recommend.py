@@ -2,32 +2,26 @@
 
 import asyncio
 import json
-import os
 import shlex
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
 from harness.cli.options import APPLICATION, FILE, FOLDER, SIMULATED, STORY, with_options
-from harness.cli.questions import overrides_of, read_pool
-from harness.cli.ranges import is_range, number_range, whole_range
 from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
-from harness.library import load_scenario
-from harness.model.distribution import Empirical, Uniform
-from harness.model.errors import UserError
-from harness.model.limits import LARGEST_SEED, MAX_CONNECTIONS, MAX_INSTANCES, MAX_PROCESSES, MAX_TRIALS, check_number
-from harness.model.plan import PlannedRun
-from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Scenario
-from harness.model.wake import WakeChoice, read_wake
+from harness.model.limits import LARGEST_SEED, MAX_CONNECTIONS, MAX_INSTANCES, MAX_PROCESSES, MAX_TRIALS
+
+if TYPE_CHECKING:
+    from harness.cli.recommend_question import EnvFile
+    from harness.recommend.answer import Answer
+    from harness.recommend.frontier import Point
+    from harness.recommend.question import Question
 
 SEEDS = 59
 """With so many and no miss, under 5 % of all others miss, with 95 % confidence."""
@@ -102,10 +96,11 @@ CONFIRMING = ("embedded", "compose")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else.")
 def recommend(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Say what to set for SCENARIO. The cheapest configuration that meets the objectives, and its margin."""
+    from harness.cli.recommend_question import EnvFile, question_of
     from harness.recommend.writing import DEFAULT_FOLDER, new_folder, write
 
-    env_file = _EnvFile.read(given["env_file"]) if given["env_file"] is not None else None
-    question = _question(given, env_file)
+    env_file = EnvFile.read(given["env_file"]) if given["env_file"] is not None else None
+    question = question_of(given, env_file)
     charts = not given["as_json"] if given["charts"] is None else given["charts"]
     folder = new_folder(given["out"] or DEFAULT_FOLDER, question.plan.scenario.name)
     found, points = asyncio.run(_answer(question, given, charts=charts))
@@ -121,159 +116,7 @@ def recommend(**given: Any) -> int:  # noqa: ANN401 - click's options, each with
     return 1 if any(not one.held for one in found.confirmed) else 0
 
 
-def _question(given: Mapping[str, Any], env_file: "_EnvFile | None") -> Any:  # noqa: ANN401 - a Question
-    from harness.model.objective import read_objectives
-    from harness.model.patience import Patience
-    from harness.recommend.confirming import check_confirmable
-    from harness.recommend.question import (
-        Question,
-        arrivals_depend_on_the_seed,
-        check_times,
-        least_capacity,
-        the_wake,
-    )
-    from harness.recommend.space import SIZES, Budget, Space
-    from harness.stacks.choose import choose
-
-    scenario, usable = _for_instances(load_scenario(given["scenario"]), given)
-    wakes = () if given["wake"] is None else (_wake(given["wake"]),)
-    overrides = replace(
-        overrides_of({**given, "pools": (), "settings": (), "wakes": (), "control": True, "repeat": 1}), wakes=wakes
-    )
-    plan = PlannedRun(scenario=scenario, overrides=overrides)
-    if given["confirm"] is not None:
-        check_confirmable(plan)
-    check_times(plan)
-    wake = the_wake(plan)
-    today = _today(given, env_file, plan)
-    first = next(iter(plan.stories.values()))
-    patience = Patience.chosen(
-        given["patience_s"], client_timeout_s=first.client_timeout_s, of_the_story_s=first.patience_s
-    )
-    listeners = first.instances if first.listener is not None else 0
-    budget = None
-    if usable is not None:
-        budget = Budget(
-            max_connections=given["max_connections"] or usable, reserved=given["reserved"] if given["max_connections"] else 0,
-            instances=first.instances, listeners=listeners,
-        )  # fmt: skip
-    axes = _axes(given["settings"])
-    base = today.with_settings({}) if today.pool_timeout_s is None else replace(today, pool_timeout_s=None)
-    space = Space.of(
-        base,
-        sizes=SIZES if given["sizes"] is None else whole_range(given["sizes"], where="--pool-size"),
-        overflows=whole_range(given["overflows"], where="--max-overflow"),
-        axes=axes,
-        longest_s=patience.seconds,
-        most=None if budget is None else budget.capacity,
-        least=max(1, least_capacity(plan)),
-    )
-    seeds = tuple(range(given["seed"], given["seed"] + given["repeat"]))
-    if not arrivals_depend_on_the_seed(plan, today, wake, given["seed"]):
-        seeds = seeds[:1]
-    question = Question(
-        plan=plan, wake=wake, objectives=read_objectives(given["objectives"], patience=patience), space=space,
-        share=_share(given["share"]), seeds=seeds, budget=budget, today=today,
-    )  # fmt: skip
-    # What the simulated stack refuses of a story is refused here too.
-    chosen, _ = choose("simulated")
-    from harness.stacks.base import RunOptions
-
-    smallest = next(iter(space.candidates(space.sizes[0])), None)
-    if smallest is None:
-        raise UserError("no candidate can have these settings", where="--set", allowed="what the driver can do")
-    chosen.check(replace(plan, overrides=replace(plan.overrides, pools=(smallest,))), RunOptions())
-    return question
-
-
-def _for_instances(scenario: Scenario, given: Mapping[str, Any]) -> tuple[Scenario, int | None]:
-    """The scenario with so many instances and connections, and how many connections are usable; None: no limit."""
-    changes: dict[str, Any] = {}
-    if given["instances"] is not None:
-        changes["instances"] = given["instances"]
-    if given["max_connections"] is not None:
-        usable = given["max_connections"] - given["reserved"]
-        if usable < 1:
-            raise UserError(
-                f"of {given['max_connections']} connections {given['reserved']} are reserved: none is left",
-                where="--max-connections", allowed="more, or a smaller --reserved",
-            )  # fmt: skip
-        changes["max_connections"] = usable
-    if varied := sorted({name for variant in scenario.variants for name in variant.changes if name in changes}):
-        raise UserError(
-            f"the scenario's variants set {varied[0]} themselves", where="recommend", allowed="a scenario without"
-        )
-    scenario = replace(scenario, **changes)
-    return scenario, scenario.max_connections
-
-
-def _wake(text: str) -> WakeChoice:
-    """A wake of `run`, or a range: `5:10` is any wake between, `5:10:1` and `5,8` each of their values."""
-    if not is_range(text) or not (":" in text or "," in text):
-        return read_wake(text, where="--wake")
-    values = number_range(text, where="--wake")
-    first, last = min(values), max(values)
-    for seconds in (first, last):
-        check_number("wake latency", seconds, where="--wake")
-    is_uniform = text.count(":") == 1 and first < last
-    return WakeChoice(text=text, latency=Uniform(first, last) if is_uniform else Empirical(tuple(values)))
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
-    if not 0.5 <= value <= 1:
-        raise UserError(f"{text!r} is not a share of the wakes", where="--quantile", allowed="50% to 100%")
-    return value
-
-
-def _axes(texts: Sequence[str]) -> dict[str, Sequence[str]]:
-    axes: dict[str, Sequence[str]] = {}
-    for text in texts:
-        name, equals, values = text.partition("=")
-        name = name.strip()
-        if not equals or not name:
-            raise UserError(f"{text!r} is not a setting", where="--set", allowed="NAME=VALUE, or NAME=VALUE,VALUE,…")
-        if name in ("pool_size", "max_overflow"):
-            raise UserError(f"{name} has an option of its own", where="--set", allowed=f"--{name.replace('_', '-')}")
-        axes[name] = [value.strip() for value in values.split(",")]
-        for value in axes[name]:
-            # A wrong name or value is refused before anything is played.
-            PoolConfiguration().with_settings({name: value} if name not in ("driver", "pool_library") else {})
-    return axes
-
-
-def _today(given: Mapping[str, Any], env_file: "_EnvFile | None", plan: PlannedRun) -> PoolConfiguration:
-    """What is set today: the env file's, the given pool, or the scenario's first."""
-    if env_file is not None:
-        if given["pool"] is not None:
-            raise UserError("says what is set today, as --pool does", where="--env-file", allowed="one of the two")
-        return PoolConfiguration.from_environment(env_file.values)
-    return plan.pools[0] if given["pool"] is None else read_pool(given["pool"])
-
-
-class _EnvFile:
-    """An env file: its text, and what it sets."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        from harness.recommend.paste import values_of
-
-        self.path = path
-        self.text = text
-        self.values = values_of(text)
-
-    @classmethod
-    def read(cls, path: Path) -> "_EnvFile":
-        try:
-            return cls(path, path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            what = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise UserError(f"can't be read: {what}", where=str(path), allowed="a file of NAME=VALUE lines") from None
-
-
-async def _answer(question: Any, given: Mapping[str, Any], *, charts: bool) -> Any:  # noqa: ANN401 - of one answer
+async def _answer(question: "Question", given: Mapping[str, Any], *, charts: bool) -> "tuple[Answer, list[Point]]":
     from harness.recommend.asking import answer
     from harness.recommend.frontier import frontier
     from harness.search.playing import Playing, program_of
@@ -282,22 +125,16 @@ async def _answer(question: Any, given: Mapping[str, Any], *, charts: bool) -> A
         echo(line, err=True)
 
     program = program_of(question.plan, where="recommend")
-    logs = Path(tempfile.mkdtemp(prefix="coldstart-recommend-"))
-    try:
-        async with Playing.running(logs=logs, say=say, parallel=given["parallel"], program=program) as playing:
-            found = await answer(question, playing, say)
-            points = []
-            if found.found is not None and charts:
-                say("the frontier: other bursts, other service times")
-                points = await frontier(question, found.found, found.margin.survives_s, playing)
-            return replace(found, trials=playing.trials), points
-    finally:
-        # It stays where a process died and left its log there.
-        with suppress(OSError):
-            os.rmdir(logs)
+    points: list[Point] = []
+    async with Playing.running(say=say, parallel=given["parallel"], program=program) as playing:
+        found = await answer(question, playing, say)
+        if found.found is not None and found.margin is not None and charts:
+            say("the frontier: other bursts, other service times")
+            points = await frontier(question, found.found, found.margin.survives_s, playing)
+        return replace(found, trials=playing.trials), points
 
 
-def _confirmed(found: Any, stack: str, folder: Path) -> Any:  # noqa: ANN401 - an Answer
+def _confirmed(found: "Answer", stack: str, folder: Path) -> "Answer":
     from harness.cli.progress import watching
     from harness.recommend.confirming import confirmed, plan_to_confirm
     from harness.run import execute
@@ -312,24 +149,21 @@ def _confirmed(found: Any, stack: str, folder: Path) -> Any:  # noqa: ANN401 - a
     return replace(found, confirmed=confirmed(found, done.summaries), stack=stack)
 
 
-def _print(found: Any, folder: Path, env_file: "_EnvFile | None") -> None:  # noqa: ANN401 - an Answer
+def _print(found: "Answer", folder: Path, env_file: "EnvFile | None") -> None:
     from harness.recommend.paste import call, diff, environment
     from harness.recommend.words import headline, sentences
 
     console = output_console()
     console.print(f"\n{found.question.plan.title}: {found.trials} trials in virtual time", style="bold")
     console.print(headline(found), style="bold green" if found.found is not None else "bold red")
-    if found.found is not None:
-        application = found.question.plan.overrides.application
-        lines = environment(found.found, () if application is None else application.variables)
-        console.print()
-        if env_file is not None:
-            console.print(Text(diff(str(env_file.path), env_file.text, lines) or f"{env_file.path} sets it already."))
-        else:
-            console.print(Text("\n".join(f"{name}={value}" for name, value in lines.items())))
-        console.print()
-        console.print(Text(call(found.found)))
     console.print()
+    if found.found is not None:
+        lines = environment(found.found, found.question.variables)
+        if env_file is None:
+            pasted = "\n".join(f"{name}={value}" for name, value in lines.items())
+        else:
+            pasted = diff(str(env_file.path), env_file.text, lines) or f"{env_file.path} sets it already."
+        console.print(Text(f"{pasted}\n\n{call(found.found)}\n"))
     for sentence in sentences(found):
         console.print(Text("• ") + Text(sentence))
     console.print(Text(found.question.objectives.patience.rule(), "dim"))

@@ -83,7 +83,7 @@ class Answer:
     @property
     def confidence(self) -> float:
         """With 95 % confidence a smaller share of other arrival sequences than this misses the objectives."""
-        return 1 - 0.05 ** (1 / len(self.question.seeds))
+        return 1.0 - float(0.05 ** (1 / len(self.question.seeds)))
 
     def to_json(self) -> dict[str, Any]:
         """The document of `--json`."""

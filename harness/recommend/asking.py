@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from harness.model.distribution import three_figures
 from harness.model.objective import Objectives, percentile
 from harness.model.patience import Patience
 from harness.model.pool import PoolConfiguration
 from harness.recommend.answer import Answer, Warm, WouldHelp
 from harness.recommend.judging import Judge, Verdict
 from harness.recommend.question import Question
-from harness.recommend.search import Say, search
+from harness.recommend.search import SCREENED, Say, search
 from harness.search.margin import longest_wake
 from harness.search.playing import Playing
 
@@ -22,10 +23,8 @@ ENOUGH = 1.25
 async def answer(question: Question, playing: Playing, say: Say) -> Answer:
     """The answer to this question. Raises what playing a trial raises."""
     judge = Judge(question, playing)
-    say(f"{len(question.space)} candidates, wakes up to {question.upper_s:g} s")
-    today = await judge.first_miss(question.today, question.upper_s) if _fits(question, question.today) else None
-    if today is None and _fits(question, question.today):
-        today = await judge.judge(question.today, question.upper_s, question.seeds[0])
+    say(f"{len(question.space)} candidates, wakes up to {three_figures(question.upper_s)} s")
+    today = await _today(judge) if _fits(question, question.today) else None
     found = await search(judge, say)
     if found is None:
         say("no candidate meets the objectives: what would have to change")
@@ -37,6 +36,13 @@ async def answer(question: Question, playing: Playing, say: Say) -> Answer:
         question=question, found=found.pool, refused=found.refused, margin=found.margin, warm=tuple(warm), today=today,
         trials=judge.trials, marks=tuple(playing.marks),
     )  # fmt: skip
+
+
+async def _today(judge: Judge) -> Verdict:
+    """What becomes of the configuration that is set today: its first miss, or what the first seed made of it."""
+    question = judge.question
+    miss = await judge.first_miss(question.today, question.upper_s, question.seeds[:SCREENED])
+    return miss if miss is not None else await judge.judge(question.today, question.upper_s, question.seeds[0])
 
 
 def _is_other(pool: PoolConfiguration, than: PoolConfiguration) -> bool:

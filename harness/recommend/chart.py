@@ -22,9 +22,8 @@ def frontier_chart(answer: Answer, points: Sequence[Point]) -> Iterator[tuple[st
     lines = together(points)
     for number, (name, of_service) in enumerate(lines):
         colour, dashes = line_style(number)
-        known = [point for point in of_service if point.survives_s is not None]
         panel.plot(
-            [point.requests for point in known], [point.survives_s for point in known],
+            [point.requests for point in of_service], [point.survives_s or 0.0 for point in of_service],
             color=colour, linestyle=dashes, marker="o", markersize=2.5, label=name, clip_on=False,
         )  # fmt: skip
     survived = [point.survives_s for point in points if point.survives_s is not None]
@@ -79,9 +78,11 @@ def _title(answer: Answer, points: Sequence[Point]) -> str:
     assert answer.found is not None
     assert answer.margin is not None
     text = f"{named(answer.found)} survives a wake of {shown_s(answer.margin.survives_s)}"
-    largest = max(point.requests for point in points)
-    of_largest = [point.survives_s for point in points if point.requests == largest]
-    if len({point.requests for point in points}) < 2 or None in of_largest:
+    if len({point.requests for point in points}) < 2:
         return text
-    least_s = min(seconds for seconds in of_largest if seconds is not None)
-    return f"{text}; with {largest} requests, one of at least {shown_s(least_s)}"
+    largest = max(point.requests for point in points)
+    of_largest = [point.survives_s or 0.0 for point in points if point.requests == largest]
+    least_s, most_s = (choose(of_largest) for choose in (min, max))
+    if shown_s(least_s) == shown_s(most_s):
+        return f"{text}; with {largest} requests, of {shown_s(most_s)}"
+    return f"{text}; with {largest} requests, of {shown_s(least_s).removesuffix(' s')} to {shown_s(most_s)}"

@@ -15,7 +15,7 @@ def check_confirmable(plan: PlannedRun) -> None:
     """Raise `UserError` where a real trial would be of another story."""
     if plan.scenario.real_time is not None:
         raise UserError(
-            f"in real time the story is shortened ({plan.scenario.real_time.description}), so nothing would be confirmed",
+            f"in real time the story is another one ({plan.scenario.real_time.description})",
             where="--confirm",
             allowed="without it",
         )

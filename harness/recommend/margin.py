@@ -46,8 +46,8 @@ class Margin:
 async def margin(judge: Judge, pool: PoolConfiguration) -> Margin | Verdict:
     """The margin of a configuration that meets the objectives at the wake's upper quantile with the first seed.
 
-    Every other seed is played at the longest wake that those before it survive: one that survives it survives the upper
-    quantile too, so nothing is played twice. A seed that does not survive the upper quantile is returned as its verdict.
+    Every other seed is played at the longest wake that those before it survive: one that survives it survives the
+    quantile too, so nothing is played twice. The verdict of a seed that misses an objective there is returned instead.
     """
     question = judge.question
     patience_s = question.objectives.patience.seconds

@@ -1,4 +1,4 @@
-"""A configuration in the words that one types: DATABASE_* lines, the call that makes the pool, a diff of an env file."""
+"""A configuration in the words that one types: DATABASE_* lines, the call of its library, a diff of an env file."""
 
 import difflib
 import re
@@ -21,7 +21,9 @@ def environment(pool: PoolConfiguration, variables: Sequence[Variable] = ()) -> 
     `pool_timeout` is among them only where it does not follow `connection_timeout`.
     """
     alike = PoolConfiguration(pool_library=pool.pool_library, driver=pool.driver)
-    default = alike.to_json() | {"pool_timeout": pool.connection_timeout_s}
+    own = PoolConfiguration()
+    implied = {"pool_library": own.pool_library, "driver": pool.pool_library.defaults.driver}
+    default = {**alike.to_json(), **implied, "pool_timeout": pool.connection_timeout_s}
     settings = {name: value for name, value in pool.to_json().items() if name in SHOWN or value != default[name]}
     carried = {variable.carries: variable for variable in variables}
     if carried.keys() & set(pool.to_json()):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from harness.model.application import Variable
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.distribution import Constant, Duration, Empirical
 from harness.model.errors import UserError
@@ -36,6 +37,12 @@ class Question:
     budget: Budget | None
     today: PoolConfiguration
     """What is set now: an env file's configuration, else the scenario's first."""
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The application's own variables, where there is one."""
+        application = self.plan.overrides.application
+        return () if application is None else application.variables
 
     @property
     def upper_s(self) -> float:

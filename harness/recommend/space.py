@@ -14,38 +14,22 @@ TIMEOUTS_S = (
     150, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 3600,
 )  # fmt: skip
 """The timeouts that are tried: whole seconds, which every driver takes, and steps that a person would make."""
-SERVER_RESERVED = 3
-"""PostgreSQL's superuser_reserved_connections: of its max_connections, those that are no ordinary role's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """How many connections the database has for all instances together."""
 
-    max_connections: int
-    reserved: int
+    usable: int
+    """Those that are no superuser's."""
     instances: int
     listeners: int
     """Connections outside of the pools: a queue listener of each instance."""
 
     @property
-    def usable(self) -> int:
-        """The connections that are no superuser's."""
-        return self.max_connections - self.reserved
-
-    @property
     def capacity(self) -> int:
         """The largest capacity of one instance's pool."""
         return max(0, (self.usable - self.listeners) // self.instances)
-
-    def __str__(self) -> str:
-        listeners = f", less {self.listeners} of listeners" if self.listeners else ""
-        return (
-            f"{self.max_connections} connections, less {self.reserved} reserved ones{listeners}, are {self.capacity} for "
-            f"each of {self.instances} instances"
-            if self.instances > 1
-            else f"{self.max_connections} connections, less {self.reserved} reserved ones{listeners}, are {self.capacity}"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +75,9 @@ class Space:
                 where="recommend",
                 allowed="other sizes, a larger --max-connections, fewer --instances",
             )
-        timeouts_s = () if "connection_timeout" in axes else tuple(t for t in TIMEOUTS_S if t <= longest_s)
-        if not timeouts_s and "connection_timeout" not in axes:
-            timeouts_s = (longest_s,)
+        timeouts_s: tuple[float, ...] = ()
+        if "connection_timeout" not in axes:
+            timeouts_s = tuple(seconds for seconds in TIMEOUTS_S if seconds <= longest_s) or (longest_s,)
         others = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
         return cls(base=base, sizes=fitting, timeouts_s=timeouts_s, others=others)
 

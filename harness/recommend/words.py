@@ -10,13 +10,14 @@ from harness.recommend.answer import Answer, Confirmed, Warm, WouldHelp
 from harness.recommend.judging import Verdict
 from harness.recommend.margin import Margin, shown_s
 from harness.recommend.question import Question
+from harness.recommend.search import SCREENED
 
 HOURS_OF_A_MONTH = 730
 
 
 def named(pool: PoolConfiguration) -> str:
     """`2+0, connection_timeout 10 s`, and whatever else is no default."""
-    settings = [f"connection_timeout {_time(pool.connection_timeout_s)}"]
+    settings = [f"connection_timeout {_connecting(pool)}"]
     if pool.queue_timeout_s != pool.connection_timeout_s:
         settings.append(f"pool_timeout {_time(pool.queue_timeout_s)}")
     shown = ("connection_timeout=", "pool_timeout=")
@@ -26,6 +27,12 @@ def named(pool: PoolConfiguration) -> str:
 
 def _time(timeout_s: float) -> str:
     return f"{timeout_s:g} s" if timeout_s else "none"
+
+
+def _connecting(pool: PoolConfiguration) -> str:
+    if not pool.connection_timeout_s and pool.connection_limit_s:
+        return f"none ({pool.runs_on}'s own {pool.connection_limit_s:g} s an address)"
+    return _time(pool.connection_timeout_s)
 
 
 def share(value: float) -> str:
@@ -71,27 +78,28 @@ def sentences(answer: Answer) -> Iterator[str]:
 def _met(answer: Answer) -> str:
     question = answer.question
     seeds = len(question.seeds)
-    with_what = f"each of {seeds} arrival sequences" if seeds > 1 else "the story's arrivals"
-    confidence = (
-        f"; with 95% confidence it is missed by under {share(answer.confidence)} of others" if seeds > 1 else ""
-    )
-    several = len(question.objectives.all) > 1
-    return f"{question.objectives} {'are' if several else 'is'} met {the_wake(question)}, with {with_what}{confidence}."
+    are = "are" if len(question.objectives.all) > 1 else "is"
+    text = f"{question.objectives} {are} met {the_wake(question)}"
+    if seeds == 1:
+        return f"{text}, with the story's arrivals."
+    others = f"with 95% confidence, under {share(answer.confidence)} of others miss"
+    return f"{text}, with each of {seeds} arrival sequences; {others}."
 
 
 def the_wake(question: Question) -> str:
     """`at a wake of 9.95 s, which 99% of them are no longer than`."""
     if isinstance(question.wake.latency, Constant):
         return f"at its wake of {three_figures(question.upper_s)} s"
-    return f"at a wake of {three_figures(question.upper_s)} s, which {share(question.share)} of the wakes are no longer than"
+    longer = f"which {share(question.share)} of the wakes are no longer than"
+    return f"at a wake of {three_figures(question.upper_s)} s, {longer}"
 
 
 def holds_to(question: Question, margin: Margin) -> str:
     """The margin: how long a wake it survives, and how many are longer."""
     if not margin.monotone:
         return (
-            f"The failures do not grow with the wake alone: it survives a wake of {shown_s(margin.survives_s)}, and not "
-            f"every shorter one. Of {plural(margin.sampled, 'drawn wake')} {margin.missed} {_miss(margin.missed)} the "
+            f"Failures do not only grow with the wake: it survives one of {shown_s(margin.survives_s)}, and not every "
+            f"shorter one. Of {plural(margin.sampled, 'drawn wake')} {margin.missed} {_miss(margin.missed)} the "
             f"objectives ({share(margin.longer)})."
         )
     if margin.breaks_at_s is None:
@@ -160,16 +168,17 @@ def _awake(question: Question, warm: tuple[Warm, ...]) -> Iterator[str]:
     ours, *today = warm
     instances = next(iter(question.plan.stories.values())).instances
     each = f" for each of {instances} instances" if instances > 1 else ""
-    text = (
-        f"Awake it holds up to {plural(ours.pool.capacity, 'connection')}{each}, and p95 is {seconds(ours.p95_s)}: "
-        f"{ours.failed} of {plural(ours.requests, 'request')} fail, {ours.connects} had to connect."
-    )
+    text = f"With the database awake it holds up to {plural(ours.pool.capacity, 'connection')}{each}: {_costs(ours)}."
     for other in today:
-        text += (
-            f" With what is set today it is up to {other.pool.capacity}, and p95 {seconds(other.p95_s)}: {other.failed} "
-            f"fail, {other.connects} had to connect."
-        )
+        text += f" What is set today holds up to {other.pool.capacity}: {_costs(other)}."
     yield text
+
+
+def _costs(warm: Warm) -> str:
+    fail = "none fails" if not warm.failed else "1 fails" if warm.failed == 1 else f"{warm.failed} fail"
+    connect = "none has to connect" if not warm.connects else f"{warm.connects} have to connect"
+    connect = "1 has to connect" if warm.connects == 1 else connect
+    return f"p95 {seconds(warm.p95_s)}, of {plural(warm.requests, 'request')} {fail} and {connect}"
 
 
 def _today(answer: Answer) -> Iterator[str]:
@@ -179,7 +188,8 @@ def _today(answer: Answer) -> Iterator[str]:
             yield "It is what is set today."
         return
     if today.meets:
-        yield f"What is set today, {named(today.pool)}, meets them too."
+        tried = len(answer.question.seeds[:SCREENED])
+        yield f"What is set today, {named(today.pool)}, meets them too{f', with each of {tried}' if tried > 1 else ''}."
     else:
         yield f"What is set today is {named(today.pool)}. {why(today)}"
 
@@ -187,43 +197,37 @@ def _today(answer: Answer) -> Iterator[str]:
 def _nothing(question: Question, would_help: WouldHelp) -> Iterator[str]:
     closest, smallest, largest = would_help.closest, would_help.smallest, would_help.largest
     yield f"The closest of {len(question.space)} candidates is {named(closest.pool)}. {why(closest)}"
-    sizes = [f"with {verdict.pool.short} {_values(verdict)}" for verdict in (smallest, largest)]
     if len(question.space.sizes) > 1:
-        alike = _values(smallest) == _values(largest)
-        values = (
-            f"{_values(largest)} with {smallest.pool.short} as with {largest.pool.short}" if alike else ", ".join(sizes)
-        )
-        yield f"No pool size mends it: at a connection_timeout of {_time(largest.pool.connection_timeout_s)} {values}."
+        values = f"{_values(smallest)} with {smallest.pool.short}, and {_values(largest)} with {largest.pool.short}"
+        if _values(smallest) == _values(largest):
+            values = f"{_values(largest)} with {smallest.pool.short} as with {largest.pool.short}"
+        yield f"No pool size mends it: at a connection_timeout of {_connecting(largest.pool)} {values}."
     if would_help.wake_s is None:
         yield "No wake is short enough, not even one of 0 s."
     else:
-        yield (
-            f"What would have to change: a wake of no more than {shown_s(would_help.wake_s)}, with "
-            f"{named(would_help.with_wake)};"
-        )
+        yield f"It takes a wake of no more than {shown_s(would_help.wake_s)}, with {named(would_help.with_wake)}."
     if would_help.patience_s is not None:
-        yield (
-            f"or clients that wait {would_help.patience_s:g} s for an answer, with {named(would_help.with_patience)};"
-        )
-    yield _keepalive(question, would_help.awake)
+        yield f"Or clients that wait {would_help.patience_s:g} s for an answer, with {named(would_help.with_patience)}."
+    yield from _keepalive(question, would_help.awake)
 
 
 def _values(verdict: Verdict) -> str:
     """The missed values: `failed is 83.0%`."""
-    return ", ".join(
-        f"{missed.objective.measure} is {missed.objective.shown(missed.value)}" for missed in verdict.missed
-    )
+    missed = (f"{one.objective.measure} is {one.objective.shown(one.value)}" for one in verdict.missed)
+    return ", ".join(missed)
 
 
-def _keepalive(question: Question, awake: Verdict) -> str:
+def _keepalive(question: Question, awake: Verdict) -> Iterator[str]:
     if not awake.meets:
-        return f"Not even a database that is always awake would do. {why(awake)}"
-    after_s = question.wake.suspend_after_s or 0.0
-    return (
-        f"or a database that does not sleep: awake, {named(awake.pool)} meets them. A query at least every {after_s:g} s "
-        f"keeps it awake, and costs the compute of every hour that it now sleeps, {HOURS_OF_A_MONTH} hours a month in all "
-        "(`coldstart run keepalive --stack simulated` plays one)."
-    )
+        yield f"Not even a database that is always awake would do. {why(awake)}"
+        return
+    yield f"Or a database that does not sleep: awake, {named(awake.pool)} meets them."
+    if question.wake.suspend_after_s is not None:
+        yield (
+            f"A query every {question.wake.suspend_after_s:g} s or more often keeps it awake. The price is the compute "
+            f"of every hour that it now sleeps: {HOURS_OF_A_MONTH} hours are a month. `coldstart run keepalive --stack "
+            "simulated` plays one."
+        )
 
 
 def in_real_time(confirmed: Confirmed, answer: Answer) -> str:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.analysis.charts.draw import save, styled
-from harness.model.application import Variable
 from harness.recommend.answer import Answer
 from harness.recommend.chart import frontier_chart
 from harness.recommend.frontier import Point
@@ -42,15 +41,12 @@ def markdown(answer: Answer, *, argv: Sequence[str], chart: bool) -> str:
     """The answer as a page that can be pasted into a pull request."""
     parts = [f"# {headline(answer)}"]
     if answer.found is not None:
-        lines = "\n".join(f"{name}={value}" for name, value in environment(answer.found, _variables(answer)).items())
+        lines = "\n".join(
+            f"{name}={value}" for name, value in environment(answer.found, answer.question.variables).items()
+        )
         parts += [f"```sh\n{lines}\n```", f"```python\n{call(answer.found)}\n```"]
     parts.append("\n".join(f"- {sentence}" for sentence in sentences(answer)))
     if chart:
         parts.append(f"![The longest wake that it survives]({CHART}.png)")
     parts += [answer.question.objectives.patience.rule(), f"```sh\n{' '.join(argv)}\n```"]
     return "\n\n".join(parts) + "\n"
-
-
-def _variables(answer: Answer) -> Sequence[Variable]:
-    application = answer.question.plan.overrides.application
-    return () if application is None else application.variables

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import tempfile
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -85,18 +86,21 @@ class Playing:
 
     @classmethod
     @asynccontextmanager
-    async def running(
-        cls, *, logs: Path, say: Say, parallel: int | None = None, program: Program = SERVICE
-    ) -> AsyncIterator[Self]:
+    async def running(cls, *, say: Say, parallel: int | None = None, program: Program = SERVICE) -> AsyncIterator[Self]:
         """The processes are started as they are needed, one a core unless told otherwise, and stopped at the end."""
         processes = parallel or os.cpu_count() or 1
-        async with Simulators.running(processes, logs=logs, program=program) as simulators:
-            playing = cls(simulators, processes, say)
-            try:
-                yield playing
-            finally:
-                for task in playing._played.values():
-                    task.cancel()
+        # It stays where a process died and left its log there.
+        logs = Path(tempfile.mkdtemp(prefix="coldstart-search-"))
+        try:
+            async with Simulators.running(processes, logs=logs, program=program) as simulators:
+                playing = cls(simulators, processes, say)
+                try:
+                    yield playing
+                finally:
+                    for task in playing._played.values():
+                        task.cancel()
+        finally:
+            _remove_if_empty(logs)
 
     @property
     def trials(self) -> int:
@@ -125,6 +129,11 @@ class Playing:
         simulated = await self._simulators.play(trial, times, self._say, sampled=False)
         self.marks |= dict.fromkeys(simulated.marks)
         return PlayedTrial.of(trial, simulated.requests)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def program_of(plan: PlannedRun, *, recording: Path | None = None, where: str) -> Program:

@@ -41,10 +41,19 @@ def test_an_application_has_its_own_names_and_units() -> None:
 @pytest.mark.parametrize(
     ("configuration", "words"),
     [
-        (pool("2+1", connection_timeout=12), ["create_async_engine", "pool_size=2", "max_overflow=1", "pool_timeout=12", '"timeout": 12', '"command_timeout": 10']),
+        (
+            pool("2+1", connection_timeout=12),
+            [
+                "create_async_engine", "pool_size=2", "max_overflow=1", "pool_timeout=12", '"timeout": 12',
+                '"command_timeout": 10',
+            ],
+        ),
         (pool("5+0", driver="psycopg", connection_timeout=10), ["create_async_engine", '{"connect_timeout": 10}']),
         (pool("5+0", pool_recycle=0, statement_timeout=0), ["pool_recycle=-1", '"command_timeout": None']),
-        (pool("5+5", pool_library="asyncpg"), ["asyncpg.create_pool", "min_size=5", "max_size=10", "pool.acquire(timeout=10)"]),
+        (
+            pool("5+5", pool_library="asyncpg"),
+            ["asyncpg.create_pool", "min_size=5", "max_size=10", "pool.acquire(timeout=10)"],
+        ),
         (pool("5+5", pool_library="psycopg_pool"), ["AsyncConnectionPool", "min_size=5", "max_size=10", "timeout=10"]),
         (pool("5+0", server_statement_timeout=5), ['"server_settings": {"statement_timeout": "5000"}']),
         (pool("5+0", driver="psycopg", server_statement_timeout=5), ['"options": "-c statement_timeout=5000"']),
