@@ -45,7 +45,7 @@ ROOMS: dict[str, set[str]] = {
     # What plays many trials to find an answer: recommend, lint, the worst story.
     "search": {"application", "simulation"},
     "recommend": {"analysis", "results", "search", "simulation"},
-    "postmortem": {"analysis", "application", "results", "search", "simulation"},
+    "postmortem": {"analysis", "recommend", "results", "search", "simulation"},
     "stacks": {
         "application",
         "compose",

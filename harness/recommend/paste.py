@@ -10,20 +10,17 @@ from harness.model.driver import Driver
 from harness.model.pool import ENVIRONMENT_PREFIX, PoolConfiguration
 from harness.model.pool_library import PoolLibrary
 
-SHOWN = ("pool_size", "max_overflow", "connection_timeout", "statement_timeout")
+SHOWN = ("pool_size", "max_overflow", "connection_timeout", "pool_timeout", "statement_timeout")
 """Settings that are always among the lines; others where they differ from the defaults."""
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=")
 
 
 def environment(pool: PoolConfiguration, variables: Sequence[Variable] = ()) -> dict[str, str]:
-    """The variables that set this configuration, those of `variables` by the application's own names.
-
-    `pool_timeout` is among them only where it does not follow `connection_timeout`.
-    """
+    """The variables that set this configuration, those of `variables` by the application's own names."""
     alike = PoolConfiguration(pool_library=pool.pool_library, driver=pool.driver)
     own = PoolConfiguration()
     implied = {"pool_library": own.pool_library, "driver": pool.pool_library.defaults.driver}
-    default = {**alike.to_json(), **implied, "pool_timeout": pool.connection_timeout_s}
+    default = {**alike.to_json(), **implied}
     settings = {name: value for name, value in pool.to_json().items() if name in SHOWN or value != default[name]}
     carried = {variable.carries: variable for variable in variables}
     if carried.keys() & set(pool.to_json()):

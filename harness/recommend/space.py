@@ -75,11 +75,14 @@ class Space:
                 where="recommend",
                 allowed="other sizes, a larger --max-connections, fewer --instances",
             )
-        timeouts_s: tuple[float, ...] = ()
-        if "connection_timeout" not in axes:
-            timeouts_s = tuple(seconds for seconds in TIMEOUTS_S if seconds <= longest_s) or (longest_s,)
+        timeouts_s = () if "connection_timeout" in axes else cls.timeouts(longest_s)
         others = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
         return cls(base=base, sizes=fitting, timeouts_s=timeouts_s, others=others)
+
+    @staticmethod
+    def timeouts(longest_s: float) -> tuple[float, ...]:
+        """The timeouts that are tried, up to the longest that helps anybody."""
+        return tuple(seconds for seconds in TIMEOUTS_S if seconds <= longest_s) or (longest_s,)
 
     def candidates(self, size: tuple[int, int]) -> Iterator[PoolConfiguration]:
         """The candidates of this size, the smallest timeouts first. What a driver can't have is left out."""

@@ -23,7 +23,7 @@ def test_the_lines_are_those_that_the_service_reads() -> None:
     lines = environment(pool("2+0", connection_timeout=12))
     assert lines == {
         "DATABASE_POOL_SIZE": "2", "DATABASE_MAX_OVERFLOW": "0", "DATABASE_CONNECTION_TIMEOUT": "12",
-        "DATABASE_STATEMENT_TIMEOUT": "10",
+        "DATABASE_POOL_TIMEOUT": "12", "DATABASE_STATEMENT_TIMEOUT": "10",
     }  # fmt: skip
     for configuration in (
         pool("5+0", pool_timeout=30, use_lifo=False),
