@@ -42,7 +42,10 @@ ROOMS: dict[str, set[str]] = {
     # The same application from outside: its files, and its processes.
     "application": {"guest", "postgres", "processes", "simulation"},
     "analysis": {"results"},
-    "postmortem": {"analysis", "application", "results", "simulation"},
+    # What plays many trials to find an answer: recommend, lint, the worst story.
+    "search": {"application", "simulation"},
+    "recommend": {"analysis", "results", "search", "simulation"},
+    "postmortem": {"analysis", "recommend", "results", "search", "simulation"},
     "stacks": {
         "application",
         "compose",

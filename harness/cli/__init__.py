@@ -16,6 +16,7 @@ COMMANDS = {
     "requests": "harness.cli.requests:requests",
     "record": "harness.cli.record:record",
     "sweep": "harness.cli.sweep:sweep",
+    "recommend": "harness.cli.recommend:recommend",
     "compare": "harness.cli.compare:compare",
     "report": "harness.cli.report:report",
     "postmortem": "harness.cli.postmortem:postmortem",

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import NormalDist
 from typing import Protocol, Self, TypeAlias
 
 from harness.model.errors import UserError
 from harness.model.limits import check_number, quoted
 
+Z95 = 1.6448536269514722
+"""The 95th percentile of the standard normal distribution."""
 SHORTEST_S = 1e-6
 """The least percentile of a drawn latency: with it, every draw is a finite number."""
 MAX_LATENCIES = 100_000
@@ -24,6 +27,14 @@ class Distribution(Protocol):
     """A distribution of durations in seconds, drawn anew each time; `str` gives it in words."""
 
     def draw(self, random_: random.Random) -> float: ...
+
+    def quantile(self, share: float) -> float:
+        """The duration that this share of the draws, from 0 to 1, is no longer than."""
+        ...
+
+    def share_above(self, seconds: float) -> float:
+        """The share of the draws that are longer than this."""
+        ...
 
     def __str__(self) -> str: ...
 
@@ -45,6 +56,12 @@ class Constant:
     def draw(self, random_: random.Random) -> float:  # noqa: ARG002 - a constant draws nothing
         return self.latency_s
 
+    def quantile(self, share: float) -> float:  # noqa: ARG002 - every draw is the same
+        return self.latency_s
+
+    def share_above(self, seconds: float) -> float:
+        return float(self.latency_s > seconds)
+
     def __str__(self) -> str:
         return f"{self.latency_s:.12g} s"
 
@@ -64,12 +81,27 @@ class LogNormal:
             raise UserError(f"needs 0 < p50 < p95 <= max, got {self}", where="wake")
 
     def draw(self, random_: random.Random) -> float:
-        z95 = 1.6448536269514722
-        sigma = math.log(self.p95_s / self.p50_s) / z95
+        logarithm = self._logarithm
         while True:
-            latency_s = random_.lognormvariate(math.log(self.p50_s), sigma)
+            latency_s = random_.lognormvariate(logarithm.mean, logarithm.stdev)
             if latency_s <= self.max_s:
                 return latency_s
+
+    @property
+    def _logarithm(self) -> NormalDist:
+        """Of the latency before draws above `max_s` are repeated."""
+        return NormalDist(math.log(self.p50_s), math.log(self.p95_s / self.p50_s) / Z95)
+
+    def quantile(self, share: float) -> float:
+        logarithm = self._logarithm
+        of_all = share * logarithm.cdf(math.log(self.max_s))
+        return 0.0 if of_all <= 0 else self.max_s if share >= 1 else math.exp(logarithm.inv_cdf(of_all))
+
+    def share_above(self, seconds: float) -> float:
+        if seconds <= 0:
+            return 1.0
+        cdf = self._logarithm.cdf
+        return 1 - min(1.0, cdf(math.log(seconds)) / cdf(math.log(self.max_s)))
 
     def __str__(self) -> str:
         return f"p50 {self.p50_s:g} s, p95 {self.p95_s:g} s"
@@ -90,6 +122,12 @@ class Uniform:
 
     def draw(self, random_: random.Random) -> float:
         return random_.uniform(self.least_s, self.most_s)
+
+    def quantile(self, share: float) -> float:
+        return self.least_s + share * (self.most_s - self.least_s)
+
+    def share_above(self, seconds: float) -> float:
+        return min(1.0, max(0.0, (self.most_s - seconds) / (self.most_s - self.least_s)))
 
     def __str__(self) -> str:
         return f"{self.least_s:g} to {self.most_s:g} s"
@@ -149,6 +187,13 @@ class Empirical:
 
     def draw(self, random_: random.Random) -> float:
         return random_.choice(self.latencies_s)
+
+    def quantile(self, share: float) -> float:
+        ordered = sorted(self.latencies_s)
+        return ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered) - 1e-9) - 1))]
+
+    def share_above(self, seconds: float) -> float:
+        return sum(latency_s > seconds for latency_s in self.latencies_s) / len(self.latencies_s)
 
     def __str__(self) -> str:
         return f"one of {len(self.latencies_s)} measured latencies"

@@ -7,35 +7,29 @@ reliable it is. The requests of one seed get no significance test: they are exac
 
 import asyncio
 import math
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from harness.analysis.effect import Effect, SeedEffect, Verdict
 from harness.analysis.sentences import Failures
-from harness.application.starting import check_application, simulator
 from harness.model.errors import UserError
+from harness.model.outcomes import Outcome
+from harness.model.patience import Patience
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.timeline import Warm
 from harness.model.trial import Trial
+from harness.postmortem.helped import MARGIN, would_have_helped
 from harness.postmortem.incident import Incident
-from harness.postmortem.patience import Patience
-from harness.results import TABLES
-from harness.results.read import schema
-from harness.simulation.rows import Simulated
-from harness.simulation.simulators import SERVICE, Program, Say, Simulators
+from harness.recommend.answer import Answer
+from harness.search.playing import PlayedTrial, Playing, program_of
+from harness.simulation.simulators import Program, Say
 
 SEEDS = 5
 """More seeds take more time and add little to a draft."""
-MARGIN = 1.25
-"""A timeout that has to outlast the wake is the wake times this factor, rounded up to five seconds."""
 TOLERANCE = 0.02
 """Virtual time agrees with the run when the failures differ by no more than this share of the requests."""
 AWAKE = "the database awake"
@@ -95,6 +89,10 @@ class Changes:
     again: Change
     """The incident's own settings in virtual time."""
     tried: list[Change]
+    searched: Answer | None = None
+    """What a search found that would have met the objective; None: nothing failed, or nothing slept."""
+    best: Change | None = None
+    """The effect of what it found; None: nothing."""
 
     @property
     def agrees(self) -> bool:
@@ -112,58 +110,26 @@ class Changes:
 
 
 def changes(incident: Incident, plan: PlannedRun, say: Say, *, recording: Path | None = None) -> Changes:
-    """Play the incident as it was, with the database awake, and with each setting changed alone.
+    """Play the incident as it was, with the database awake, and with each setting changed alone; then search.
 
     `recording` is that of the user's own application, where the run's plan does not name one. Raises `UserError` for an
     application that can't be played, and `TrialDiedError` when the process of a replayed trial dies twice.
     """
-    # Not in the run's folder, which may be a committed sample. It stays when a process died and left a log there.
-    logs = Path(tempfile.mkdtemp(prefix="coldstart-postmortem-"))
-    try:
-        return asyncio.run(_changes(incident, plan, say, logs, _program(plan, recording)))
-    finally:
-        with suppress(OSError):
-            logs.rmdir()
+    return asyncio.run(_changes(incident, plan, say, program_of(plan, recording=recording, where="postmortem")))
 
 
-def _program(plan: PlannedRun, recording: Path | None) -> Program:
-    """What plays a trial of this run."""
-    application = plan.overrides.application
-    if application is None:
-        return SERVICE
-    if recording is not None:
-        application = replace(application, recording=str(recording))
-    if application.recording is None:
-        raise UserError(
-            f"what other settings would have changed is played in virtual time, from a recording of {application.name}",
-            where="postmortem",
-            allowed="--recording, made by coldstart record",
-        )
-    check_application(application)
-    return simulator(application, Path())
-
-
-async def _changes(incident: Incident, plan: PlannedRun, say: Say, logs: Path, program: Program) -> Changes:
+async def _changes(incident: Incident, plan: PlannedRun, say: Say, program: Program) -> Changes:
     measured = incident.summaries[:SEEDS]
     trials = [*(summary.trial for summary in measured), *_other_seeds(incident)]
     # With another calibration the story differs from the run's: measured times replace its own.
     trials = [replace(trial, story=plan.stories[trial.variant]) for trial in trials]
     seeds = tuple(summary.trial.seed for summary in measured)
     times = plan.times(trials[0].story)
-    at_a_time = min(len(trials), os.cpu_count() or 1)
-    async with Simulators.running(at_a_time, logs=logs, program=program) as simulators:
+    async with Playing.running(say=say, program=program) as playing:
 
         async def played(change: Callable[[Trial], Trial]) -> dict[int, Played]:
-            playing = (simulators.play(change(trial), times, say, sampled=False) for trial in trials)
-            rows: list[Simulated] = []
-            for found in await asyncio.gather(*playing, return_exceptions=True):
-                if isinstance(found, BaseException):
-                    raise found
-                rows.append(found)
-            return {
-                trial.seed: _played(trial, simulated, incident.patience)
-                for trial, simulated in zip(trials, rows, strict=True)
-            }
+            changed = await playing.play_all([change(trial) for trial in trials], times)
+            return {one.trial.seed: _played(one, incident.patience) for one in changed}
 
         say("playing the incident again in virtual time")
         before = await played(lambda trial: trial)
@@ -178,12 +144,18 @@ async def _changes(incident: Incident, plan: PlannedRun, say: Say, logs: Path, p
                 say(f"{what} can't be played: {error}")
                 continue
             tried.append(_compared(what, before, after, measured=seeds))
+        helped = await would_have_helped(incident, plan, [trial.seed for trial in trials], playing, say)
+        best = None
+        if helped is not None and (found := helped.found) is not None:
+            best = _compared("what would have helped", before, await played(_with(found)), measured=seeds)
     return Changes(
         measured_seeds=seeds,
         other_seeds=tuple(trial.seed for trial in trials[len(seeds) :]),
         measured=incident.failures(measured),
         again=_compared("as it was", before, before, measured=seeds),
         tried=tried,
+        searched=helped,
+        best=best,
     )
 
 
@@ -250,6 +222,7 @@ def settings(pool: PoolConfiguration, wake_latency_s: float) -> Iterator[tuple[s
 
 
 def _outlives(wake_latency_s: float) -> float:
+    """A timeout that outlasts the wake with a margin, rounded up to five seconds."""
     return max(5.0, math.ceil(wake_latency_s * MARGIN / 5) * 5)
 
 
@@ -257,10 +230,9 @@ def _with(pool: PoolConfiguration) -> Callable[[Trial], Trial]:
     return lambda trial: replace(trial, pool=pool)
 
 
-def _played(trial: Trial, simulated: Simulated, patience: Patience) -> Played:
-    rows = sorted(simulated.requests, key=lambda row: row["number"])
-    table = pa.Table.from_pylist([{"trial": trial.number, **row} for row in rows], schema(TABLES["requests"]))
-    return Played(patience.answered(table), table["latency_s"].to_numpy())
+def _played(played: PlayedTrial, patience: Patience) -> Played:
+    in_time = [row["outcome"] == Outcome.OK and row["latency_s"] <= patience.seconds for row in played.rows]
+    return Played(np.array(in_time, dtype=bool), np.array(played.latencies_s))
 
 
 def _compared(what: str, before: dict[int, Played], after: dict[int, Played], *, measured: Sequence[int]) -> Change:

@@ -9,8 +9,8 @@ from matplotlib.patches import Patch
 from harness.analysis.charts.paper import ink, mark, outcome_colour, stacked_panels
 from harness.analysis.sentences import MAX_IN_TITLE, listed, plural
 from harness.model.outcomes import Outcome
+from harness.model.patience import Patience
 from harness.postmortem.changes import Change, Changes
-from harness.postmortem.patience import Patience
 
 BAR_IN = 0.17
 NAME_WIDTH = 29

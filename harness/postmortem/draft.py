@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harness.analysis.tables import markdown_table
-from harness.postmortem import sentences
+from harness.postmortem import sentences, verdict
 from harness.postmortem.changes import AWAKE, Changes
 from harness.postmortem.incident import Incident
 from harness.postmortem.timeline import Moment, timeline
@@ -42,8 +42,9 @@ def draft(
     others = incident.measured_beside()
     sections = {
         f"# Postmortem: {incident.run.plan.title}, {incident.configuration}": [
+            verdict.first_line(incident, changes),
             f"*A draft, made by `coldstart postmortem` from run `{manifest.id}`. Every number in it was measured or "
-            "simulated, as said beside it; what it does not know stands at its end.*"
+            "simulated, as said beside it; what it does not know stands at its end.*",
         ],
         "## Summary": [sentences.summary(incident), incident.patience.rule()],
         "## Impact": [_impact(incident), _items(sentences.impact_in_words(incident))],

@@ -12,8 +12,9 @@ from harness.analysis.load import Run
 from harness.analysis.sentences import Failures
 from harness.model.errors import UserError
 from harness.model.events import Event
+from harness.model.patience import Patience
 from harness.model.summary import TrialSummary
-from harness.postmortem.patience import Patience
+from harness.postmortem.patience import answered, late
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Incident:
 
     def late(self, summaries: Sequence[TrialSummary]) -> int:
         """How many requests of these trials end ok, but too late."""
-        return sum(self.patience.late(self.run.rows(summary.trial, "requests")) for summary in summaries)
+        return sum(late(self.patience, self.run.rows(summary.trial, "requests")) for summary in summaries)
 
     def measured_beside(self) -> list[str]:
         """Sentences that compare other configurations of the run with this one; empty where it is no baseline."""
@@ -112,5 +113,5 @@ def incident(run: Run, *, configuration: str | None = None, patience_s: float | 
 
 
 def _failures(run: Run, summaries: Sequence[TrialSummary], patience: Patience) -> Failures:
-    answered = [patience.answered(run.rows(summary.trial, "requests")) for summary in summaries]
-    return Failures(sum(int((~ok).sum()) for ok in answered), sum(ok.size for ok in answered))
+    in_time = [answered(patience, run.rows(summary.trial, "requests")) for summary in summaries]
+    return Failures(sum(int((~ok).sum()) for ok in in_time), sum(ok.size for ok in in_time))

@@ -1,60 +1,24 @@
 """What counts as an answer in a postmortem: one that came before its client lost patience."""
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.analysis.columns import numbers
-from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
-
-PERSON_WAITS_S = 30.0
-"""Nobody waits longer for a page. Heroku's router gives up after the same time
-(https://devcenter.heroku.com/articles/request-timeout)."""
+from harness.model.patience import Patience
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """A request fails when it does not end ok within this time of its arrival."""
+def answered(patience: Patience, requests: pa.Table) -> np.ndarray:
+    """For each of these requests, whether it ended ok in time."""
+    return _ok(requests) & (numbers(requests, "latency_s") <= patience.seconds)
 
-    seconds: float
-    reason: str
-    """Where the number comes from, as printed in the draft."""
 
-    @classmethod
-    def chosen(
-        cls, given_s: float | None, *, client_timeout_s: float, of_the_story_s: float | None = None
-    ) -> "Patience":
-        """The given patience, else the story's; without both the client's timeout, but at most PERSON_WAITS_S.
+def late(patience: Patience, requests: pa.Table) -> int:
+    """How many of these requests ended ok, but too late."""
+    return int(np.count_nonzero(_ok(requests) & (numbers(requests, "latency_s") > patience.seconds)))
 
-        Raises `UserError` for a patience that is not positive.
-        """
-        if given_s is None and of_the_story_s is not None:
-            return cls(of_the_story_s, "the story's patience")
-        if given_s is None:
-            seconds = min(client_timeout_s, PERSON_WAITS_S)
-            return cls(
-                seconds,
-                f"the default: the client's timeout, {client_timeout_s:g} s, but no more than {PERSON_WAITS_S:g} s, "
-                "longer than which nobody waits",
-            )
-        if not 0 < given_s < math.inf:
-            raise UserError(f"patience must be positive, got {given_s:g}", where="--patience", allowed="seconds")
-        return cls(given_s, "as given with `--patience`")
 
-    def answered(self, requests: pa.Table) -> np.ndarray:
-        """For each of these requests, whether it ended ok in time."""
-        ok: np.ndarray = pc.equal(requests["outcome"], Outcome.OK.value).to_numpy()
-        return ok & (numbers(requests, "latency_s") <= self.seconds)
-
-    def late(self, requests: pa.Table) -> int:
-        """How many of these requests ended ok, but too late."""
-        ok: np.ndarray = pc.equal(requests["outcome"], Outcome.OK.value).to_numpy()
-        return int(np.count_nonzero(ok & (numbers(requests, "latency_s") > self.seconds)))
-
-    def rule(self) -> str:
-        """The sentence that defines "fails" in the draft."""
-        return f"A request fails when it does not end ok within {self.seconds:g} s of its arrival ({self.reason})."
+def _ok(requests: pa.Table) -> np.ndarray:
+    ok: np.ndarray = pc.equal(requests["outcome"], Outcome.OK.value).to_numpy()
+    return ok

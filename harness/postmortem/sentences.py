@@ -19,6 +19,7 @@ from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.postmortem.changes import AWAKE, SEEDS, Change, Changes
 from harness.postmortem.incident import Incident
+from harness.postmortem.patience import answered
 
 SLOW_S = 1.0
 """A person notices an answer that is slower than this."""
@@ -120,7 +121,7 @@ def causes(incident: Incident) -> Iterator[str]:
     if incident.sleeps:
         rows = incident.run.rows(trial, "requests")
         met_a_wake = _met_a_wake(incident)
-        lost = ~incident.patience.answered(rows)
+        lost = ~answered(incident.patience, rows)
         others = first.requests - int(np.count_nonzero(met_a_wake))
         clause = f"{np.count_nonzero(met_a_wake)} of {first.requests} requests met the database while it was waking"
         of_the_others = f", and of the {others} others {np.count_nonzero(lost & ~met_a_wake)}" if others else ""

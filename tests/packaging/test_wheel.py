@@ -149,6 +149,25 @@ def test_sweep(installed: Installed) -> None:
     assert "10+0" in installed.coldstart("sweep", *SWEEP)
 
 
+def test_recommend(installed: Installed) -> None:
+    times = ["--service-time", "0.02", "--connect-time", "0.1"]
+    arguments = [
+        "cold_burst",
+        "--wake",
+        "2",
+        "--requests",
+        "20",
+        "--over",
+        "1",
+        "--repeat",
+        "2",
+        "--pool-size",
+        "5",
+        *times,
+    ]
+    assert "DATABASE_CONNECTION_TIMEOUT=3" in installed.coldstart("recommend", *arguments)
+
+
 def test_compare(installed: Installed, run_id: str) -> None:
     assert "10+5" in installed.coldstart("compare", run_id, "--markdown")
 

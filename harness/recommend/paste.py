@@ -1,0 +1,120 @@
+"""A configuration in the words that one types: DATABASE_* lines, the call of its library, a diff of an env file."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.model.application import Variable
+from harness.model.driver import Driver
+from harness.model.pool import ENVIRONMENT_PREFIX, PoolConfiguration
+from harness.model.pool_library import PoolLibrary
+
+SHOWN = ("pool_size", "max_overflow", "connection_timeout", "pool_timeout", "statement_timeout")
+"""Settings that are always among the lines; others where they differ from the defaults."""
+ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=")
+
+
+def environment(pool: PoolConfiguration, variables: Sequence[Variable] = ()) -> dict[str, str]:
+    """The variables that set this configuration, those of `variables` by the application's own names."""
+    alike = PoolConfiguration(pool_library=pool.pool_library, driver=pool.driver)
+    own = PoolConfiguration()
+    implied = {"pool_library": own.pool_library, "driver": pool.pool_library.defaults.driver}
+    default = {**alike.to_json(), **implied}
+    settings = {name: value for name, value in pool.to_json().items() if name in SHOWN or value != default[name]}
+    carried = {variable.carries: variable for variable in variables}
+    if carried.keys() & set(pool.to_json()):
+        # An application's own names; it has no others.
+        every = pool.to_json()
+        return {variable.name: variable.of(every[name]) for name, variable in carried.items() if name in every}
+    lines = pool.to_environment()
+    return {ENVIRONMENT_PREFIX + name.upper(): lines[ENVIRONMENT_PREFIX + name.upper()] for name in settings}
+
+
+def call(pool: PoolConfiguration) -> str:
+    """The call that makes such a pool, with the library's own names."""
+    own = pool.of_library
+    psycopg = pool.runs_on is Driver.PSYCOPG
+    connecting: dict[str, Any] = (
+        {"connect_timeout": int(pool.connection_timeout_s)}
+        if psycopg
+        else {"timeout": pool.connection_timeout_s or None, "command_timeout": pool.client_statement_timeout_s or None}
+    )
+    if pool.server_statement_timeout_s:
+        milliseconds = f"{pool.server_statement_timeout_s * 1000:.0f}"
+        connecting |= (
+            {"options": f"-c statement_timeout={milliseconds}"}
+            if psycopg
+            else {"server_settings": {"statement_timeout": milliseconds}}
+        )
+    match pool.pool_library:
+        case PoolLibrary.ASYNCPG:
+            sizes = {"min_size": pool.pool_size, "max_size": pool.capacity}
+            arguments = {**sizes, "max_inactive_connection_lifetime": own.max_idle_s, **connecting}
+            made = _called("asyncpg.create_pool", "dsn", arguments)
+            return f"{made}\npool.acquire(timeout={_python(pool.queue_timeout_s)})"
+        case PoolLibrary.PSYCOPG_POOL:
+            arguments = {
+                "min_size": pool.pool_size, "max_size": pool.capacity, "timeout": pool.queue_timeout_s,
+                "max_idle": own.max_idle_s, "reconnect_timeout": own.reconnect_timeout_s, "kwargs": connecting,
+            }  # fmt: skip
+            if own.pool_recycle_s:
+                arguments["max_lifetime"] = own.pool_recycle_s
+            return _called("AsyncConnectionPool", "conninfo", arguments)
+        case PoolLibrary.SQLALCHEMY:
+            return _called(
+                "create_async_engine", "url",
+                {
+                    "pool_size": pool.pool_size, "max_overflow": pool.max_overflow,
+                    "pool_timeout": pool.queue_timeout_s, "pool_recycle": own.pool_recycle_s or -1,
+                    "pool_pre_ping": own.pool_pre_ping, "pool_use_lifo": own.use_lifo, "connect_args": connecting,
+                },
+            )  # fmt: skip
+
+
+def _called(function: str, first: str, arguments: Mapping[str, Any]) -> str:
+    lines = [f"    {name}={_python(value)}," for name, value in arguments.items()]
+    return "\n".join([f"{function}(", f"    {first},", *lines, ")"])
+
+
+def _python(value: Any) -> str:  # noqa: ANN401 - of an argument
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{name}": {_python(of)}' for name, of in value.items()) + "}"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def changed(text: str, lines: Mapping[str, str]) -> str:
+    """An env file's text with these variables set: in their places, and the others at its end."""
+    missing = dict(lines)
+    changed_lines = []
+    for line in text.splitlines():
+        found = ASSIGNMENT.match(line)
+        name = found["name"] if found else ""
+        if name in lines:
+            missing.pop(name, None)
+            # What stands before the name stays, `export` too; the last of several lines counts, so each is changed.
+            line = f"{line[: line.index(name)]}{name}={lines[name]}"  # noqa: PLW2901 - the changed line takes its place
+        changed_lines.append(line)
+    return "\n".join([*changed_lines, *(f"{name}={value}" for name, value in missing.items())]) + "\n"
+
+
+def diff(path: str, text: str, lines: Mapping[str, str]) -> str:
+    """The unified diff that sets these variables in an env file; empty: they are set.
+
+    It has no lines around the changed ones: an env file has secrets.
+    """
+    after = changed(text, lines).splitlines()
+    return "\n".join(difflib.unified_diff(text.splitlines(), after, fromfile=path, tofile=path, n=0, lineterm=""))
+
+
+def values_of(text: str) -> dict[str, str]:
+    """What an env file sets: the last of several lines counts, and quotes around a value are none of it."""
+    values = {}
+    for line in text.splitlines():
+        if found := ASSIGNMENT.match(line):
+            value = line[found.end() :].strip()
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            values[found["name"]] = value[1:-1] if quoted else value.split(" #")[0].strip()
+    return values
