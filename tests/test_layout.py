@@ -44,6 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "analysis": {"results"},
     # What plays many trials to find an answer: recommend, lint, the worst story.
     "search": {"application", "simulation"},
+    "lint": {"analysis", "search"},
     "postmortem": {"analysis", "application", "results", "search", "simulation"},
     "stacks": {
         "application",
