@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.lint.case import RESERVED, Case, Mend
 from harness.lint.rule import Row, connecting, is_sqlalchemy, one_of, plain, setting, shown
+from harness.lint.wake_rules import MOST_PATIENT_S
 from harness.model.arrivals import RequestMix
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.driver import PSYCOPG_LEAST_CONNECT_TIMEOUT_S, Driver
@@ -75,6 +76,10 @@ class AnswersBeforeTheClientLeaves:
             yield Mend(settings={"connection_timeout": plain(connect_s), "pool_timeout": plain(half_s)})
         if rest_s > 0:
             yield Mend(settings={"pool_timeout": plain(rest_s)})
+        # Where the wake needs longer timeouts than the client has time for, it is the client that has too little.
+        longest_s = case.pool.queue_timeout_s + case.connecting_s + SPARE_S
+        if longest_s <= MOST_PATIENT_S:
+            yield Mend(client_timeout_s=5.0 * math.ceil(longest_s / 5))
 
 
 class ConnectionsFit:

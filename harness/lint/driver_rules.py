@@ -19,6 +19,7 @@ ROUNDED_S = 0.05
 LONG_S = 1000.0
 """The clients of these trials wait for as long as the service takes: how long that is, is the question."""
 QUEUEING = 5
+NO_PSYCOPG = "the driver is not psycopg"
 
 
 class TimeoutsReachTheDriver:
@@ -28,9 +29,10 @@ class TimeoutsReachTheDriver:
     through_pooler = True
 
     def beside_the_point(self, case: Case) -> str:
-        if case.configuration.manner is not Manner.REFERENCE:
-            return "every timeout is taken to be applied, with any driver"
-        return "" if case.pool.runs_on is Driver.PSYCOPG else "asyncpg is the driver that its timeouts are for"
+        if case.pool.runs_on is not Driver.PSYCOPG:
+            return NO_PSYCOPG
+        is_reference = case.configuration.manner is Manner.REFERENCE
+        return "" if is_reference else "a setting is taken to be applied, whatever the driver"
 
     def story(self, case: Case) -> Story:
         burst = Burst(case.pool.capacity + QUEUEING, 0.0, "at_once")
@@ -61,7 +63,7 @@ class OneTimeoutForAllAddresses:
 
     def beside_the_point(self, case: Case) -> str:
         if case.pool.runs_on is not Driver.PSYCOPG:
-            return "asyncpg's timeout is for all addresses together"
+            return NO_PSYCOPG
         if case.wake.addresses == 1:
             return "the host has one address"
         return "" if case.pool.connection_timeout_s else "no connection_timeout holds"
@@ -94,7 +96,7 @@ class ConnectionTimeoutIsWhatIsWritten:
 
     def beside_the_point(self, case: Case) -> str:
         if case.pool.runs_on is not Driver.PSYCOPG:
-            return "asyncpg takes any number of seconds"
+            return NO_PSYCOPG
         if case.configuration.loses_its_timeouts:
             return "no connection_timeout reaches psycopg"
         asked_s = case.configuration.asked_s("connection_timeout")

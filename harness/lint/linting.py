@@ -52,6 +52,13 @@ RULES: tuple[Rule, ...] = (
     ConnectionsFit(),
 )
 """In the order in which their mends are made together: what a later one changes must not undo an earlier one."""
+CHAIN: tuple[Rule, ...] = (
+    ConnectingOutlastsTheWake(),
+    QueueOutlastsTheWake(),
+    StatementOutlastsTheWake(),
+    AnswersBeforeTheClientLeaves(),
+)
+"""Rules that want timeouts longer, and one that wants them shorter: a mend for one is not to break another."""
 PASSES = 3
 """Of making all mends together: two rules that want opposite things go on for ever."""
 TIMES = Times()
@@ -200,14 +207,26 @@ async def check(rule: Rule, case: Case, playing: Playing) -> Verdict:
     return Finding(rule=rule, sentence=rule.finding(case), result=result, mended=await _mended(rule, case, playing))
 
 
-async def _mended(rule: Rule, case: Case, playing: Playing) -> Mended | None:
+async def _mended(rule: Rule, case: Case, playing: Playing, *, keeping: Sequence[Rule] = ()) -> Mended | None:
+    """The first mend with which the rule holds; rather one that breaks none of the rules `keeping` that hold now."""
+    kept = [other for other in keeping if await _holds(other, case, playing)]
+    found: list[Mended] = []
     for mend in rule.mends(case):
         if mend.settings and not case.configuration.accepts(mend.settings):
             continue
-        result = await _played(rule, case.mended(mend), playing)
-        if not result.failed:
-            return Mended(mend=mend, result=result)
-    return None
+        mended = case.mended(mend)
+        result = await _played(rule, mended, playing)
+        if result.failed:
+            continue
+        found.append(Mended(mend=mend, result=result))
+        if all([await _holds(other, mended, playing) for other in kept]):
+            return found[-1]
+    return found[0] if found else None
+
+
+async def _holds(rule: Rule, case: Case, playing: Playing) -> bool:
+    """Whether it is asked, and nothing fails by it."""
+    return not _not_asked(rule, case) and not (await _played(rule, case, playing)).failed
 
 
 async def _played(rule: Rule, case: Case, playing: Playing) -> Result:
@@ -224,7 +243,7 @@ async def _together(case: Case, findings: Sequence[Finding], playing: Playing) -
         for rule in RULES:
             if _not_asked(rule, now) or not (await _played(rule, now, playing)).failed:
                 continue
-            if (mended := await _mended(rule, now, playing)) is not None:
+            if (mended := await _mended(rule, now, playing, keeping=CHAIN)) is not None:
                 now = now.mended(mended.mend)
         if now == before:
             break

@@ -160,7 +160,7 @@ def _otherwise(result: Result) -> str:
     """The failures that are not the rule's."""
     if not result.otherwise:
         return ""
-    return f"; {listed([f'{times} {name}' for name, times in result.otherwise.most_common()])} for another reason"
+    return f"; otherwise {listed([f'{times} {name}' for name, times in result.otherwise.most_common()])}"
 
 
 def _of_clients(client_timeout_s: float | None, retry: Retry | None) -> Iterator[str]:

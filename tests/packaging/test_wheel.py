@@ -149,6 +149,10 @@ def test_sweep(installed: Installed) -> None:
     assert "10+0" in installed.coldstart("sweep", *SWEEP)
 
 
+def test_lint(installed: Installed) -> None:
+    assert "nothing to mend" in installed.coldstart("lint", "--pool", "10+5", "--wake", "neon")
+
+
 def test_compare(installed: Installed, run_id: str) -> None:
     assert "10+5" in installed.coldstart("compare", run_id, "--markdown")
 
