@@ -60,7 +60,8 @@ def test_an_applications_own_names_are_in_its_mends(tmp_path: Path) -> None:
     (tmp_path / "prod.env").write_text("DB=postgresql+asyncpg://me:s3cret@db/app\nPOOL=5\nPOOL_WAIT_MS=10000\n")
     done = coldstart(
         "lint", "--wake", "neon:12", "--env-file", "prod.env",
-        "--env", "url=DB,pool_size=POOL,pool_timeout=POOL_WAIT_MS:ms", "--set", "connection_timeout=15", "--set", "pool_pre_ping=true", "--json", cwd=tmp_path,
+        "--env", "url=DB,pool_size=POOL,pool_timeout=POOL_WAIT_MS:ms",
+        "--set", "connection_timeout=15", "--set", "pool_pre_ping=true", "--json", cwd=tmp_path,
     )  # fmt: skip
     (finding,) = json.loads(done.stdout)["findings"]
     assert (done.returncode, finding["mend"]) == (4, ["POOL_WAIT_MS=15000"])
