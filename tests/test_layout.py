@@ -46,6 +46,7 @@ ROOMS: dict[str, set[str]] = {
     "search": {"application", "simulation"},
     "recommend": {"analysis", "results", "search", "simulation"},
     "postmortem": {"analysis", "recommend", "results", "search", "simulation"},
+    "lint": {"analysis", "application", "search"},
     "stacks": {
         "application",
         "compose",

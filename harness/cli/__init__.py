@@ -17,6 +17,7 @@ COMMANDS = {
     "record": "harness.cli.record:record",
     "sweep": "harness.cli.sweep:sweep",
     "recommend": "harness.cli.recommend:recommend",
+    "lint": "harness.cli.lint:lint",
     "compare": "harness.cli.compare:compare",
     "report": "harness.cli.report:report",
     "postmortem": "harness.cli.postmortem:postmortem",
@@ -36,6 +37,8 @@ COMMANDS = {
 EXIT_NOT_REPRODUCED = 1
 EXIT_USER = 2
 EXIT_STACK = 3
+EXIT_MISSED = 4
+"""An objective or a rule is missed."""
 EXIT_INTERRUPTED = 130
 
 
@@ -60,7 +63,10 @@ def coldstart() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `coldstart` and exit with its status: 0, 1 not reproduced, 2 bad input, 3 a stack died, 130 Ctrl-C."""
+    """Run `coldstart` and exit with its status.
+
+    0; 1 not reproduced; 2 bad input; 3 a stack died; 4 an objective or a rule is missed; 130 Ctrl-C.
+    """
     try:
         # From here on Ctrl-C is an exception, unless we were started with it ignored (`nohup`, `&` in a script).
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:

@@ -1,10 +1,11 @@
 """Turns the command line's options into the question that `coldstart recommend` answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from harness.application.env_file import read_env_file
 from harness.cli.questions import overrides_of, read_pool
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.library import load_scenario
@@ -18,7 +19,6 @@ from harness.model.pool import PoolConfiguration
 from harness.model.scenario import Scenario
 from harness.model.wake import WakeChoice, read_wake
 from harness.recommend.confirming import check_confirmable
-from harness.recommend.paste import values_of
 from harness.recommend.question import (
     Question,
     arrivals_depend_on_the_seed,
@@ -31,21 +31,19 @@ from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
 
 
+@dataclass(frozen=True, slots=True)
 class EnvFile:
     """An env file: its text, and what it sets."""
 
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.text = text
-        self.values = values_of(text)
+    path: Path
+    text: str
+    values: Mapping[str, str]
 
     @classmethod
-    def read(cls, path: Path) -> "EnvFile":
-        try:
-            return cls(path, path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            what = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise UserError(f"can't be read: {what}", where=str(path), allowed="a file of NAME=VALUE lines") from None
+    def read(cls, path: Path) -> Self:
+        """Raises `UserError` for a file that can't be read."""
+        values = read_env_file(path)
+        return cls(path, path.read_text(encoding="utf-8-sig"), values)
 
 
 def question_of(given: Mapping[str, Any], env_file: EnvFile | None) -> Question:

@@ -1,9 +1,11 @@
 """A configuration in the words that one types: DATABASE_* lines, the call of its library, a diff of an env file."""
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Any
+
+from dotenv.parser import parse_stream
 
 from harness.model.application import Variable
 from harness.model.driver import Driver
@@ -12,7 +14,6 @@ from harness.model.pool_library import PoolLibrary
 
 SHOWN = ("pool_size", "max_overflow", "connection_timeout", "pool_timeout", "statement_timeout")
 """Settings that are always among the lines; others where they differ from the defaults."""
-ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=")
 
 
 def environment(pool: PoolConfiguration, variables: Sequence[Variable] = ()) -> dict[str, str]:
@@ -87,17 +88,17 @@ def _python(value: Any) -> str:  # noqa: ANN401 - of an argument
 
 def changed(text: str, lines: Mapping[str, str]) -> str:
     """An env file's text with these variables set: in their places, and the others at its end."""
-    missing = dict(lines)
-    changed_lines = []
-    for line in text.splitlines():
-        found = ASSIGNMENT.match(line)
-        name = found["name"] if found else ""
-        if name in lines:
-            missing.pop(name, None)
+    parts, missing = [], dict(lines)
+    for binding in parse_stream(StringIO(text)):
+        string = binding.original.string
+        if binding.key is not None and binding.key in lines:
+            missing.pop(binding.key, None)
             # What stands before the name stays, `export` too; the last of several lines counts, so each is changed.
-            line = f"{line[: line.index(name)]}{name}={lines[name]}"  # noqa: PLW2901 - the changed line takes its place
-        changed_lines.append(line)
-    return "\n".join([*changed_lines, *(f"{name}={value}" for name, value in missing.items())]) + "\n"
+            string = f"{string[: string.index(binding.key)]}{binding.key}={lines[binding.key]}\n"
+        parts.append(string)
+    before = "".join(parts)
+    apart = "" if not before or before.endswith("\n") else "\n"
+    return before + apart + "".join(f"{name}={value}\n" for name, value in missing.items())
 
 
 def diff(path: str, text: str, lines: Mapping[str, str]) -> str:
@@ -107,14 +108,3 @@ def diff(path: str, text: str, lines: Mapping[str, str]) -> str:
     """
     after = changed(text, lines).splitlines()
     return "\n".join(difflib.unified_diff(text.splitlines(), after, fromfile=path, tofile=path, n=0, lineterm=""))
-
-
-def values_of(text: str) -> dict[str, str]:
-    """What an env file sets: the last of several lines counts, and quotes around a value are none of it."""
-    values = {}
-    for line in text.splitlines():
-        if found := ASSIGNMENT.match(line):
-            value = line[found.end() :].strip()
-            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            values[found["name"]] = value[1:-1] if quoted else value.split(" #")[0].strip()
-    return values

@@ -125,7 +125,9 @@ def test_a_postgres_that_does_not_start_ends_with_status_3_and_its_log(tmp_path:
     assert "(log: " in last
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["toxiproxy"], ["doctor"], ["new"], ["scenario"], FROM_LOG])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["list"], ["lint"], ["toxiproxy"], ["doctor"], ["new"], ["scenario"], FROM_LOG]
+)
 def test_help_is_there_and_quick_about_it(command: list[str]) -> None:
     done = coldstart(*command, "--help")
     assert done.returncode == 0

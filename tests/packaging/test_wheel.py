@@ -168,6 +168,10 @@ def test_recommend(installed: Installed) -> None:
     assert "DATABASE_CONNECTION_TIMEOUT=3" in installed.coldstart("recommend", *arguments)
 
 
+def test_lint(installed: Installed) -> None:
+    assert "nothing to mend" in installed.coldstart("lint", "--pool", "10+5", "--wake", "neon")
+
+
 def test_compare(installed: Installed, run_id: str) -> None:
     assert "10+5" in installed.coldstart("compare", run_id, "--markdown")
 

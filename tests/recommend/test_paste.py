@@ -7,7 +7,7 @@ import pytest
 from harness.application.variables import read_variables
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import pool
-from harness.recommend.paste import call, changed, diff, environment, values_of
+from harness.recommend.paste import call, changed, diff, environment
 
 ENV = """# of production
 export DATABASE_URL=postgresql+asyncpg://app:secret@db/app
@@ -74,6 +74,14 @@ def test_an_env_file_keeps_every_other_line() -> None:
     ]  # fmt: skip
 
 
+def test_a_value_of_several_lines_and_a_file_without_a_last_newline_stay_whole() -> None:
+    text = 'KEY="first\nDATABASE_POOL_SIZE=9\n"\nDATABASE_POOL_SIZE=5'
+    after = changed(text, {"DATABASE_POOL_SIZE": "2", "DATABASE_MAX_OVERFLOW": "0"})
+    assert after == 'KEY="first\nDATABASE_POOL_SIZE=9\n"\nDATABASE_POOL_SIZE=2\nDATABASE_MAX_OVERFLOW=0\n'
+    assert changed("# only a comment", {"A": "1"}) == "# only a comment\nA=1\n"
+    assert changed("", {"A": "1"}) == "A=1\n"
+
+
 def test_the_diff_shows_no_secret() -> None:
     shown = diff(".env", ENV, {"DATABASE_POOL_SIZE": "2", "DATABASE_MAX_OVERFLOW": "0"})
     assert "-DATABASE_POOL_SIZE=5" in shown
@@ -82,10 +90,3 @@ def test_the_diff_shows_no_secret() -> None:
     assert "secret" not in shown
     assert "hush" not in shown
     assert diff(".env", "DATABASE_POOL_SIZE=2\n", {"DATABASE_POOL_SIZE": "2"}) == ""
-
-
-def test_an_env_file_is_read_as_it_is_meant() -> None:
-    assert values_of(ENV) == {
-        "DATABASE_URL": "postgresql+asyncpg://app:secret@db/app", "DATABASE_POOL_SIZE": "10", "SECRET_KEY": "hush",
-        "UNRELATED": "a # b",
-    }  # fmt: skip
