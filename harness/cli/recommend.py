@@ -104,7 +104,7 @@ def recommend(**given: Any) -> int:  # noqa: ANN401 - click's options, each with
     charts = not given["as_json"] if given["charts"] is None else given["charts"]
     folder = new_folder(given["out"] or DEFAULT_FOLDER, question.plan.scenario.name)
     found, points = asyncio.run(_answer(question, given, charts=charts))
-    if given["confirm"] is not None and found.found is not None:
+    if found.confirmed_at_s is not None:
         found = _confirmed(found, given["confirm"], folder)
     write(found, points, folder, argv=["coldstart", *map(shlex.quote, sys.argv[1:])], charts=charts)
     if given["as_json"]:
@@ -118,6 +118,7 @@ def recommend(**given: Any) -> int:  # noqa: ANN401 - click's options, each with
 
 async def _answer(question: "Question", given: Mapping[str, Any], *, charts: bool) -> "tuple[Answer, list[Point]]":
     from harness.recommend.asking import answer
+    from harness.recommend.confirming import wake_to_confirm
     from harness.recommend.frontier import frontier
     from harness.search.playing import Playing, program_of
 
@@ -131,6 +132,8 @@ async def _answer(question: "Question", given: Mapping[str, Any], *, charts: boo
         if found.found is not None and found.margin is not None and charts:
             say("the frontier: other bursts, other service times")
             points = await frontier(question, found.found, found.margin.survives_s, playing)
+        if found.found is not None and given["confirm"] is not None:
+            found = replace(found, confirmed_at_s=await wake_to_confirm(found, playing))
         return replace(found, trials=playing.trials), points
 
 
@@ -140,7 +143,8 @@ def _confirmed(found: "Answer", stack: str, folder: Path) -> "Answer":
     from harness.run import execute
     from harness.stacks.base import RunOptions
 
-    plan = plan_to_confirm(found)
+    assert found.confirmed_at_s is not None
+    plan = plan_to_confirm(found, found.confirmed_at_s)
     with watching(plan.trials) as progress:
         done = execute(
             plan, stack=stack, options=RunOptions(parallel=1), out=folder, progress=progress, charts=False,

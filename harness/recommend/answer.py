@@ -1,7 +1,7 @@
 """The answer: a configuration with its margin and what was refused, or what would have to change."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from harness.model.pool import PoolConfiguration
@@ -76,7 +76,9 @@ class Answer:
     trials: int = 0
     marks: tuple[str, ...] = ()
     """What an application did in these trials that virtual time can't play."""
-    confirmed: tuple[Confirmed, ...] = field(default=())
+    confirmed_at_s: float | None = None
+    """The wake at which it is confirmed in real time; None: it is not."""
+    confirmed: tuple[Confirmed, ...] = ()
     stack: str = ""
     """Where it was confirmed."""
 
@@ -117,8 +119,8 @@ class Answer:
             "marks": list(self.marks),
             "confirmed": [
                 {
-                    "stack": self.stack, "pool": one.pool.to_json(), "predicted": one.predicted,
-                    "measured": one.measured, "values": dict(one.values), "measurement": one.is_a_measurement,
+                    "stack": self.stack, "wake_s": self.confirmed_at_s, "pool": one.pool.to_json(),
+                    "predicted": one.predicted, "measured": one.measured, "values": dict(one.values), "measurement": one.is_a_measurement,
                     "held": one.held,
                 }
                 for one in self.confirmed

@@ -9,6 +9,9 @@ from harness.model.plan import PlannedRun
 from harness.model.summary import TrialSummary
 from harness.model.wake import WakeChoice
 from harness.recommend.answer import Answer, Confirmed
+from harness.recommend.judging import Judge
+from harness.search.margin import longest_wake
+from harness.search.playing import Playing
 
 
 def check_confirmable(plan: PlannedRun) -> None:
@@ -21,13 +24,32 @@ def check_confirmable(plan: PlannedRun) -> None:
         )
 
 
-def plan_to_confirm(answer: Answer) -> PlannedRun:
-    """The trials: both configurations at the wake and with the arrivals that the cheaper one is refused for."""
+async def wake_to_confirm(answer: Answer, playing: Playing) -> float:
+    """The wake halfway between the longest that the refused neighbour survives and the longest that the answer does.
+
+    At the quantile itself one of them may be a few milliseconds from its edge, which is no prediction for real time.
+    """
+    assert answer.found is not None
+    assert answer.margin is not None
+    question = answer.question
+    if not answer.refused:
+        return question.upper_s
+    judge, refused = Judge(question, playing), answer.refused[0]
+
+    async def survives(wake_s: float) -> bool:
+        return await judge.meets(refused.pool, wake_s, (refused.seed,))
+
+    neighbour = await longest_wake(survives, known_s=None, most_s=question.upper_s, broken_s=question.upper_s)
+    halfway_s = round(((neighbour.broken_s or 0.0) + answer.margin.survives_s) / 2, 2)
+    is_between = not await survives(halfway_s) and await judge.meets(answer.found, halfway_s, (refused.seed,))
+    return halfway_s if is_between else question.upper_s
+
+
+def plan_to_confirm(answer: Answer, wake_s: float) -> PlannedRun:
+    """The trials: both configurations at this wake, with the arrivals that the cheaper one is refused for."""
     assert answer.found is not None
     question = answer.question
     refused = answer.refused[:1]
-    wake_s = refused[0].wake_s if refused else question.upper_s
-    assert wake_s is not None
     wake = replace(question.wake, latency=Constant(wake_s))
     overrides = replace(
         question.plan.overrides,

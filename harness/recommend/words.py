@@ -237,7 +237,8 @@ def in_real_time(confirmed: Confirmed, answer: Answer) -> str:
         for objective in answer.question.objectives.all
         for value in [confirmed.values[str(objective)]]
     )
+    where = f"On {answer.stack}, at a wake of {three_figures(answer.confirmed_at_s or 0.0)} s"
     if not confirmed.is_a_measurement:
-        return f"On {answer.stack}, {named(confirmed.pool)}: the trial kept no schedule, so it confirms nothing."
+        return f"{where}, {named(confirmed.pool)}: the trial kept no schedule, so it confirms nothing."
     held = "as predicted" if confirmed.held else "NOT as predicted"
-    return f"On {answer.stack}, {named(confirmed.pool)}, {held}: {values}."
+    return f"{where}, {named(confirmed.pool)}, {held}: {values}."

@@ -197,9 +197,12 @@ def test_a_confirmation_says_whether_the_prediction_held() -> None:
         )  # fmt: skip
 
     confirmed = (one(predicted=True, measured=True), one(predicted=False, measured=True))
-    said = text(found(question(), confirmed=confirmed, stack="embedded"))
-    assert "On embedded, 2+0, connection_timeout 10 s, as predicted: failed<1% holds (0%)." in said
-    assert "On embedded, 2+0, connection_timeout 10 s, NOT as predicted: failed<1% holds (0%)." in said
+    said = text(found(question(), confirmed=confirmed, stack="embedded", confirmed_at_s=10.33))
+    assert "On embedded, at a wake of 10.3 s, 2+0, connection_timeout 10 s, as predicted: failed<1% holds (0%)." in said
+    assert (
+        "On embedded, at a wake of 10.3 s, 2+0, connection_timeout 10 s, NOT as predicted: failed<1% holds (0%)."
+        in said
+    )
     late = one(predicted=True, measured=True, is_a_measurement=False)
     assert not late.held
     assert "confirms nothing" in text(found(question(), confirmed=(late,), stack="embedded"))
