@@ -123,8 +123,9 @@ class Objective:
             return "nothing"
         if not self.is_share:
             return f"{three_figures(value)} s"
-        exact = 100 * value
-        return f"{exact:.0f}%" if exact in (0.0, 100.0) else f"{exact:.2f}%" if exact < 10 else f"{exact:.1f}%"
+        text = f"{100 * value:.3g}"
+        # 100% is all of them, and nothing less.
+        return f"{'99.9' if text == '100' and value < 1 else text}%"
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,8 +120,8 @@ class Answer:
             "confirmed": [
                 {
                     "stack": self.stack, "wake_s": self.confirmed_at_s, "pool": one.pool.to_json(),
-                    "predicted": one.predicted, "measured": one.measured, "values": dict(one.values), "measurement": one.is_a_measurement,
-                    "held": one.held,
+                    "predicted": one.predicted, "measured": one.measured, "values": dict(one.values),
+                    "measurement": one.is_a_measurement, "held": one.held,
                 }
                 for one in self.confirmed
             ],

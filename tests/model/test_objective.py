@@ -134,9 +134,15 @@ def test_of_no_request_nothing_is_met(text: str) -> None:
 def test_every_missed_objective_is_told_with_its_value() -> None:
     objectives = read_objectives(["failed<1%", "p(95)<2s", "max<100s"], patience=PATIENCE)
     missed = objectives.missed(Requests([OK] * 3 + [FAILED]))
-    assert [str(one) for one in missed] == ["failed<1%, and it is 25.0%", "p(95)<2s, and it is 8.65 s"]
+    assert [str(one) for one in missed] == ["failed<1%, and it is 25%", "p(95)<2s, and it is 8.65 s"]
     assert objectives.excess(Requests([OK] * 3 + [FAILED])) == pytest.approx(0.24 + (8.65 - 2) / 2)
     assert objectives.excess(Requests([OK])) == 0
+
+
+def test_a_share_is_shown_with_three_figures_and_all_only_for_all() -> None:
+    shares = (0.0, 0.00012, 0.02, 0.1, 0.1234, 0.99961, 1.0)
+    shown = ["0%", "0.012%", "2%", "10%", "12.3%", "99.9%", "100%"]
+    assert [read_objective("failed<1%").shown(share) for share in shares] == shown
 
 
 def test_without_any_objective_there_is_the_default() -> None:

@@ -97,7 +97,7 @@ def test_the_verdict_comes_first_then_the_margin_then_why_nothing_cheaper() -> N
     assert lines[2] == "It holds to a wake of 10.1 s; no wake is longer."
     assert lines[3] == (
         "Cheaper, and refused: 2+0, connection_timeout 9 s. With seed 1 at a wake of 9.95 s: failed<1%, and it is "
-        "50.0%. Request 7, which comes after 0.7 s, ends in connect_timeout after 9.0 s."
+        "50%. Request 7, which comes after 0.7 s, ends in connect_timeout after 9.0 s."
     )
 
 
