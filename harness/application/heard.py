@@ -195,7 +195,7 @@ def _answer(record: RequestHeard) -> str:
 
 def _statuses(records: Iterable[RequestHeard]) -> tuple[int, ...]:
     """The statuses that the locustfile takes for a success, where others than the usual ones are among them."""
-    good = sorted({record.status for record in records if record.good})
+    good = sorted({record.status for record in records if record.good and 100 <= record.status <= 599})
     return () if all(STATUSES[0] <= status <= STATUSES[1] for status in good) else tuple(good)
 
 

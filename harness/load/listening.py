@@ -91,6 +91,7 @@ def listen(
     with gevent.Timeout(within_s, exception=False):
         while not counted.enough.wait(timeout=0.1) and len(runner.user_greenlets):
             pass
+    timed_out = not counted.enough.is_set() and len(runner.user_greenlets) > 0
     in_turn.kill()
     with gevent.Timeout(2 * STOPPING_S, exception=False):
         runner.quit()
@@ -98,7 +99,7 @@ def listen(
         "users_heard",
         users=sum(runner.target_user_classes_count.values()),
         tasks=counted.begun,
-        timed_out=not counted.enough.is_set() and len(runner.user_greenlets) > 0,
+        timed_out=timed_out,
         elsewhere=heard.elsewhere,
         errors=dict(heard.errors),
     )
@@ -197,15 +198,14 @@ class Listener:
         if response is None or (asked is None and url is None):
             self.elsewhere += 1
             return
-        # FastHttpUser's request is changed when it is redirected.
-        whole = str(url if history or asked is None else getattr(asked, "url", url))
+        # FastHttpUser's request has its query elsewhere, and is changed when it is redirected.
+        whole = str(url if history or asked is None else getattr(asked, "url_split", asked.url))
         body, size = _text(getattr(asked, "body", None))
         here = gevent.getcurrent()
         self._pipes.emit(
             "request_heard",
             user=self._users.setdefault(here, len(self._users)),
-            # Without a name of the user's own Locust calls it by its URL, below the host.
-            name=None if whole.endswith(name) and (name.startswith("/") or "://" in name) else name,
+            name=None if _is_locusts(name, whole, str(url)) else name,
             method=str(request_type).upper(),
             url=whole,
             headers={str(key): _word(value) for key, value in _pairs(getattr(asked, "headers", None))},
@@ -218,6 +218,11 @@ class Listener:
             answer=_answer(response),
             error="" if exception is None else f"{type(exception).__name__}: {exception}"[:200],
         )
+
+
+def _is_locusts(name: str, *urls: str) -> bool:
+    """Whether the name is none of the locustfile's own: Locust's is the URL, or what of it comes after the host."""
+    return (name.startswith("/") or "://" in name) and any(url.endswith(name) for url in urls)
 
 
 def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:  # noqa: ANN401 - Locust's own
