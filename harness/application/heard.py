@@ -11,7 +11,7 @@ from harness.application.logged import varying
 from harness.application.parts import Parts, Place, body_of, parts_of, target_of
 from harness.application.settled import Seen, settle
 from harness.model.application_request import STATUSES, ApplicationRequest
-from harness.processes.messages import RequestHeard
+from harness.processes.heard import RequestHeard
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~+/=-]*")
 BETWEEN = re.compile(r"[./=+]")

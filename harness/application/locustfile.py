@@ -9,7 +9,7 @@ from harness.application.starting import check_it_listens, interpreter
 from harness.guest import enter
 from harness.model.application import check_target
 from harness.model.errors import StackError, UserError
-from harness.processes.messages import LocustfileRefused, RequestHeard, UsersHeard
+from harness.processes.heard import LocustfileRefused, RequestHeard, UsersHeard
 from harness.processes.process import Child
 
 GRACE_S = 30.0

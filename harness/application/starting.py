@@ -27,7 +27,8 @@ from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
 from harness.postgres.script import check_script, run_script
-from harness.processes.messages import Command, PlayApplication
+from harness.processes.message import Command
+from harness.processes.messages import PlayApplication
 from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
 from harness.simulation.simulators import Program

@@ -5,21 +5,13 @@ msgspec reads them strictly: an unknown message or field, a missing field and a 
 kept libraries it alone has tagged unions and decodes as fast as the load needs: a request is a record.)
 """
 
-import re
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from harness.model.rows import ListenerEvent, PoolSample, RequestRow
-
-
-def _snake(name: str) -> str:
-    """A message's name in its line: `pool_warmed` for `PoolWarmed`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag=_snake, forbid_unknown_fields=True):
-    """From a parent to its child."""
+from harness.processes.heard import LocustfileRefused, RequestHeard, UsersHeard
+from harness.processes.message import Command, Record
 
 
 class WarmPool(Command, frozen=True, kw_only=True):
@@ -94,10 +86,6 @@ class ServePgBouncer(Command, frozen=True, kw_only=True):
     database: str
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=_snake, forbid_unknown_fields=True):
-    """From a child to its parent."""
-
-
 class ServiceReady(Record, frozen=True, kw_only=True):
     """The service under test answers on this port of loopback."""
 
@@ -107,53 +95,6 @@ class ServiceReady(Record, frozen=True, kw_only=True):
 class ApplicationDescribed(Record, frozen=True, kw_only=True):
     document: str
     """OpenAPI's, in JSON."""
-
-
-class LocustfileRefused(Record, frozen=True, kw_only=True):
-    """A locustfile can't be listened to, for a reason that its user can mend."""
-
-    what: str
-    allowed: str | None
-
-
-class RequestHeard(Record, frozen=True, kw_only=True):
-    """A user of somebody's locustfile asked for this."""
-
-    user: int
-    """Which one, from 0."""
-    name: str | None
-    """As the locustfile calls it; None: it leaves that to Locust."""
-    method: str
-    url: str
-    """As it was before a redirect."""
-    headers: dict[str, str]
-    body: str | None
-    """None: it has none, or one that is no text."""
-    body_bytes: int
-    status: int
-    """0: it was not answered."""
-    good: bool
-    """Whether the locustfile took it for a success."""
-    redirected: bool
-    in_task: bool
-    """Not as the user started or stopped."""
-    answer: str
-    """What could be learned by the answer: its headers' values and its text."""
-    error: str
-    """Empty: none."""
-
-
-class UsersHeard(Record, frozen=True, kw_only=True):
-    """The users of a locustfile have ended."""
-
-    users: int
-    tasks: int
-    timed_out: bool
-    """There was no time for all of the tasks."""
-    elsewhere: int
-    """Requests that were none of HTTP."""
-    errors: dict[str, int]
-    """Exceptions that ended a task, and how often."""
 
 
 class PoolWarmed(Record, frozen=True, kw_only=True):
@@ -229,7 +170,7 @@ class RowsPlayed(Record, frozen=True, kw_only=True):
 class TrialPlayed(Record, frozen=True, kw_only=True):
     """All rows of the trial have been written."""
 
-    marks: dict[str, int] = {}
+    marks: dict[str, int] = msgspec.field(default_factory=dict)
     """What an application did that can't be played in virtual time, and how often."""
 
 

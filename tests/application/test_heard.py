@@ -14,7 +14,7 @@ from harness.application.drafts import Draft
 from harness.application.heard import Heard, heard
 from harness.application.requests_file import read_requests, write_requests
 from harness.model.application_request import METHODS
-from harness.processes.messages import RequestHeard
+from harness.processes.heard import RequestHeard
 
 TARGET = "http://127.0.0.1:8000"
 JSON = {"Content-Type": "application/json"}
