@@ -27,8 +27,9 @@ PIP_SETTING = $$($(BIN)/pip config list 2>/dev/null | sed -n "s/^.*\.$(1)='\(.*\
 define UV_INSTALL
 	@index="$(call PIP_SETTING,index-url)"; [ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
 	cert="$(call PIP_SETTING,cert)"; [ -z "$$cert" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
-	$(BIN)/uv pip install --quiet --python "$(BIN)/python"
+	$(BIN)/uv pip install --quiet --python "$(INTO)"
 endef
+INTO = $(BIN)/python
 
 $(BIN)/uv: $(BIN)/python requirements-uv.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
@@ -131,6 +132,19 @@ kernel: $(VENV)/installed-dev ## Measure what this kernel does where nobody answ
 fresh: ## Run the README's commands on clones in unusual places, with each Python that can be had (ARGS=)
 	@$(PYTHON) benchmarks/fresh.py $(ARGS)
 
+# A public application, in an environment of its own. Private, or what it is made with would be put there too.
+PREFECT := $(TOOLS)/prefect
+$(PREFECT)/installed: private INTO = $(PREFECT)/bin/python
+$(PREFECT)/installed: examples/prefect/requirements.txt $(VENV)/installed
+	@echo "Installing Prefect into $(PREFECT) ..."
+	@rm -rf $(PREFECT) && $(PYTHON) -m venv --without-pip $(PREFECT)
+	$(UV_INSTALL) --require-hashes -r examples/prefect/requirements.txt
+	@touch $@
+
+.PHONY: example-prefect
+example-prefect: $(PREFECT)/installed ## Play Prefect's server in virtual time, and check it against its results.csv
+	@$(BIN)/python -m benchmarks.examples --check --prefect $(PREFECT) prefect
+
 .PHONY: scenarios
 scenarios: $(VENV)/installed-dev ## Play every scenario on both stacks and write the table (STACKS="simulated embedded")
 	@$(BIN)/python -m benchmarks.scenarios $(or $(STACKS),simulated embedded)
@@ -154,6 +168,7 @@ lock: $(BIN)/uv ## Pin the dependencies anew (LOCK_ARGS=: only what pyproject.to
 		--output-file requirements-notebooks.lock
 	$(LOCK) pyproject.toml --extra all --extra notebooks --group dev --constraints requirements-notebooks.lock \
 		--output-file requirements-dev.lock
+	$(LOCK) examples/prefect/requirements.in --output-file examples/prefect/requirements.txt
 
 .PHONY: clean
 clean: ## Remove the virtual environment, the built tools and the caches; runs are kept

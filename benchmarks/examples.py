@@ -1,14 +1,21 @@
-"""`make examples`: what each example's results.csv says, from its recording in virtual time."""
+"""`python -m benchmarks.examples`: what each example's results.csv says, from its recording in virtual time.
+
+With `--check` (`make example-prefect`) nothing is written: what is played is compared with what is there.
+"""
 
 import argparse
 import csv
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
+from rich.console import Console
+
 from benchmarks.agreement_applications import APPLICATIONS, EXAMPLES, Example, played
+from harness.cli.table import Column, Row, Sheet
 from harness.model.summary import TrialSummary
 
 COLUMNS = (
@@ -23,6 +30,7 @@ COLUMNS = (
     "max_s",
 )
 RESULTS = "results.csv"
+SHOWN = ("requests", "ok", "pool_timeout", "connect_timeout", "p95_s", "max_s")
 
 
 def rows_of(example: Example, python: str | None, out: Path) -> list[dict[str, str]]:
@@ -45,22 +53,58 @@ def _row(summary: TrialSummary) -> dict[str, str]:
     return {name: numbers[name] for name in COLUMNS}
 
 
-def main(names: Sequence[str], pythons: dict[str, str]) -> int:
+def written(name: str) -> list[dict[str, str]]:
+    """The rows of an example's results.csv."""
+    with (EXAMPLES / name / RESULTS).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def apart(played: Mapping[str, str], expected: Mapping[str, str] | None) -> str:
+    """What of a trial is not as its row has it, in words; empty: nothing."""
+    if expected is None:
+        return "has no row"
+    return ", ".join(f"{name} is {expected[name]} there" for name in COLUMNS if played[name] != expected[name])
+
+
+def check(name: str, rows: Sequence[Mapping[str, str]]) -> int:
+    """Print what was played; how many trials are not as results.csv has them."""
+    expected = written(name)
+    found = [apart(row, other) for row, other in zip_longest(rows, expected[: len(rows)])]
+    parts = [
+        Row(
+            f"{row['pool']} connection_timeout={row['connection_timeout_s']}",
+            [*(row[one] for one in SHOWN), text or "yes"],
+        )
+        for row, text in zip(rows, found, strict=True)
+    ]
+    columns = [Column(one.removesuffix("_s").replace("_", "\n")) for one in SHOWN]
+    Console().print(Sheet(f"{name}, wake 8 s", [*columns, Column(f"as in\n{RESULTS}", wraps=True)], parts))
+    others = sum(map(bool, found)) + max(0, len(expected) - len(rows))
+    print(f"{len(rows)} trials in virtual time, {others or 'none'} other than examples/{name}/{RESULTS} has them")
+    return others
+
+
+def main(names: Sequence[str], pythons: dict[str, str], *, only_check: bool) -> int:
+    others = 0
     for name in names:
         with tempfile.TemporaryDirectory(prefix="coldstart-examples-") as folder:
             rows = rows_of(APPLICATIONS[name], pythons.get(name), Path(folder))
+        if only_check:
+            others += check(name, rows)
+            continue
         with (EXAMPLES / name / RESULTS).open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
         print(f"{name}: {len(rows)} trials")
-    return 0
+    return 1 if others else 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="EXAMPLE", help=", ".join(APPLICATIONS))
     parser.add_argument("--prefect", metavar="PATH", help="the virtual environment that has Prefect's server")
+    parser.add_argument("--check", action="store_true", help="compare with results.csv, and write nothing")
     given = parser.parse_args()
     chosen = given.names or [name for name in APPLICATIONS if name != "prefect" or given.prefect]
-    sys.exit(main(chosen, {"prefect": given.prefect} if given.prefect else {}))
+    sys.exit(main(chosen, {"prefect": given.prefect} if given.prefect else {}, only_check=given.check))

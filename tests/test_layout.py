@@ -64,7 +64,7 @@ ROOMS: dict[str, set[str]] = {
         "simulation",
     },
     # It brings up a stack for Locust's own command line; the stacks start it as a program.
-    "load": {"converter", "library", "player", "processes", "service", "stacks"},
+    "load": {"converter", "guest", "library", "player", "processes", "service", "stacks"},
     "run": {"analysis", "processes", "results", "stacks"},
 }
 TOP = {"cli", "__main__", "pytest_plugin"}

@@ -16,13 +16,12 @@ from harness.model.retry import Retry
 from harness.model.rows import ListenerEvent, PoolSample, RequestRow
 from harness.model.timeline import Burst
 from harness.processes import messages
+from harness.processes.message import Command, Record
 from harness.processes.messages import (
     AnyCommand,
     AnyProxyEvent,
     AnyRecord,
-    Command,
     ProxyEvent,
-    Record,
     Transferred,
     command_from,
     record_from,

@@ -28,7 +28,7 @@ async def describe(application: Application, *, log: Path) -> str:
         **environment_of(application, nowhere, pool),
         **orders_of(application, pool, (HOST, PORT)).to_environment(),
     }
-    argv = [interpreter(application), str(Path(enter.__file__)), "describe"]
+    argv = [interpreter(application.python), str(Path(enter.__file__)), "describe"]
     folder = Path(application.folder)
     async with Child.running("application", argv, log=log, environment=environment, folder=folder) as child:
         try:

@@ -81,16 +81,16 @@ def grouped(requests: Iterable[str], *, methods: Collection[str], most: int, whe
 
 def _add(kinds: dict[Pattern, _Kind], method: str, path: str, times: int) -> None:
     segments = path.split("/")
-    pattern = (method, *(_varying(segment) or segment for segment in segments))
+    pattern = (method, *(varying(segment) or segment for segment in segments))
     kind = kinds.setdefault(pattern, _Kind())
     kind.asked += times
     for place, segment in enumerate(segments):
-        if _varying(segment):
+        if varying(segment):
             kind.values.setdefault(place, Counter())[segment] += times
 
 
-def _varying(segment: str) -> str | None:
-    """What stands for a segment that differs from request to request; None: it does not."""
+def varying(segment: str) -> str | None:
+    """What stands for a segment that differs from request to request, of `VARIES`; None: it does not."""
     if NUMBER.fullmatch(segment) and int(segment) <= LARGEST_KEY and str(int(segment)) == segment:
         return VARIES["number"]
     return VARIES["id"] if UUID.fullmatch(segment) or HEX.fullmatch(segment) else None

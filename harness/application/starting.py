@@ -5,12 +5,14 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -25,7 +27,8 @@ from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
 from harness.postgres.script import check_script, run_script
-from harness.processes.messages import Command, PlayApplication
+from harness.processes.message import Command
+from harness.processes.messages import PlayApplication
 from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
 from harness.simulation.simulators import Program
@@ -39,22 +42,22 @@ TEMPLATE = "application"
 """The database that is made once, and of which each trial has a copy."""
 PREPARE_LIMIT_S = 600.0
 TRY_LIMIT_S = 60.0
+DIAL_LIMIT_S = 10.0
+PORTS = {"http": 80, "https": 443}
 TRIED_KEY = 0
 SHOWN = 120
 """Characters of an answer that was not a good one."""
 
 
-def interpreter(application: Application) -> str:
-    """The Python of its environment. Raises `UserError` for one that is none."""
-    if application.python is None:
+def interpreter(python: str | None) -> str:
+    """The Python that `--python` names; None: coldstart's own. Raises `UserError` for one that is none."""
+    if python is None:
         return sys.executable
-    path = Path(application.python).expanduser()
+    path = Path(python).expanduser()
     program = path / "bin" / "python" if path.is_dir() else path
     found = shutil.which(str(program))
     if found is None:
-        raise UserError(
-            f"{application.python} is no Python", where="--python", allowed="an interpreter, or a virtual environment"
-        )
+        raise UserError(f"{python} is no Python", where="--python", allowed="an interpreter, or a virtual environment")
     # Not resolved: a virtual environment is known by the place of its link.
     return str(Path.cwd() / found)
 
@@ -62,7 +65,7 @@ def interpreter(application: Application) -> str:
 def check_application(application: Application) -> None:
     """Raises `UserError` for what can be seen to be wrong before anything starts."""
     if application.app is not None:
-        interpreter(application)
+        interpreter(application.python)
         folder = Path(application.folder)
         if not folder.is_dir():
             raise UserError(f"{application.folder} is not a folder", where="--app-dir")
@@ -72,6 +75,19 @@ def check_application(application: Application) -> None:
         raise UserError(f"{application.recording} is not a file", where="--recording")
     for request in application.kinds:
         request.check_variables()
+
+
+def check_it_listens(target: str) -> None:
+    """Raises `UserError` when nobody accepts a connection at the URL of an application that is running."""
+    parts = urlsplit(target)
+    address = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    try:
+        socket.create_connection(address, timeout=DIAL_LIMIT_S).close()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"nobody answers at {target}: {reason}", where="--target", allowed="an application that runs"
+        ) from error
 
 
 def check_in_real_time(application: Application, *, stack: str) -> None:
@@ -141,7 +157,7 @@ def start_application(
         **orders_of(application, pool, (server.host, server.port)).to_environment(),
     }
     allow_open_files()
-    argv = [interpreter(application), str(Path(enter.__file__)), "serve"]
+    argv = [interpreter(application.python), str(Path(enter.__file__)), "serve"]
     return Child.running("application", argv, log=log, environment=environment, folder=Path(application.folder))
 
 
@@ -160,7 +176,7 @@ def simulator(application: Application, folder: Path) -> Program:
         return PlayApplication(play=play.to_text())
 
     return Program(
-        argv=(interpreter(application), str(Path(enter.__file__)), "simulate"),
+        argv=(interpreter(application.python), str(Path(enter.__file__)), "simulate"),
         folder=folder / application.folder,
         # The order of an application's sets is the same in every process.
         environment={"PYTHONHASHSEED": "0"},
@@ -193,7 +209,7 @@ def _last_words(log: Path) -> str:
 async def _run_command(application: Application, variables: Mapping[str, str], log: Path) -> None:
     assert application.prepare is not None
     # Its environment's own programs come first: alembic, say.
-    programs = str(Path(interpreter(application)).parent)
+    programs = str(Path(interpreter(application.python)).parent)
     environment = {**os.environ, **variables, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"}
     with log.open("ab") as output:
         try:

@@ -1,13 +1,14 @@
-"""`coldstart requests`: a requests file, of an OpenAPI document or of an access log."""
+"""`coldstart requests`: a requests file, of an OpenAPI document, an access log, or the users of a locustfile."""
 
 import asyncio
 import shutil
 import tempfile
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
@@ -20,15 +21,19 @@ from harness.application.logged import grouped
 from harness.application.openapi import read_document, requests_of
 from harness.application.requests_file import write_requests
 from harness.application.variables import read_variables
-from harness.cli.options import FILE, STARTED, with_options
+from harness.cli.options import FILE, STARTED, Command, with_options
 from harness.cli.questions import REQUESTS_FILE
 from harness.cli.terminal import echo
 from harness.cli.written import write_file
 from harness.model.application import Application
 from harness.model.application_request import METHODS, ApplicationRequest
 from harness.model.arrivals import RequestMix
-from harness.model.errors import UserError
+from harness.model.errors import StackError, UserError
 from harness.model.replay import REQUEST_COLUMN, TIME_COLUMN
+
+if TYPE_CHECKING:
+    from harness.application.heard import Heard
+    from harness.application.locustfile import Listened, Listening
 
 LOG = click.Path(path_type=Path)
 FETCH_LIMIT_S = 30.0
@@ -36,10 +41,17 @@ LARGEST_BYTES = 16 * 2**20
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 KINDS = 30
 MOST_KINDS = 1000
+MOST_TASKS = 10_000
+MOST_USERS = 1000
+LONGEST_S = 3600
+
+
+def _methods_option(default: str) -> tuple[Callable[[Command], Command]]:
+    help_ = "Requests of these methods, or all."
+    return (click.option("--methods", default=default, show_default=True, metavar="GET,POST,…", help=help_),)
+
+
 WRITTEN = (
-    click.option(
-        "--methods", default="GET", show_default=True, metavar="GET,POST,…", help="Requests of these methods, or all."
-    ),
     click.option("--out", type=FILE, metavar="FILE.toml", help="The file to write.  [default: standard output]"),
     click.option("--force", is_flag=True, help="Write over a file that is there."),
 )
@@ -52,7 +64,7 @@ def requests() -> None:
 
 @requests.command("from-openapi")
 @click.argument("source", required=False)
-@with_options(STARTED, WRITTEN)
+@with_options(STARTED, _methods_option("GET"), WRITTEN)
 def from_openapi(source: str | None, **given: Any) -> None:  # noqa: ANN401 - click's options, each with its type above
     """Write the requests of an OpenAPI document.
 
@@ -80,7 +92,7 @@ def from_openapi(source: str | None, **given: Any) -> None:  # noqa: ANN401 - cl
     show_default=True,
     help="Only so many kinds of requests, the most frequent ones.",
 )
-@with_options(WRITTEN)
+@with_options(_methods_option("GET"), WRITTEN)
 def from_log(log: Path, **given: Any) -> None:  # noqa: ANN401 - click's options, each with its type above
     """Write the requests of an access log, with weights by how often each was asked for.
 
@@ -100,6 +112,82 @@ def from_log(log: Path, **given: Any) -> None:  # noqa: ANN401 - click's options
     for what, times in left_out.items():
         if times:
             echo(f"left out: {times} {what}", err=True)
+
+
+@requests.command("from-locustfile")
+@click.argument("locustfile", type=LOG)
+@click.option("--target", required=True, metavar="URL", help="Your application, which is running and is asked.")
+@click.option("--tasks", type=click.IntRange(1, MOST_TASKS), default=200, show_default=True, help="Tasks to run.")
+@click.option("--users", type=click.IntRange(1, MOST_USERS), default=10, show_default=True, help="Users to run them.")
+@click.option(
+    "--within", "within_s", type=click.FloatRange(1, LONGEST_S), default=60, show_default=True, metavar="SECONDS",
+    help="Stop after this time, with what was asked by then.",
+)  # fmt: skip
+@click.option("--python", metavar="PATH", help="The locustfile's environment.  [default: coldstart's own]")
+@with_options(_methods_option("all"), WRITTEN)
+def from_locustfile(locustfile: Path, **given: Any) -> None:  # noqa: ANN401 - click's options, each with its type above
+    """Write the requests that the users of a locustfile ask, with weights by how often each was asked.
+
+    They really ask them, and change what they change: TARGET is not production. What users wait between two tasks is
+    not waited for, which leaves every share as it is.
+    """
+    from harness.application.heard import counted_answers, heard
+    from harness.application.locustfile import Listening, check_listening, listen
+
+    methods = _methods(given["methods"])
+    listening = Listening(
+        locustfile=locustfile, **{name: given[name] for name in ("target", "python", "users", "tasks", "within_s")}
+    )
+    check_listening(listening)
+    with _log_kept_on_failure("locustfile") as log:
+        listened = asyncio.run(listen(listening, log=log))
+    found = heard(listened.requests, target=listening.target, methods=methods)
+    _check_heard(found, listened, listening, given["methods"])
+    _write(found.drafts, **_where_to(given))
+    assert listened.ended is not None
+    by = f"{_counted(listened.ended.tasks, 'task')} of {_counted(listened.ended.users, 'user')}"
+    echo(
+        f"{locustfile.name}: {_counted(found.asked, 'request')} by {by}, in {_counted(len(found.drafts), 'kind')}",
+        err=True,
+    )
+    if listened.ended.timed_out:
+        echo(f"stopped after {listening.within_s:g} s, before {listening.tasks} tasks (--within)", err=True)
+    if found.answers:
+        failed = f"{sum(found.answers.values())} of {_counted(found.asked, 'request')}"
+        echo(f"not answered well: {failed}: {counted_answers(found.answers)}", err=True)
+    left_out = {
+        f"of a method that is not in --methods {given['methods']}": found.other_methods,
+        f"not below {listening.target}": found.elsewhere,
+        "that were none of HTTP": listened.ended.elsewhere,
+    }
+    for what, times in left_out.items():
+        if times:
+            echo(f"left out: {times} {what}", err=True)
+    for error, times in listened.ended.errors.items():
+        echo(f"ended by an exception: {_counted(times, 'task')}: {' '.join(error.split())}", err=True)
+
+
+def _check_heard(found: "Heard", listened: "Listened", listening: "Listening", methods: str) -> None:
+    """Raises `UserError` where nothing was asked that a file can have, and where nothing was answered."""
+    where, ended = str(listening.locustfile), listened.ended
+    assert ended is not None
+    if not found.drafts:
+        why = next(iter(ended.errors), None)
+        if found.other_methods:
+            what = f"asked nothing of {methods}, but {_counted(found.other_methods, 'request')} of other methods"
+            raise UserError(what, where=where, allowed="--methods all")
+        if found.elsewhere or ended.elsewhere:
+            what = (
+                f"asked nothing below {listening.target}, but {found.elsewhere + ended.elsewhere} times something else"
+            )
+            raise UserError(what, where=where, allowed="the --target that its users ask")
+        within = f" in {listening.within_s:g} s" if ended.timed_out else ""
+        raise UserError(f"asked nothing{within}" + (f": {why}" if why else ""), where=where)
+    if all(record.status == 0 for record in listened.requests):
+        first = next((record.error for record in listened.requests if record.error), "no answer")
+        raise UserError(
+            f"answered none of {_counted(len(listened.requests), 'request')}: {first}", where=listening.target
+        )
 
 
 def _methods(text: str) -> frozenset[str]:
@@ -136,11 +224,22 @@ def _of_application(given: dict[str, Any]) -> str:
         variables=read_variables(given["variables"]),
     )
     check_application(application)
+    with _log_kept_on_failure("application") as log:
+        return asyncio.run(describe(application, log=log))
+
+
+@contextmanager
+def _log_kept_on_failure(name: str) -> Iterator[Path]:
+    """A file for what a process says: kept when the process fails, because the message names it."""
     logs = Path(tempfile.mkdtemp(prefix="coldstart-requests-"))
-    # Kept when something fails: the message names the log.
-    document = asyncio.run(describe(application, log=logs / "application.log"))
+    try:
+        yield logs / f"{name}.log"
+    except StackError:
+        raise
+    except BaseException:
+        shutil.rmtree(logs)
+        raise
     shutil.rmtree(logs)
-    return document
 
 
 def _is_url(source: str) -> bool:

@@ -10,7 +10,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
-PARTS = {part: f"harness.guest.{part}" for part in ("serve", "simulate", "describe")}
+PARTS = {
+    **{part: f"harness.guest.{part}" for part in ("serve", "simulate", "describe")},
+    # Somebody else's as well: a locustfile, which needs its own environment.
+    "listen": "harness.load.listen",
+}
 
 
 class Beside:

@@ -21,12 +21,12 @@ from harness.library import scenario_names, story_in_real_time
 from harness.load.distribution import Conductor, connected
 from harness.load.user import OpenLoopUser
 from harness.model.load_share import LoadShare
+from harness.processes.message import Command
 from harness.processes.messages import (
     AnyRecord,
     BeginStory,
     BurstDriven,
     BurstPlanned,
-    Command,
     StackFailed,
     StackReady,
     record_from,

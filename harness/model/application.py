@@ -63,7 +63,7 @@ class Stub:
         check_number("a stub's seconds", self.for_s, where=f"--stub {self.host}")
 
 
-def _check_target(url: str) -> None:
+def check_target(url: str) -> None:
     """Raises `UserError` for what is no URL of an application; it never repeats one that may have a password in it."""
     allowed = "http://HOST:PORT, with a path where all of its requests are below one"
     try:
@@ -108,7 +108,7 @@ class Application:
         if (self.app is None) == (self.target is None):
             raise UserError("an application is either started (--app) or running (--target)", where="application")
         if self.target is not None:
-            _check_target(self.target)
+            check_target(self.target)
         if self.app is not None and not IMPORTED.fullmatch(self.app):
             raise UserError(f"{self.app!r} is not an application", where="--app", allowed="module:attribute")
 

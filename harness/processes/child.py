@@ -9,7 +9,8 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
-from harness.processes.messages import AnyCommand, Record, command_from, to_line
+from harness.processes.message import Record
+from harness.processes.messages import AnyCommand, command_from, to_line
 
 _writing = threading.Lock()
 _orphaned: list[Callable[[], None]] = []

@@ -5,21 +5,13 @@ msgspec reads them strictly: an unknown message or field, a missing field and a 
 kept libraries it alone has tagged unions and decodes as fast as the load needs: a request is a record.)
 """
 
-import re
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from harness.model.rows import ListenerEvent, PoolSample, RequestRow
-
-
-def _snake(name: str) -> str:
-    """A message's name in its line: `pool_warmed` for `PoolWarmed`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag=_snake, forbid_unknown_fields=True):
-    """From a parent to its child."""
+from harness.processes.heard import LocustfileRefused, RequestHeard, UsersHeard
+from harness.processes.message import Command, Record
 
 
 class WarmPool(Command, frozen=True, kw_only=True):
@@ -92,10 +84,6 @@ class ServePgBouncer(Command, frozen=True, kw_only=True):
     password: str
     """Here and not in the arguments or the environment, which others can read."""
     database: str
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=_snake, forbid_unknown_fields=True):
-    """From a child to its parent."""
 
 
 class ServiceReady(Record, frozen=True, kw_only=True):
@@ -182,7 +170,7 @@ class RowsPlayed(Record, frozen=True, kw_only=True):
 class TrialPlayed(Record, frozen=True, kw_only=True):
     """All rows of the trial have been written."""
 
-    marks: dict[str, int] = {}
+    marks: dict[str, int] = msgspec.field(default_factory=dict)
     """What an application did that can't be played in virtual time, and how often."""
 
 
@@ -363,7 +351,8 @@ AnyCommand: TypeAlias = (
     | ServePgBouncer
 )
 AnyRecord: TypeAlias = (
-    ServiceReady | ApplicationDescribed | PoolWarmed | PoolNotWarmed | PoolRefused | PoolReplaced | CpuReported |
+    ServiceReady | ApplicationDescribed | LocustfileRefused | RequestHeard | UsersHeard |
+    PoolWarmed | PoolNotWarmed | PoolRefused | PoolReplaced | CpuReported |
     PoolSampled | ListenerReported | MasterListening | LoadReady | RequestEnded | BurstFinished | SimulatorReady |
     RowsPlayed | TrialPlayed | TrialRefused | ProxyReady | PostgresReady | PgBouncerReady | ContainersReady |
     StackReady | BurstPlanned | StoryPlayed | StackFailed | ProxyReported

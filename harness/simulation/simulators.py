@@ -17,7 +17,8 @@ from harness.converter import to_json
 from harness.model.errors import StackError, TrialDiedError, UserError
 from harness.model.times import Times
 from harness.model.trial import Trial
-from harness.processes.messages import Command, PlayTrial, RowsPlayed, SimulatorReady, TrialPlayed, TrialRefused
+from harness.processes.message import Command
+from harness.processes.messages import PlayTrial, RowsPlayed, SimulatorReady, TrialPlayed, TrialRefused
 from harness.processes.process import Child
 from harness.simulation.rows import Simulated
 

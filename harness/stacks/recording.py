@@ -215,7 +215,7 @@ async def _enums(dsn: str) -> list[int]:
 def _versions(application: Application) -> dict[str, str]:
     """Of the libraries in the application's environment, and of its Python."""
     done = subprocess.run(
-        [interpreter(application), "-c", VERSIONS], capture_output=True, text=True, check=False, timeout=60
+        [interpreter(application.python), "-c", VERSIONS], capture_output=True, text=True, check=False, timeout=60
     )
     if done.returncode != 0:
         print(done.stderr, file=sys.stderr)  # noqa: T201 - a broken environment's own words

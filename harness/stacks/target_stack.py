@@ -8,15 +8,13 @@ was. There is one of each, so one trial is played after another.
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlsplit
 
-from harness.application.starting import check_application
+from harness.application.starting import check_application, check_it_listens
 from harness.model.application import Application
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
@@ -37,8 +35,6 @@ from harness.up.database import PROXY
 from harness.up.running import RunningUp, the_running_one
 
 UP_PORT = "--up-port"
-DIAL_LIMIT_S = 10.0
-PORTS = {"http": 80, "https": 443}
 
 
 class TargetStack:
@@ -62,7 +58,7 @@ class TargetStack:
             )
         check_application(application)
         the_running_one(options.up_port, option=UP_PORT)
-        _check_it_listens(application)
+        check_it_listens(application.target)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:  # noqa: ARG002 - as every stack
         """One at a time."""
@@ -208,16 +204,3 @@ def _check_story(trial: Trial) -> None:
                 where=f"scenario {trial.story.name} on stack target",
                 allowed="--app, which starts the application for each trial",
             )
-
-
-def _check_it_listens(application: Application) -> None:
-    """Raises `UserError` when nobody accepts a connection at its URL."""
-    parts = urlsplit(application.target or "")
-    address = parts.hostname or "", parts.port or PORTS[parts.scheme]
-    try:
-        socket.create_connection(address, timeout=DIAL_LIMIT_S).close()
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"nobody answers at {application.target}: {reason}", where="--target", allowed="an application that runs"
-        ) from error

@@ -29,19 +29,19 @@ def application(**fields: object) -> Application:
 def test_its_python_is_ours_unless_it_names_an_interpreter_or_an_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert interpreter(application()) == sys.executable
+    assert interpreter(None) == sys.executable
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     linked = tmp_path / ".venv" / "bin" / "python"
     linked.symlink_to(sys.executable)
     monkeypatch.chdir(tmp_path)
     # A virtual environment is known by the place of its link, so the link is not followed.
     for given in (".venv", ".venv/bin/python", str(linked), str(linked.parent.parent)):
-        assert interpreter(application(python=given)) == str(linked)
+        assert interpreter(given) == str(linked)
     monkeypatch.setenv("PATH", str(linked.parent))
-    assert interpreter(application(python="python")) == str(linked)
+    assert interpreter("python") == str(linked)
     for given in ("nowhere", str(tmp_path)):
         with pytest.raises(UserError, match="is no Python"):
-            interpreter(application(python=given))
+            interpreter(given)
 
 
 def test_its_variables_carry_the_address_and_the_settings() -> None:

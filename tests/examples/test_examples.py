@@ -1,12 +1,11 @@
 """The example applications: in virtual time they end as their results.csv says, and in real time they run."""
 
-import csv
 from pathlib import Path
 
 import pytest
 
 from benchmarks.agreement_applications import APPLICATIONS, EXAMPLES
-from benchmarks.examples import RESULTS, rows_of
+from benchmarks.examples import check, rows_of, written
 from harness.cli.run import plan_of
 from harness.model.errors import UserError
 from harness.recording import read
@@ -17,14 +16,23 @@ OURS = [name for name in APPLICATIONS if name != "prefect"]
 """Those that run in coldstart's own environment."""
 
 
-def written(name: str) -> list[dict[str, str]]:
-    with (EXAMPLES / name / RESULTS).open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.mark.parametrize("name", OURS)
 def test_it_ends_in_virtual_time_as_its_results_say(name: str, tmp_path: Path) -> None:
     assert rows_of(APPLICATIONS[name], None, tmp_path) == written(name)
+
+
+def test_a_result_that_is_another_one_is_shown_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = written("minimal")
+    assert check("minimal", rows) == 0
+    assert f"{len(rows)} trials in virtual time, none other than" in capsys.readouterr().out
+    changed = [{**rows[0], "ok": "199", "p95_s": "9.99"}, *rows[1:]]
+    assert check("minimal", changed) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"ok is {rows[0]['ok']} there" in said
+    assert "1 other than examples/minimal/results.csv has them" in said
+    # A trial that is missing, and one that nobody had.
+    assert check("minimal", rows[1:]) > 0
+    assert check("minimal", [*rows, rows[0]]) == 1
 
 
 def test_the_same_trials_of_a_public_application_end_alike() -> None:

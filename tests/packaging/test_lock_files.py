@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.packaging.locks import installed, problems, read_lock, wanted_by
 
 ROOT = Path(__file__).parent.parent.parent
+EXAMPLE = ROOT / "examples" / "prefect"
 PYPROJECT = ROOT / "pyproject.toml"
 # What `make lock` compiles each of them from.
 LOCKS: dict[str, dict[str, Any]] = {
@@ -35,6 +37,15 @@ def test_its_packages_are_those_that_were_looked_at(name: str) -> None:
 
 def test_every_lock_file_is_one_of_these() -> None:
     assert {path.name for path in ROOT.glob("*.lock")} == set(LOCKS)
+
+
+def test_the_public_application_is_pinned_as_it_was_recorded() -> None:
+    text = (EXAMPLE / "requirements.txt").read_text()
+    asked = [line for line in (EXAMPLE / "requirements.in").read_text().splitlines() if not line.startswith("#")]
+    # What it requires is known only where it is installed: `make example-prefect` does that.
+    assert list(problems(text, [Requirement(line) for line in asked], lambda _: None)) == []
+    pinned = {pin.name: pin.version for pin in read_lock(text)}
+    assert [f"{name}=={pinned[name]}" for name in ("prefect", "asyncpg")] == asked
 
 
 def test_the_lock_files_agree_with_each_other() -> None:

@@ -1,12 +1,16 @@
 """From the wheel alone, in an empty folder, every command works: nothing of the checkout is needed or found."""
 
+import functools
+import http.server
 import json
 import os
 import subprocess
 import sys
 import sysconfig
+import threading
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +103,20 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (top / "empty").mkdir()
     return Installed(python.parent, top / "empty")
+
+
+@contextmanager
+def start_http_server(folder: Path) -> Iterator[str]:
+    """The files of a folder on loopback; the URL."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +244,16 @@ def test_requests_of_an_access_log(installed: Installed) -> None:
     written = installed.coldstart("requests", "from-log", "day.csv")
     assert 'path = "/tracks/{key}"' in written
     assert "keys = [7, 9]" in written
+
+
+def test_requests_of_a_locustfile(installed: Installed) -> None:
+    lines = "from locust import HttpUser, task\n\nclass One(HttpUser):\n    @task\n    def ask(self):\n"
+    (installed.folder / "locustfile.py").write_text(f'{lines}        self.client.get("/day.csv", name="day")\n')
+    (installed.folder / "day.csv").touch()
+    with start_http_server(installed.folder) as url:
+        written = installed.coldstart("requests", "from-locustfile", "locustfile.py", "--target", url, "--tasks", "5")
+    assert 'path = "/day.csv"' in written
+    assert "weight = 5" in written
 
 
 def test_the_guests_folder_has_its_module(installed: Installed) -> None:
