@@ -91,7 +91,7 @@ def read_checks(path: Path, options: Mapping[str, Option]) -> list[Check]:
         raise UserError(f"has an unknown key {quoted(min(document))}", where=str(path), allowed=f"[[{TABLE}]] tables")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise UserError("has no check", where=str(path), allowed=f"[[{TABLE}]] tables")
-    lines = [number for number, line in enumerate(text.splitlines(), 1) if BEGINS.match(line)]
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if BEGINS.match(line)]
     checks = [
         _check(table, options, place=f"{path}: check {number}", line=line)
         for number, (table, line) in enumerate(zip(tables, _each(lines, len(tables)), strict=True), 1)

@@ -4,7 +4,6 @@ import math
 
 from harness.analysis.differences import MIN_DIFFERENCE_S, SIGNIFICANT, longer
 from harness.analysis.effect import Verdict
-from harness.analysis.sentences import plural
 from harness.gate.baseline import Change
 
 
@@ -35,7 +34,9 @@ def _same_fail(change: Change) -> str:
         return "no request fails, nor did one in the baseline"
     if change.failed_before == change.effect.requests:
         return "every request fails, as in the baseline"
-    return f"the same {plural(change.failed_before, 'request')} of {change.effect.requests} fail as in the baseline"
+    if change.failed_before == 1:
+        return f"the same request of {change.effect.requests} fails as in the baseline"
+    return f"the same {change.failed_before} of {change.effect.requests} requests fail as in the baseline"
 
 
 def _chance(change: Change) -> str:
