@@ -10,7 +10,7 @@ from statistics import median
 
 from benchmarks.report import write_table
 
-ROUNDS = 5
+ROUNDS = 3
 POOLS = ("10+5", "5+0,pool_timeout=30")
 CHECK = """
 [[check]]

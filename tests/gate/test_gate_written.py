@@ -59,7 +59,7 @@ def test_a_reader_of_junit_finds_every_verdict_as_what_it_is() -> None:
     (unknown,) = second
     assert unknown.is_error
     assert not unknown.is_skipped
-    properties = {one.name: one.value for one in first.properties()}
+    properties = {one.name: one.value for one in first.properties()}  # type: ignore[no-untyped-call]
     assert properties["run"] == "20260101-run"
     assert "all seeds together" in properties["rule"]
 

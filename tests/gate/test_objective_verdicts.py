@@ -142,10 +142,11 @@ def test_any_seeds_are_judged_as_one_trial_of_all_their_requests(
 ) -> None:
     of = plan(repeat=len(failures), wakes=(read_wake("8", where="a test"),), control=False)
     summaries = [summary(trial, failed=failures[trial.seed - 1]) for trial in of.trials]
-    share, fits = (
-        sum(failures) / (10 * len(failures)),
-        {"<=": lambda a: a <= limit, ">=": lambda a: a >= limit}[relation],
-    )
+    share = sum(failures) / (10 * len(failures))
+
+    def fits(percent: float) -> bool:
+        return percent <= limit if relation == "<=" else percent >= limit
+
     for one in judged([f"failed{relation}{limit}%"], summaries, of):
         # In whole requests, so that no float decides.
         assert (one.verdict is MET) == fits(sum(failures) * 10 / len(failures))
