@@ -106,6 +106,7 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.lint_speed
 	@$(BIN)/python -m benchmarks.large_run
 	@$(BIN)/python -m benchmarks.recommending
+	@$(BIN)/python -m benchmarks.gate
 
 .PHONY: pools pools-agreement
 pools: $(VENV)/installed-dev ## Grade four pools in virtual time, and write the tables of docs/pools.md

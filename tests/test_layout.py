@@ -66,6 +66,8 @@ ROOMS: dict[str, set[str]] = {
     # It brings up a stack for Locust's own command line; the stacks start it as a program.
     "load": {"converter", "guest", "library", "player", "processes", "service", "stacks"},
     "run": {"analysis", "processes", "results", "stacks"},
+    # Objectives that fail a build, judged on runs.
+    "gate": {"analysis", "results", "run", "stacks"},
 }
 TOP = {"cli", "__main__", "pytest_plugin"}
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -13,13 +13,13 @@ from harness.analysis.differences import Difference, differences_in_words
 from harness.analysis.effect import Effect, SeedEffect
 from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
+from harness.analysis.pairs import Requests
 from harness.analysis.sentences import answered_within
 from harness.analysis.statistics import Measure, mean, quantiles, rate
 from harness.model.outcomes import FAILURES, Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
-from harness.model.trial import Trial
 
 QUANTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 OTHER_TIMEOUTS = tuple(outcome for outcome in Outcome if outcome.is_timeout and outcome is not Outcome.POOL_TIMEOUT)
@@ -216,32 +216,6 @@ def _held(run: Run) -> dict[int, float]:
     return held_s
 
 
-@dataclass(frozen=True, slots=True)
-class _Requests:
-    """How the requests of one trial ended, in the order of their numbers."""
-
-    number: np.ndarray
-    ok: np.ndarray
-    answered: np.ndarray
-    """Ok within the story's patience; without one, ok."""
-    latency_s: np.ndarray
-
-    @classmethod
-    def of(cls, run: Run, trial: Trial) -> Self:
-        rows = run.rows(trial, "requests")
-        number = numbers(rows, "number")
-        order = np.argsort(number, kind="stable")
-        ok, latency_s = pc.equal(rows["outcome"], Outcome.OK.value).to_numpy(), numbers(rows, "latency_s")
-        patience_s = trial.story.patience_s
-        answered = ok if patience_s is None else ok & (latency_s <= patience_s)
-        return cls(number[order], ok[order], answered[order], latency_s[order])
-
-    def both(self, other: "_Requests") -> tuple[np.ndarray, np.ndarray]:
-        """The positions, in each of the two trials, of the requests that both have: all, unless one was cut short."""
-        _, mine, theirs = np.intersect1d(self.number, other.number, assume_unique=True, return_indices=True)
-        return mine, theirs
-
-
 def _differences(run: Run) -> Iterator[Difference]:
     """Compare each configuration, seed by seed, with the first that met the same arrivals and the same wake."""
     several_pools = len({trial.pool for trial in run.trials}) > 1
@@ -257,7 +231,12 @@ def _differences(run: Run) -> Iterator[Difference]:
             comparable.setdefault(same_arrivals(group), []).append(group)
     for (wake, baseline, baseline_summaries), *others in comparable.values():
         before = (
-            {summary.trial.seed: _Requests.of(run, summary.trial) for summary in baseline_summaries} if others else {}
+            {
+                summary.trial.seed: Requests.of(run, summary.trial, patience_s=summary.patience_s)
+                for summary in baseline_summaries
+            }
+            if others
+            else {}
         )
         for _, other, summaries in others:
             pairs: list[SeedEffect] = []
@@ -266,7 +245,7 @@ def _differences(run: Run) -> Iterator[Difference]:
             for summary in summaries:
                 if summary.trial.seed not in before:
                     continue
-                old, new = before[summary.trial.seed], _Requests.of(run, summary.trial)
+                old, new = before[summary.trial.seed], Requests.of(run, summary.trial, patience_s=summary.patience_s)
                 mine, theirs = old.both(new)
                 pairs.append(SeedEffect.of(summary.trial.seed, old.answered[mine], new.answered[theirs]))
                 failed += int(np.count_nonzero(~old.answered[mine]))

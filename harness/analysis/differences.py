@@ -75,8 +75,8 @@ def _alike(alike: Sequence[Difference], names: Names) -> str:
         same = f"no request fails with {baseline}, nor with {others}"
     else:
         same = f"exactly the same requests fail with {others} as with {baseline}"
-    longer = [f"{names[difference.other]}: {_longer(difference)}" for difference in alike if _longer(difference)]
-    return "; ".join([same, *longer]) + "."
+    times = [f"{names[difference.other]}: {text}" for difference in alike if (text := longer(difference.longer_s))]
+    return "; ".join([same, *times]) + "."
 
 
 def _in_words(difference: Difference, names: Names) -> str:
@@ -92,16 +92,15 @@ def _in_words(difference: Difference, names: Names) -> str:
             parts.append(f"which of the two is better more often can be chance (p = {effect.chance:.2f})")
     else:
         verdict = f"{other} is {effect.verdict} than {than}"
-    if longer := _longer(difference):
-        parts.append(longer)
+    if text := longer(difference.longer_s):
+        parts.append(text)
     return f"{verdict}: {'; '.join(parts)}."
 
 
-def _longer(difference: Difference) -> str:
+def longer(mean: Measure) -> str:
     """The difference of the mean latencies in words; empty where its interval includes 0 or it is very small."""
-    mean = difference.longer_s
     if mean.low is None or mean.high is None or mean.low <= 0 <= mean.high or abs(mean.value) < MIN_DIFFERENCE_S:
         return ""
-    longer = "longer" if mean.value > 0 else "shorter"
+    which = "longer" if mean.value > 0 else "shorter"
     low, high = sorted((abs(mean.low), abs(mean.high)))
-    return f"a request that is ok with both takes {abs(mean.value):.2f} s {longer} on average ({low:.2f}–{high:.2f})"
+    return f"a request that is ok with both takes {abs(mean.value):.2f} s {which} on average ({low:.2f}–{high:.2f})"

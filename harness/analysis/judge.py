@@ -40,12 +40,8 @@ def judge(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list[Judgement
 def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequence[TrialSummary]) -> Judgement:
     summaries = [summary.part(expectation.part) for summary in summaries]
     failing: list[TrialSummary] = []
-    if any(not summary.complete for summary in summaries):
-        verdict, why = Verdict.UNKNOWN, "a trial was cut short"
-    elif any(not summary.kept_schedule for summary in summaries):
-        verdict, why = Verdict.UNKNOWN, "the load generator did not keep its schedule"
-    elif any(not summary.as_recorded for summary in summaries):
-        verdict, why = Verdict.UNKNOWN, "the application did what virtual time can't play"
+    if doubt := no_measurement(summaries):
+        verdict, why = Verdict.UNKNOWN, doubt
     elif any(not summary.requests for summary in summaries):
         verdict, why = Verdict.UNKNOWN, f"no request was made {expectation.part}".rstrip()
     else:
@@ -55,6 +51,17 @@ def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequen
     return Judgement(
         pool=pool.label, statement=str(expectation), verdict=verdict, why=why, shown=expectation.shows is not None
     )
+
+
+def no_measurement(summaries: Sequence[TrialSummary]) -> str:
+    """Why these trials, together, are no measurement; empty: they are one."""
+    if any(not summary.complete for summary in summaries):
+        return "a trial was cut short"
+    if any(not summary.kept_schedule for summary in summaries):
+        return "the load generator did not keep its schedule"
+    if any(not summary.as_recorded for summary in summaries):
+        return "the application did what virtual time can't play"
+    return ""
 
 
 def _changed(plan: PlannedRun, pool: str, what: str) -> Judgement:

@@ -67,9 +67,11 @@ def quantiles(samples: Sequence[np.ndarray], percents: Sequence[float]) -> list[
 
 def mean(samples: Sequence[np.ndarray]) -> Measure:
     """The mean of all trials' values together, with an interval by resampling whole trials."""
-    counts = np.array([values.size for values in samples], dtype=float)
-    if not counts.sum():
+    # A trial without a value says nothing of the mean, and a resample of such trials alone has none.
+    samples = [values for values in samples if values.size]
+    if not samples:
         return Measure(float("nan"))
+    counts = np.array([values.size for values in samples], dtype=float)
     sums = np.array([values.sum() for values in samples])
     value = float(sums.sum() / counts.sum())
     if len(samples) < MIN_SEEDS:

@@ -18,6 +18,7 @@ COMMANDS = {
     "sweep": "harness.cli.sweep:sweep",
     "recommend": "harness.cli.recommend:recommend",
     "lint": "harness.cli.lint:lint",
+    "check": "harness.cli.check:check",
     "compare": "harness.cli.compare:compare",
     "report": "harness.cli.report:report",
     "postmortem": "harness.cli.postmortem:postmortem",
@@ -59,14 +60,22 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="coldstart")
 def coldstart() -> None:
-    """Replay a serverless PostgreSQL cold start against the connection pools you are choosing between."""
+    """Replay a serverless PostgreSQL cold start against the connection pools you are choosing between.
+
+    \b
+    Exit status:
+      0    done
+      1    what the scenario expects was not reproduced
+      2    bad input
+      3    a part of the stack died
+      4    an objective is missed (check), or a condition of --fail-if holds
+      5    neither is known to be so, and one of them can't be said: no measurement
+      130  Ctrl-C
+    """
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `coldstart` and exit with its status.
-
-    0; 1 not reproduced; 2 bad input; 3 a stack died; 4 an objective or a rule is missed; 130 Ctrl-C.
-    """
+    """Run `coldstart` and exit with its status, one of those in the help above."""
     try:
         # From here on Ctrl-C is an exception, unless we were started with it ignored (`nohup`, `&` in a script).
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:

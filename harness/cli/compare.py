@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.analysis.compare import Comparison
 from harness.analysis.tables import NOTE, groups, in_a_line, markdown_table, shares, times
+from harness.cli.options import FAILING, with_options
 from harness.cli.table import Column, Row, Sheet
 from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
@@ -24,12 +25,15 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--csv", "form", flag_value="csv", help="A row a configuration and wake, with every measure.")
 @click.option("--markdown", "form", flag_value="markdown", help="Tables to paste.")
 @click.option("--charts", "charts", type=FOLDER, help="Also draw them side by side, into this folder.")
-def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
+@with_options(FAILING)
+def compare(runs: Sequence[str], form: str | None, charts: Path | None, fail_if: Sequence[str]) -> int:
     """Compare the pools of RUNS, with intervals. RUNS are ids, paths, or newest; pools are compared in pairs, too."""
     from harness.analysis import load
     from harness.analysis.compare import compare as compared
+    from harness.gate.fail_if import Failing, failing, read_conditions
     from harness.results.disk import writing
 
+    conditions = read_conditions(fail_if)
     # The same run may be given twice, by its id and as `newest`.
     loaded = list({run.folder.resolve(): run for run in map(load, runs)}.values())
     comparison = compared(loaded)
@@ -53,6 +57,12 @@ def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
         echo(markdown(comparison))
     else:
         _print(comparison)
+    of = [f" in {run.folder.name}" if len(loaded) > 1 else "" for run in loaded]
+    each = (failing(conditions, run.trials, run.summaries, of=name) for run, name in zip(loaded, of, strict=True))
+    found = sum(each, Failing())
+    for line in found.lines:
+        echo(f"coldstart: {line}", err=True)
+    return found.exit_status
 
 
 def markdown(comparison: Comparison) -> str:

@@ -119,6 +119,18 @@ KEEPING = (
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else."),
 )
 
+FAILING = (
+    click.option(
+        "--fail-if",
+        "fail_if",
+        multiple=True,
+        metavar="CONDITION",
+        help="Exit with status 4 where this holds for a pool at a wake, over all its seeds together; not of controls. "
+        "It is the opposite of an objective: 'failed>1%' fails where 'failed<=1%' is missed; repeatable.",
+    ),
+)
+"""When a run is to fail a build."""
+
 Command = Callable[..., Any]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import APPLICATION, KEEPING, RUNNING, SEEDS, SIMULATED, STORY, with_options
+from harness.cli.options import APPLICATION, FAILING, KEEPING, RUNNING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of
 from harness.cli.terminal import echo
 from harness.library import load_scenario
@@ -36,12 +36,14 @@ from harness.stacks.choose import STACKS, TARGET, choose, plays_in_real_time
     type=click.IntRange(1, MAX_PROCESSES),
     help="Locust workers a trial; left out, one process drives all.",
 )
-@with_options(RUNNING, SIMULATED, APPLICATION, KEEPING)
+@with_options(RUNNING, SIMULATED, APPLICATION, KEEPING, FAILING)
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Run SCENARIO and compare its pools. It is a name, or a path."""
     from harness.cli.progress import watching
+    from harness.gate.fail_if import failing, read_conditions
     from harness.run import execute
 
+    conditions = read_conditions(given["fail_if"])
     chosen, plan, options = _planned(given)
     with watching(plan.trials) as progress:
         done = execute(
@@ -61,7 +63,10 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
         print_run(done)
     if done.unwritten:
         echo(f"coldstart: {done.unwritten}", err=True)
-    return done.exit_status
+    found = failing(conditions, plan.trials, done.summaries)
+    for line in found.lines:
+        echo(f"coldstart: {line}", err=True)
+    return found.exit_status_after(done.exit_status)
 
 
 def plan_of(words: Sequence[str]) -> tuple[tuple[Stack, str], PlannedRun, RunOptions]:

@@ -71,6 +71,11 @@ class Objective:
     def is_share(self) -> bool:
         return self.measure in SHARES or self.measure == ANSWERED_WITHIN
 
+    @property
+    def needs_patience(self) -> bool:
+        """Whether what it measures depends on how long an answer is worth having."""
+        return self.measure in (FAILED, ANSWERED_WITHIN)
+
     def __str__(self) -> str:
         """As one writes it: `p(95)<12s`."""
         unit = "s" if self.measure == ANSWERED_WITHIN else ""

@@ -88,6 +88,14 @@ def test_two_trials_have_no_interval() -> None:
     assert mean([np.array([1.0, 3.0]), np.array([2.0])]) == Measure(2.0)
 
 
+def test_a_trial_without_a_value_says_nothing_of_the_mean() -> None:
+    none = np.empty(0)
+    assert mean([np.array([1.0]), np.array([3.0]), none, none]) == Measure(2.0)
+    values = [np.array([1.0]), np.array([2.0]), np.array([3.0])]
+    assert mean([none, *values, none]) == mean(values)
+    assert np.isnan(mean([none, none, none]).value)
+
+
 def test_the_sign_test_is_exact() -> None:
     assert sign_test(0, 0) == 1.0
     assert sign_test(5, 5) == 1.0

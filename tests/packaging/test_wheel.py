@@ -190,6 +190,18 @@ def test_lint(installed: Installed) -> None:
     assert "nothing to mend" in installed.coldstart("lint", "--pool", "10+5", "--wake", "neon")
 
 
+def test_check(installed: Installed) -> None:
+    story = 'scenario = "cold_burst"\nrequests = 40\nwake = 12\npool = "5+0"'
+    (installed.folder / "coldstart.toml").write_text(f'[[check]]\n{story}\nslo = "failed<1%"\n')
+    done = installed.run("coldstart", "check", "--junit", "junit.xml")
+    assert done.returncode == 4, done.stderr
+    assert "1 missed in 1 check" in done.stdout
+    assert "<failure " in (installed.folder / "junit.xml").read_text()
+    # A check is a command of its own where it is met, too.
+    (installed.folder / "coldstart.toml").write_text(f'[[check]]\n{story}\nslo = "failed<=100%"\n')
+    assert "1 met in 1 check" in installed.coldstart("check")
+
+
 def test_compare(installed: Installed, run_id: str) -> None:
     assert "10+5" in installed.coldstart("compare", run_id, "--markdown")
 
