@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.analysis import load
 from harness.analysis.findings import findings
-from harness.cli.run_output import comparison
+from harness.cli.run_table import comparison
 from harness.model.status import RunStatus
 
 ROOT = Path(__file__).parent.parent.parent
