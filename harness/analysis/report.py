@@ -114,7 +114,7 @@ def _settings(run: Run) -> dict[str, Any]:
     for name in configurations[0]:
         values = [settings[name] for settings in configurations]
         rows.append((name, [(_plain(value), len(set(values)) > 1) for value in values]))
-    return _table("", [pool.label for pool in pools], rows)
+    return _table("", [pool.called for pool in pools], rows)
 
 
 def _plain(value: float | bool) -> str:

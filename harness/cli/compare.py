@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from harness.analysis.compare import Comparison
+from harness.analysis.labels import Names
 from harness.analysis.tables import NOTE, groups, in_a_line, markdown_table, shares, times
 from harness.cli.table import Column, Row, Sheet
 from harness.cli.terminal import console as output_console
@@ -63,7 +64,8 @@ def markdown(comparison: Comparison) -> str:
         names = ["pool", *(name.replace("\n", " ") for name, _ in columns)]
         rows = [[line.configuration, *(in_a_line(value(line)) for _, value in columns)] for line in lines]
         parts.append(f"**{wake}** ({run})\n\n{markdown_table(names, rows)}")
-    parts.append("\n".join(f"- {sentence}" for sentence in [*comparison.sentences(), *comparison.doubts]))
+    meanings = Names.of(comparison.lines).meanings()
+    parts.append("\n".join(f"- {sentence}" for sentence in [*meanings, *comparison.sentences(), *comparison.doubts]))
     return "\n\n".join([*parts, f"In brackets: {NOTE}"])
 
 
@@ -80,6 +82,8 @@ def _print(comparison: Comparison) -> None:
             rows = [Row(line.configuration, [value(line) for _, value in columns]) for line in lines]
             console.print(Sheet("pool", [Column(name) for name, _ in columns], rows))
     console.print()
+    for meaning in Names.of(comparison.lines).meanings():
+        console.print(Text(meaning, "dim"))
     for sentence in comparison.sentences():
         console.print(Text("• ") + Text(sentence))
     for doubt in comparison.doubts:

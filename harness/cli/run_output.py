@@ -39,6 +39,8 @@ def print_run(done: FinishedRun) -> None:
     console.print(comparison(done.summaries))
     if note := seeds_note(done.summaries):
         console.print(Text(note, "dim"))
+    for meaning in Names.of(summary.trial for summary in done.summaries).meanings():
+        console.print(Text(meaning, "dim"))
     if any(len(summary.trial.story.bursts) > 1 for summary in done.summaries):
         console.print()
         console.print("Bursts", style="bold")

@@ -147,7 +147,7 @@ def _print(done: FinishedRun) -> None:
 
 def sentences(lines: Sequence[Line]) -> Iterator[str]:
     """For each wake, then over all: with which pools requests fail, and which is the smallest without a failure."""
-    names = Names(line.configuration for line in lines)
+    names = Names.of(lines)
     capacities = capacities_of(lines, names)
     answered = answered_within(line.patience_s for line in lines)
     wakes = list(dict.fromkeys(line.wake for line in lines))
@@ -182,7 +182,7 @@ def _table(by_pool: dict[str, list[Line]]) -> Sheet:
     Where the story has a patience, it is the share of those that are answered within it.
     """
     answered = answered_within(line.patience_s for lines in by_pool.values() for line in lines)
-    names = Names(line.configuration for lines in by_pool.values() for line in lines)
+    names = Names.of(line for lines in by_pool.values() for line in lines)
     wakes = list(dict.fromkeys(line.wake for lines in by_pool.values() for line in lines))
     columns = [Column(wake.replace(", ", ",\n")) for wake in wakes]
     shown = set(sorted(by_pool, key=lambda name: (_lost(by_pool[name]), *_cost(by_pool[name])))[:MAX_ROWS])

@@ -7,15 +7,16 @@ from typing import Any, Self
 from harness.model.errors import UserError
 from harness.model.expectation import Expectation
 from harness.model.limits import check_name, check_title
-from harness.model.pool import PoolConfiguration
+from harness.model.pool import PoolConfiguration, once_each
 from harness.model.story import Story
 
 
-def pool(short: str, **settings: float | bool | str) -> PoolConfiguration:
-    """A pool configuration as written in a scenario: `pool("5+0", pool_timeout=10)`."""
-    return PoolConfiguration.from_short(short, where="pool").with_settings(
-        {name: str(value) for name, value in settings.items()}, where="pool"
+def pool(short: str, *, name: str | None = None, **settings: float | bool | str) -> PoolConfiguration:
+    """A pool configuration as written in a scenario: `pool("5+0", pool_timeout=10, name="that night")`."""
+    configuration = PoolConfiguration.from_short(short, where="pool").with_settings(
+        {setting: str(value) for setting, value in settings.items()}, where="pool"
     )
+    return configuration if name is None else configuration.named(name)
 
 
 FIXED = frozenset({"name", "wake", "alert_sustained_s"})
@@ -76,6 +77,7 @@ class Scenario(Story):
         check_name(self.name, where="scenario")
         if not self.pools:
             raise UserError("needs at least one pool configuration", where=f"scenario {self.name}")
+        once_each(self.pool_configurations, where=f"scenario {self.name}")
         # Not super(): with slots, the dataclass decorator creates a new class, and super() would use the old one.
         Story.__post_init__(self)
         self._check_parts()
@@ -103,9 +105,10 @@ class Scenario(Story):
 
     @property
     def expectations(self) -> list[tuple[PoolConfiguration, Expectation]]:
-        """Each expectation with the pool configuration it is about, in the file's order."""
+        """Each expectation with the pool configuration it is about, under its name, in the file's order."""
+        named = {pool.resolved: pool for pool in self.pool_configurations if pool.name}
         return [
-            (_configuration(pool), expectation)
+            (named.get(_configuration(pool).resolved, _configuration(pool)), expectation)
             for pool, expected in (self.expect or {}).items()
             for expectation in (expected if isinstance(expected, tuple) else (expected,))
         ]

@@ -32,7 +32,7 @@ def grid_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
     rows = max(len(_sizes(grid)[0]) for _, grid in grids)
     figure, panels = stacked_panels(
         len(grids),
-        title=_title(grids, Names(line.configuration for line in lines)),
+        title=_title(grids, Names.of(lines)),
         panel_in=0.5 + ROW_IN * rows,
         share_x=False,
         share_y=False,

@@ -56,7 +56,7 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
 
 
 def _title(runs: Sequence[Run], lines: Sequence[Line]) -> str:
-    names, names_of_runs = Names(line.configuration for line in lines), run_names(runs)
+    names, names_of_runs = Names.of(lines), run_names(runs)
     held: dict[str, list[float]] = {}
     for line in lines:
         if not line.is_control and line.held_s is not None:

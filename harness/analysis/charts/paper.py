@@ -190,8 +190,11 @@ def notes(runs: Sequence[Run], *, lines: bool, first_seed: bool) -> Iterator[str
 
     `lines`: the chart has a line or a panel for each configuration; `first_seed`: it shows the first seed only.
     """
-    if common := Names.of(trial for run in runs for trial in run.trials).note():
+    names = Names.of(trial for run in runs for trial in run.trials)
+    if common := names.note():
         yield common
+    if meanings := names.meanings():
+        yield f"{'; '.join(meanings)}."
     for shortened in dict.fromkeys(run.plan.shortened for run in runs):
         if shortened:
             yield f"Shortened for real time: {shortened}."
