@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from harness.analysis import Run, load
+from harness.analysis.decision import Decision, decide
 from harness.analysis.judge import judge
 from harness.analysis.summarise import write_summary
 from harness.model.errors import StackError, TrialDiedError, UserError
@@ -37,6 +38,8 @@ class FinishedRun:
     status: RunStatus
     summaries: list[TrialSummary]
     judgements: list[Judgement]
+    decision: Decision
+    """What to set, as far as the run shows it."""
     notes: list[str] = field(default_factory=list)
     """A line for each property of the scenario that this stack can't imitate, and for each incident of the stack."""
     unwritten: str = ""
@@ -123,6 +126,7 @@ def execute(
         notes=[*unlike, *writer.noted],
         summaries=run.summaries,
         judgements=judgements,
+        decision=decide(run),
         unwritten=unwritten,
     )
 

@@ -10,8 +10,10 @@ import click
 from rich.text import Text
 
 from harness.analysis.compare import Comparison
+from harness.analysis.decision import Decision
 from harness.analysis.labels import Names
 from harness.analysis.tables import NOTE, groups, in_a_line, markdown_table, shares, times
+from harness.cli.decision import HEADING, print_decision
 from harness.cli.table import Column, Row, Sheet
 from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
@@ -66,7 +68,22 @@ def markdown(comparison: Comparison) -> str:
         parts.append(f"**{wake}** ({run})\n\n{markdown_table(names, rows)}")
     meanings = Names.of(comparison.lines).meanings()
     parts.append("\n".join(f"- {sentence}" for sentence in [*meanings, *comparison.sentences(), *comparison.doubts]))
-    return "\n\n".join([*parts, f"In brackets: {NOTE}"])
+    decisions = [_decision(decision, run if len(comparison.decisions) > 1 else "")
+                 for run, decision in comparison.decisions.items()]  # fmt: skip
+    return "\n\n".join([*decisions, *parts, f"In brackets: {NOTE}"])
+
+
+def _decision(decision: Decision, run: str) -> str:
+    """What to set, in Markdown; the lines to paste and the commands are blocks of code."""
+    heading = f"**{HEADING}**" + (f" ({run})" if run else "")
+    first, *others = decision.sentences
+    settings, commands = (f"```\n{chr(10).join(lines)}\n```" for lines in (decision.settings, decision.commands))
+    return "\n\n".join([
+        f"{heading}: {first}",
+        *([settings] if decision.settings else []),
+        *others,
+        *([decision.asked, commands] if decision.commands else []),
+    ])  # fmt: skip
 
 
 def _print(comparison: Comparison) -> None:
@@ -89,3 +106,5 @@ def _print(comparison: Comparison) -> None:
     for doubt in comparison.doubts:
         console.print(Text(f"• {doubt}", "yellow"))
     console.print(Text(f"In the second line: {NOTE}", "dim"))
+    for run, decision in comparison.decisions.items():
+        print_decision(console, decision, of=run if len(comparison.decisions) > 1 else "")

@@ -7,6 +7,7 @@ from rich.text import Text
 from harness.analysis.findings import findings
 from harness.analysis.labels import Names
 from harness.analysis.sentences import listed, plural
+from harness.cli.decision import print_decision
 from harness.cli.run_table import comparison, duration, seeds_note, short_seconds
 from harness.cli.table import Column, Heading, Row, Sheet
 from harness.cli.terminal import console as output_console
@@ -57,6 +58,7 @@ def print_run(done: FinishedRun) -> None:
     console.print(f"Results: {done.folder}", soft_wrap=True)
     if (done.folder / "charts").is_dir():
         console.print(f"Charts:  {done.folder / 'charts'}", soft_wrap=True)
+    print_decision(console, done.decision)
 
 
 def bursts(summaries: Sequence[TrialSummary]) -> Sheet:

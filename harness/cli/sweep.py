@@ -16,6 +16,7 @@ from harness.analysis.findings import doubts
 from harness.analysis.labels import Names
 from harness.analysis.lines import capacities_of, unanswered_of
 from harness.analysis.sentences import answered_within, met_all, percent, who_succeeds
+from harness.cli.decision import print_decision
 from harness.cli.options import APPLICATION, KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of
 from harness.cli.ranges import is_range, number_range, whole_range
@@ -143,6 +144,7 @@ def _print(done: FinishedRun) -> None:
     console.print(f"\nResults: {done.folder}", soft_wrap=True)
     if (done.folder / "charts").is_dir():
         console.print(f"Charts:  {done.folder / 'charts'}", soft_wrap=True)
+    print_decision(console, done.decision)
 
 
 def sentences(lines: Sequence[Line]) -> Iterator[str]:

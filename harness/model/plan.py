@@ -17,8 +17,8 @@ from harness.model.errors import UserError
 from harness.model.expectation import Expectation
 from harness.model.kernel import LINUX_6_5, Kernel
 from harness.model.limits import LARGEST_SEED, MAX_REQUESTS_OF_A_RUN, MAX_TRIALS, check_number, check_whole
-from harness.model.pool import PoolConfiguration, once_each
-from harness.model.scenario import Scenario
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import Scenario, once_each
 from harness.model.story import OnDisconnect, Story
 from harness.model.timeline import Burst, TimelinePhase, Traffic, Warm
 from harness.model.times import Calibration, Times

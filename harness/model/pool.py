@@ -7,7 +7,7 @@ duration carries its unit (`pool_timeout_s`); in JSON, in `--set` and in the env
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -171,6 +171,21 @@ class PoolConfiguration:
 
         For example `5+0 driver=psycopg`, or `5+0 pool_library=psycopg_pool`.
         """
+        return " ".join([self.short, *(f"{name}={value}" for name, value in self._differing.items())])
+
+    @property
+    def beyond_defaults(self) -> dict[str, str]:
+        """The settings that differ from the defaults, by name, as text: what has to be set to have this pool."""
+        default = PoolConfiguration()
+        sizes = {"pool_size": self.pool_size, "max_overflow": self.max_overflow}
+        return {
+            **{name: str(value) for name, value in sizes.items() if value != getattr(default, name)},
+            **self._differing,
+        }
+
+    @property
+    def _differing(self) -> dict[str, str]:
+        """The settings besides the size that differ from the library's and the driver's defaults."""
         alike = PoolConfiguration(
             pool_size=self.pool_size,
             max_overflow=self.max_overflow,
@@ -182,8 +197,7 @@ class PoolConfiguration:
         if self.queue_timeout_s == self.connection_timeout_s:
             # Equal to connection_timeout, which is in the label if it differs from its default.
             default["pool_timeout"] = self.queue_timeout_s
-        differing = [f"{name}={_plain(value)}" for name, value in self.to_json().items() if value != default[name]]
-        return " ".join([self.short, *differing])
+        return {name: _plain(value) for name, value in self.to_json().items() if value != default[name]}
 
     def to_json(self) -> dict[str, Any]:
         """The settings under their own names, durations in seconds; no timeout is None."""
@@ -313,25 +327,6 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     if not setting.metadata.get(NOT_A_SETTING)
 }
 """Every setting by name: its field, and the function that reads its text."""
-
-
-def once_each(pools: Iterable[PoolConfiguration], *, where: str) -> tuple[PoolConfiguration, ...]:
-    """Each of the pools once. Raises `UserError` for two pools with one name, and for one pool with two names."""
-    by_settings: dict[PoolConfiguration, PoolConfiguration] = {}
-    by_name: dict[str, PoolConfiguration] = {}
-    for pool in pools:
-        settings = pool.resolved
-        known = by_settings.setdefault(settings, pool)
-        if not pool.name:
-            continue
-        if known.name not in ("", pool.name):
-            what = f"{quoted(known.name)} and {quoted(pool.name)} are one pool: {pool.label}"
-            raise UserError(what, where=where, allowed="one name a pool")
-        if by_name.setdefault(pool.name, settings) != settings:
-            raise UserError(f"two pools are called {quoted(pool.name)}", where=where, allowed="a name for each")
-        by_settings[settings] = pool
-    return tuple(by_settings.values())
-
 
 before_change = PoolConfiguration(pool_size=5, max_overflow=0, pool_timeout_s=30.0)
 """The reference service's configuration before the incident of 2025-12-02."""

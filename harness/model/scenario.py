@@ -1,13 +1,13 @@
 """A scenario: the content of its file as values. Creating one does no I/O and imports neither Locust nor gevent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from harness.model.errors import UserError
 from harness.model.expectation import Expectation
-from harness.model.limits import check_name, check_title
-from harness.model.pool import PoolConfiguration, once_each
+from harness.model.limits import check_name, check_title, quoted
+from harness.model.pool import PoolConfiguration
 from harness.model.story import Story
 
 
@@ -17,6 +17,24 @@ def pool(short: str, *, name: str | None = None, **settings: float | bool | str)
         {setting: str(value) for setting, value in settings.items()}, where="pool"
     )
     return configuration if name is None else configuration.named(name)
+
+
+def once_each(pools: Iterable[PoolConfiguration], *, where: str) -> tuple[PoolConfiguration, ...]:
+    """Each of the pools once. Raises `UserError` for two pools with one name, and for one pool with two names."""
+    by_settings: dict[PoolConfiguration, PoolConfiguration] = {}
+    by_name: dict[str, PoolConfiguration] = {}
+    for pool in pools:
+        settings = pool.resolved
+        known = by_settings.setdefault(settings, pool)
+        if not pool.name:
+            continue
+        if known.name not in ("", pool.name):
+            what = f"{quoted(known.name)} and {quoted(pool.name)} are one pool: {pool.label}"
+            raise UserError(what, where=where, allowed="one name a pool")
+        if by_name.setdefault(pool.name, settings) != settings:
+            raise UserError(f"two pools are called {quoted(pool.name)}", where=where, allowed="a name for each")
+        by_settings[settings] = pool
+    return tuple(by_settings.values())
 
 
 FIXED = frozenset({"name", "wake", "alert_sustained_s"})

@@ -20,8 +20,8 @@ from harness.converter import from_json, to_json
 from harness.library import load_scenario, scenario_names
 from harness.model.errors import UserError
 from harness.model.plan import Overrides, PlannedRun
-from harness.model.pool import PoolConfiguration, once_each
-from harness.model.scenario import Scenario, pool
+from harness.model.pool import PoolConfiguration
+from harness.model.scenario import Scenario, once_each, pool
 from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.wake import profile
 from harness.scenario import none
