@@ -1,6 +1,6 @@
 """Draws every chart for which a run, or a comparison of runs, has data."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import matplotlib.style
@@ -41,9 +41,14 @@ def draw_comparison(runs: Sequence[Run], folder: Path) -> list[Path]:
     return light + save(comparison_figures(runs, comparison, style=DARK), folder / DARK)
 
 
-def figures(run: Run, comparison: Comparison, *, style: str = "light") -> Iterator[tuple[str, Figure]]:
-    """Every chart of the run, with its name. Save each figure before you ask for the next one."""
-    return styled(_of_a_run(run, comparison), style, [run])
+def figures(
+    run: Run, comparison: Comparison, *, style: str = "light", wakes: Collection[str] | None = None
+) -> Iterator[tuple[str, Figure]]:
+    """Every chart of the run, with its name. Save each figure before you ask for the next one.
+
+    With `wakes`, by their labels, only these have charts of their own.
+    """
+    return styled(_of_a_run(run, comparison, wakes), style, [run])
 
 
 def comparison_figures(
@@ -65,11 +70,12 @@ def styled(
             yield name, figure
 
 
-def _of_a_run(run: Run, comparison: Comparison) -> Iterator[tuple[str, Figure]]:
+def _of_a_run(run: Run, comparison: Comparison, wakes: Collection[str] | None) -> Iterator[tuple[str, Figure]]:
     woken = [summary for summary in run.summaries if not summary.trial.is_control]
     if not woken:
         return
-    yield "outcomes", outcomes_chart(run, woken)
+    drawn = [summary for summary in woken if wakes is None or summary.trial.wake_label in wakes]
+    yield "outcomes", outcomes_chart(run, drawn or woken)
     yield from _of_a_comparison([run], comparison)
     seed = min(summary.trial.seed for summary in woken)
     configurations = shown(run)
@@ -77,6 +83,8 @@ def _of_a_run(run: Run, comparison: Comparison) -> Iterator[tuple[str, Figure]]:
         summary for summary in woken if summary.trial.seed == seed and summary.trial.configuration in configurations
     ]
     for wake in dict.fromkeys(summary.trial.wake_label for summary in first_seed):
+        if wakes is not None and wake not in wakes:
+            continue
         summaries = [summary for summary in first_seed if summary.trial.wake_label == wake]
         yield f"requests-{in_a_name(wake)}", requests_chart(run, summaries)
         if seen := [summary for summary in summaries if summary.saw_the_pool]:

@@ -8,10 +8,10 @@ from matplotlib.ticker import MaxNLocator
 
 from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import (
-    MANY,
     all_series,
     in_lines,
     line_legend,
+    many,
     mark_wake,
     run_names,
     stacked_panels,
@@ -44,7 +44,7 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
                     held = together(run.of(trial, "pool"), ["size"])["size"]
                     panel.step(
                         held.index.to_numpy(dtype=float), held.to_numpy(dtype=float), where="post", label=name,
-                        color=series.colour, linestyle=series.dashes, rasterized=len(held) > MANY,
+                        color=series.colour, linestyle=series.dashes, rasterized=len(held) > many(),
                     )  # fmt: skip
         panel.set_title(wake)
         panel.set_ylabel("connections")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import MANY, all_series, in_lines, line_legend, stacked_panels
+from harness.analysis.charts.paper import all_series, in_lines, line_legend, many, stacked_panels
 from harness.analysis.columns import numbers
 from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
@@ -40,7 +40,7 @@ def latency_chart(runs: Sequence[Run]) -> Figure:
             answered = np.sort(numbers(rows.filter(pc.equal(rows["outcome"], Outcome.OK.value)), "latency_s"))
             share = np.arange(1, len(answered) + 1) / max(1, requests)
             # More steps than these could not be seen.
-            steps = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), MANY)).astype(int))
+            steps = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), many() // 3)).astype(int))
             panel.step(
                 np.append(answered[steps] * (1000 if control else 1), end),
                 np.append(share[steps], share[-1:] if len(share) else 0.0),

@@ -31,11 +31,14 @@ PANEL_WIDTH = 52
 MAX_POOLS = 8
 """More pools than this can't be distinguished on one chart."""
 MANY = 2_000
-"""More marks than this are rasterized in an SVG: as separate shapes they would make it too large to open."""
+MANY_ON_A_PAGE = 250
+PAGE = "page"
+"""The style of charts within a page; its colours are the page's."""
 
 STYLES = {
     "light": [Path(__file__).parent / "coldstart.mplstyle"],
     "dark": [Path(__file__).parent / "coldstart.mplstyle", Path(__file__).parent / "dark.mplstyle"],
+    PAGE: [Path(__file__).parent / "coldstart.mplstyle", Path(__file__).parent / "page.mplstyle"],
 }
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish (https://jfly.uni-koeln.de/color/).
@@ -56,6 +59,14 @@ class Series:
     name: str
     colour: str
     dashes: LineStyle
+
+
+def many() -> int:
+    """More marks than this are rasterized in an SVG: as separate shapes they would make it too large to open.
+
+    On a page with many charts it is fewer.
+    """
+    return MANY_ON_A_PAGE if rcParams["savefig.facecolor"] == "none" else MANY
 
 
 def ink() -> str:
