@@ -283,6 +283,19 @@ def _differences(run: Run) -> Iterator[Difference]:
             )  # fmt: skip
 
 
+def effect_of(run: Run, before: Sequence[TrialSummary], after: Sequence[TrialSummary]) -> Effect:
+    """What the change from one configuration to another saves and loses, request by request, of the seeds both met."""
+    old = {summary.trial.seed: _Requests.of(run, summary.trial) for summary in before}
+    pairs = []
+    for summary in after:
+        if summary.trial.seed in old:
+            new = _Requests.of(run, summary.trial)
+            mine, theirs = old[summary.trial.seed].both(new)
+            answered = old[summary.trial.seed].answered[mine], new.answered[theirs]
+            pairs.append(SeedEffect.of(summary.trial.seed, *answered))
+    return Effect(tuple(pairs))
+
+
 def _doubts(runs: Sequence[Run]) -> list[str]:
     """The reasons why the numbers of these runs can't be compared directly, a sentence each."""
     doubts = []

@@ -52,8 +52,10 @@ def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequen
         failing = [summary for summary in summaries if not expectation.holds(summary)]
         verdict = Verdict.NOT_REPRODUCED if failing else Verdict.REPRODUCED
         why = "; ".join(what_happened(summary, expectation) for summary in failing or summaries)
+    # As the run's other results call it, which may be a name that the user gave it.
+    called = summaries[0].trial.pool.name or pool.called
     return Judgement(
-        pool=pool.called, statement=str(expectation), verdict=verdict, why=why, shown=expectation.shows is not None
+        pool=called, statement=str(expectation), verdict=verdict, why=why, shown=expectation.shows is not None
     )
 
 

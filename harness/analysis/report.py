@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
 
-from harness.analysis.charts.draw import figures
+from harness.analysis.beside import only_two
+from harness.analysis.charts.draw import beside_figures, figures
 from harness.analysis.charts.paper import MAX_POOLS, PAGE
 from harness.analysis.compare import Comparison, Line, compare
 from harness.analysis.findings import findings
@@ -57,7 +59,7 @@ def report(run: Run) -> str:
         note=NOTE,
         charts=[
             inline.svg(figure, " ".join(figure.get_suptitle().split()))
-            for _, figure in figures(run, comparison, style=PAGE, wakes=wakes)
+            for _, figure in _figures(run, comparison, wakes)
         ],
         chart_css=inline.css(),
         timelines=list(_timelines(run, shown)),
@@ -67,6 +69,13 @@ def report(run: Run) -> str:
         again=shlex.join(["coldstart", *manifest.argv]),
         run=manifest.id,
     )
+
+
+def _figures(run: Run, comparison: Comparison, wakes: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """The run's charts and, of a run of two configurations, both in one picture a wake."""
+    if pairs := [pair for pair in only_two(run) if pair.before[0].trial.wake_label in wakes]:
+        yield from beside_figures(pairs, style=PAGE)
+    yield from figures(run, comparison, style=PAGE, wakes=wakes)
 
 
 def _warnings(run: Run, comparison: Comparison) -> list[str]:

@@ -9,14 +9,17 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from harness.analysis.beside import Beside
 from harness.analysis.compare import Comparison
 from harness.analysis.decision import Decision
 from harness.analysis.labels import Names
+from harness.analysis.load import Run
 from harness.analysis.tables import NOTE, groups, in_a_line, markdown_table, shares, times
 from harness.cli.decision import HEADING, print_decision
 from harness.cli.table import Column, Row, Sheet
 from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
+from harness.model.errors import UserError
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -27,7 +30,14 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--csv", "form", flag_value="csv", help="A row a configuration and wake, with every measure.")
 @click.option("--markdown", "form", flag_value="markdown", help="Tables to paste.")
 @click.option("--charts", "charts", type=FOLDER, help="Also draw them side by side, into this folder.")
-def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
+@click.option(
+    "--beside",
+    "two",
+    nargs=2,
+    metavar="A B",
+    help="Two configurations of one run in one picture.  [default: the only two]",
+)
+def compare(runs: Sequence[str], form: str | None, charts: Path | None, two: tuple[str, str] | None) -> None:
     """Compare the pools of RUNS, with intervals. RUNS are ids, paths, or newest; pools are compared in pairs, too."""
     from harness.analysis import load
     from harness.analysis.compare import compare as compared
@@ -36,12 +46,15 @@ def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
     # The same run may be given twice, by its id and as `newest`.
     loaded = list({run.folder.resolve(): run for run in map(load, runs)}.values())
     comparison = compared(loaded)
-    if charts is not None:
-        from harness.analysis.charts import draw_comparison
+    pairs = _beside(loaded, two)
+    if charts is not None or two is not None:
+        from harness.analysis.charts import draw_beside, draw_comparison
 
-        with writing(charts):
-            drawn = draw_comparison(loaded, charts)
-        for path in drawn:
+        folder = charts or loaded[0].folder / "charts"
+        with writing(folder):
+            drawn = [] if charts is None else draw_comparison(loaded, charts)
+            drawn += draw_beside(pairs, folder) if two is not None else []
+        for path in dict.fromkeys(drawn):
             echo(path, err=True)
     if form == "json":
         echo(json.dumps(comparison.to_json(), allow_nan=False))
@@ -55,7 +68,18 @@ def compare(runs: Sequence[str], form: str | None, charts: Path | None) -> None:
     elif form == "markdown":
         echo(markdown(comparison))
     else:
-        _print(comparison)
+        _print(comparison, pairs)
+
+
+def _beside(runs: Sequence[Run], two: tuple[str, str] | None) -> list[Beside]:
+    """The two configurations that are asked for, else those of a single run of two. Raises `UserError`."""
+    from harness.analysis.beside import WHERE, beside, only_two
+
+    if two is None:
+        return only_two(runs[0]) if len(runs) == 1 else []
+    if len(runs) > 1:
+        raise UserError("is about two configurations of one run", where=WHERE, allowed="one RUN")
+    return beside(runs[0], *two)
 
 
 def markdown(comparison: Comparison) -> str:
@@ -86,7 +110,7 @@ def _decision(decision: Decision, run: str) -> str:
     ])  # fmt: skip
 
 
-def _print(comparison: Comparison) -> None:
+def _print(comparison: Comparison, pairs: Sequence[Beside]) -> None:
     console = output_console()
     shown = ""
     for run, wake, lines in groups(comparison):
@@ -106,5 +130,9 @@ def _print(comparison: Comparison) -> None:
     for doubt in comparison.doubts:
         console.print(Text(f"• {doubt}", "yellow"))
     console.print(Text(f"In the second line: {NOTE}", "dim"))
+    for pair in pairs:
+        console.print(f"\n{pair.wake}: {' beside '.join(pair.names)}", style="bold")
+        console.print(Text(f"differs: {pair.differs()}"))
+        console.print(Text(f"changed: {pair.changed()}"))
     for run, decision in comparison.decisions.items():
         print_decision(console, decision, of=run if len(comparison.decisions) > 1 else "")

@@ -6,6 +6,8 @@ from pathlib import Path
 import matplotlib.style
 from matplotlib.figure import Figure
 
+from harness.analysis.beside import Beside, only_two
+from harness.analysis.charts.beside import beside_chart
 from harness.analysis.charts.grid import grid_chart, worth_grid
 from harness.analysis.charts.held import held_chart
 from harness.analysis.charts.latency import latency_chart
@@ -21,7 +23,7 @@ from harness.analysis.load import Run
 METADATA = {"svg": {"Date": None}, "png": {"Software": None}}
 OF_LINES = ("latency", "held", "requests", "pool")
 """The charts with a line or a panel for each configuration, by the beginning of their names."""
-OF_A_SEED = ("held", "requests", "pool")
+OF_A_SEED = ("held", "requests", "pool", "beside")
 """The charts that show the first seed only."""
 DARK = "dark"
 """The folder of the charts for dark pages, beside the others."""
@@ -35,10 +37,28 @@ def draw_charts(run: Run, folder: Path) -> list[Path]:
 
 
 def draw_comparison(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """Draw the charts that compare several runs, for light and for dark pages; return the files written."""
+    """Draw the charts that compare several runs, for light and for dark pages; return the files written.
+
+    Of a single run of two configurations they have both in one picture.
+    """
     comparison = compare(runs)
     light = save(comparison_figures(runs, comparison), folder)
-    return light + save(comparison_figures(runs, comparison, style=DARK), folder / DARK)
+    drawn = light + save(comparison_figures(runs, comparison, style=DARK), folder / DARK)
+    return drawn + draw_beside(only_two(runs[0]), folder) if len(runs) == 1 else drawn
+
+
+def draw_beside(pairs: Sequence[Beside], folder: Path) -> list[Path]:
+    """Draw two configurations in one picture a wake, for light and for dark pages; return the files written."""
+    if not pairs:
+        return []
+    light = save(beside_figures(pairs), folder)
+    return light + save(beside_figures(pairs, style=DARK), folder / DARK)
+
+
+def beside_figures(pairs: Sequence[Beside], *, style: str = "light") -> Iterator[tuple[str, Figure]]:
+    """Two configurations in one picture, for each wake, with its name."""
+    charts = ((f"beside-{in_a_name(two.before[0].trial.wake_label)}", beside_chart(two)) for two in pairs)
+    return styled(charts, style, [pairs[0].run])
 
 
 def figures(
