@@ -168,11 +168,13 @@ def _add_pools(converter: Converter) -> None:
     read = make_dict_structure_fn(PoolConfiguration, converter, _cattrs_forbid_extra_keys=True)
 
     def pool_to_json(pool: PoolConfiguration) -> dict[str, Any]:
-        return {**pool.to_json(), **{key: getattr(pool, field) is None for key, field in FOLLOWS.items()}}
+        follows = {key: getattr(pool, field) is None for key, field in FOLLOWS.items()}
+        return {**pool.to_json(), **follows, **({"name": pool.name} if pool.name else {})}
 
     def pool_from_json(document: Any, _: type) -> PoolConfiguration:  # noqa: ANN401 - not checked yet
-        _check_keys(document, {*SETTINGS, *FOLLOWS})
+        _check_keys(document, {*SETTINGS, *FOLLOWS, "name"})
         given = {field: document[name] for name, (field, _) in SETTINGS.items() if name in document}
+        given |= {"name": document["name"]} if "name" in document else {}
         not_set = {field: None for key, field in FOLLOWS.items() if document.get(key)}
         return read({**given, **not_set}, PoolConfiguration)
 

@@ -9,9 +9,11 @@ from time import monotonic
 from typing import Any
 
 from harness.analysis import Run, load
+from harness.analysis.decision import Decision, decide
 from harness.analysis.judge import judge
 from harness.analysis.summarise import write_summary
 from harness.model.errors import StackError, TrialDiedError, UserError
+from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_NOT_REPRODUCED, EXIT_STACK
 from harness.model.expectation import Judgement, Verdict
 from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
@@ -37,6 +39,8 @@ class FinishedRun:
     status: RunStatus
     summaries: list[TrialSummary]
     judgements: list[Judgement]
+    decision: Decision
+    """What to set, as far as the run shows it."""
     notes: list[str] = field(default_factory=list)
     """A line for each property of the scenario that this stack can't imitate, and for each incident of the stack."""
     unwritten: str = ""
@@ -45,10 +49,11 @@ class FinishedRun:
     @property
     def exit_status(self) -> int:
         if self.status is RunStatus.ABORTED:
-            return 130
+            return EXIT_INTERRUPTED
         if self.unwritten:
-            return 3
-        return 1 if any(judgement.verdict is Verdict.NOT_REPRODUCED for judgement in self.judgements) else 0
+            return EXIT_STACK
+        missed = any(judgement.verdict is Verdict.NOT_REPRODUCED for judgement in self.judgements)
+        return EXIT_NOT_REPRODUCED if missed else 0
 
     def to_json(self) -> dict[str, Any]:
         """The document of `--json`."""
@@ -123,6 +128,7 @@ def execute(
         notes=[*unlike, *writer.noted],
         summaries=run.summaries,
         judgements=judgements,
+        decision=decide(run),
         unwritten=unwritten,
     )
 

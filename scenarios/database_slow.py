@@ -7,9 +7,9 @@ The pool holds nothing, as after a deploy. With 10 s nobody ever connects: the t
 from harness.scenario import Burst, Scenario, Slow, Warm, at_least, hang, latency_at_most, none, pool
 from harness.wake import profile
 
-as_it_is = pool("10+5")
-patient = pool("10+5", connection_timeout=20, pool_timeout=120)
-impatient = pool("10+5", connection_timeout=3, pool_timeout=3)
+as_it_is = pool("10+5", name="as it is")
+patient = pool("10+5", connection_timeout=20, pool_timeout=120, name="patient")
+impatient = pool("10+5", connection_timeout=3, pool_timeout=3, name="impatient")
 
 SCENARIO = Scenario(
     name="database_slow",

@@ -8,9 +8,9 @@ the standby answers.
 from harness.scenario import At, Burst, Outage, Scenario, Traffic, Warm, at_least, none, pool
 from harness.wake import profile
 
-usual = pool("10+5")
-quick = pool("10+5", statement_timeout=2, connection_timeout=5, pool_timeout=5)
-patient = pool("10+5", statement_timeout=2, connection_timeout=30)
+usual = pool("10+5", name="usual")
+quick = pool("10+5", statement_timeout=2, connection_timeout=5, pool_timeout=5, name="quick")
+patient = pool("10+5", statement_timeout=2, connection_timeout=30, name="patient")
 
 SCENARIO = Scenario(
     name="failover",

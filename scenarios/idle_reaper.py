@@ -8,8 +8,8 @@ pool_recycle below the balancer's limit never meets it.
 from harness.scenario import Burst, IdleReaper, RequestMix, Scenario, Variant, Warm, at_least, none, pool
 from harness.wake import profile
 
-usual = pool("2+0", statement_timeout=3)
-recycling = pool("2+0", statement_timeout=3, pool_recycle=4)
+usual = pool("2+0", statement_timeout=3, name="usual")
+recycling = pool("2+0", statement_timeout=3, pool_recycle=4, name="recycling")
 
 SCENARIO = Scenario(
     name="idle_reaper",

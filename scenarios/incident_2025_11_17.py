@@ -11,8 +11,8 @@ from harness.scenario import (
 )  # fmt: skip
 from harness.wake import profile
 
-as_it_was = pool("5+0", pool_timeout=30, connection_timeout=0)
-with_a_limit = pool("5+0", pool_timeout=30, connection_timeout=10)
+as_it_was = pool("5+0", pool_timeout=30, connection_timeout=0, name="as it was")
+with_a_limit = pool("5+0", pool_timeout=30, connection_timeout=10, name="with a limit")
 patience = {"listener without a timeout": 0, "listener gives up after 3 s": 3, "listener gives up after 15 s": 15}
 # 05:04:15 the first request hangs, 05:04:45 the first fails, 05:08:35 the restart.
 outage_s = 260.0
@@ -40,7 +40,10 @@ SCENARIO = Scenario(
     real_time=RealTime(
         "260 s are 26 s, every timeout of the pool a tenth",
         wake=profile("neon", latency_s=26.0, on_suspend="close"),
-        pools=(pool("5+0", pool_timeout=3, connection_timeout=0), pool("5+0", pool_timeout=3, connection_timeout=1)),
+        pools=(
+            pool("5+0", pool_timeout=3, connection_timeout=0, name="as it was"),
+            pool("5+0", pool_timeout=3, connection_timeout=1, name="with a limit"),
+        ),
         timeline=(Warm(), Suspend(), Burst(260, over_s=26, arrivals="even")),
         expect={
             pool("5+0", pool_timeout=3, connection_timeout=0): (

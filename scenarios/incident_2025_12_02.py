@@ -20,12 +20,12 @@ from harness.scenario import (
 )  # fmt: skip
 from harness.wake import profile
 
-that_night = pool("5+0", driver="psycopg", pool_timeout=30, connection_timeout=0)
-the_fix_as_it_ran = pool("10+5", driver="psycopg", pool_timeout=30, connection_timeout=0)
-the_fix_applied = pool("10+5", driver="psycopg", pool_timeout=10, connection_timeout=10)
-the_fix_on_asyncpg = pool("10+5", pool_timeout=10, connection_timeout=10)
-only_the_queue = pool("5+0", driver="psycopg", pool_timeout=10, connection_timeout=0)
-only_connecting = pool("5+0", driver="psycopg", pool_timeout=30, connection_timeout=10)
+that_night = pool("5+0", driver="psycopg", pool_timeout=30, connection_timeout=0, name="that night")
+the_fix_as_it_ran = pool("10+5", driver="psycopg", pool_timeout=30, connection_timeout=0, name="the fix as it ran")
+the_fix_applied = pool("10+5", driver="psycopg", pool_timeout=10, connection_timeout=10, name="the fix applied")
+the_fix_on_asyncpg = pool("10+5", pool_timeout=10, connection_timeout=10, name="the fix on asyncpg")
+only_the_queue = pool("5+0", driver="psycopg", pool_timeout=10, connection_timeout=0, name="only the queue")
+only_connecting = pool("5+0", driver="psycopg", pool_timeout=30, connection_timeout=10, name="only connecting")
 
 five = (0.0, 45.0, 104.0, 104.0, 104.0)
 everyone = tuple(float(second) for second in range(107, 194))
@@ -85,8 +85,8 @@ SCENARIO = Scenario(
         "every connection of the pool is young",
         wake=profile("neon-outage", latency_s=40.0),
         pools=(
-            pool("5+0", driver="psycopg", pool_timeout=6, connection_timeout=0),
-            pool("10+5", driver="psycopg", pool_timeout=2, connection_timeout=2),
+            pool("5+0", driver="psycopg", pool_timeout=6, connection_timeout=0, name="that night"),
+            pool("10+5", driver="psycopg", pool_timeout=2, connection_timeout=2, name="the fix applied"),
         ),
         timeline=(
             Warm(),

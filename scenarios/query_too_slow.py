@@ -9,10 +9,10 @@ slow statements keep their connections for 20 s, and with 5+0 the others fail in
 from harness.scenario import Burst, RequestMix, Scenario, Warm, at_least, error, latency_at_most, none, pool
 from harness.wake import profile
 
-unlimited = pool("5+0", statement_timeout=0)
-client = pool("5+0", statement_timeout=2)
-server = pool("5+0", statement_timeout=0, server_statement_timeout=2)
-default = pool("5+0")
+unlimited = pool("5+0", statement_timeout=0, name="no limit")
+client = pool("5+0", statement_timeout=2, name="the client ends it")
+server = pool("5+0", statement_timeout=0, server_statement_timeout=2, name="the server ends it")
+default = pool("5+0", name="default")
 
 SCENARIO = Scenario(
     name="query_too_slow",

@@ -8,8 +8,8 @@ Not on compose: the real Toxiproxy can't reset an idle connection.
 from harness.scenario import Burst, Scenario, Suspend, Warm, at_least, none, pool
 from harness.wake import profile
 
-ping = pool("5+0", statement_timeout=5)
-no_ping = pool("5+0", statement_timeout=5, pool_pre_ping=False)
+ping = pool("5+0", statement_timeout=5, name="with a ping")
+no_ping = pool("5+0", statement_timeout=5, pool_pre_ping=False, name="without a ping")
 
 SCENARIO = Scenario(
     name="stale_after_suspend",

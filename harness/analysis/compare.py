@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from harness.analysis.columns import by_instance, non_empty, numbers
+from harness.analysis.decision import Decision, decide
 from harness.analysis.differences import Difference, differences_in_words
 from harness.analysis.effect import Effect, SeedEffect
 from harness.analysis.labels import wake_name
@@ -106,6 +107,8 @@ class Comparison:
     lines: list[Line]
     differences: list[Difference]
     doubts: list[str]
+    decisions: dict[str, Decision]
+    """What to set, as far as each run shows it, by the run's name."""
 
     def sentences(self) -> list[str]:
         """The differences in words, and between which configurations there is none."""
@@ -123,7 +126,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
     """Compare the configurations of every run. Runs stand beside each other; their data are never merged."""
     lines = [line for run in runs for line in _lines(run)]
     differences = [difference for run in runs for difference in _differences(run)]
-    return Comparison(lines, differences, _doubts(runs))
+    return Comparison(lines, differences, _doubts(runs), {run.folder.name: decide(run) for run in runs})
 
 
 def _groups(run: Run) -> Iterator[tuple[str, str, list[TrialSummary]]]:
@@ -257,6 +260,19 @@ def _differences(run: Run) -> Iterator[Difference]:
                 failed=failed, longer_s=mean(longer_s),
                 answered=answered_within(one.patience_s for one in (*baseline_summaries, *summaries)),
             )  # fmt: skip
+
+
+def effect_of(run: Run, before: Sequence[TrialSummary], after: Sequence[TrialSummary]) -> Effect:
+    """What the change from one configuration to another saves and loses, request by request, of the seeds both met."""
+    old = {summary.trial.seed: Requests.of(run, summary.trial, patience_s=summary.patience_s) for summary in before}
+    pairs = []
+    for summary in after:
+        if summary.trial.seed in old:
+            new = Requests.of(run, summary.trial, patience_s=summary.patience_s)
+            mine, theirs = old[summary.trial.seed].both(new)
+            answered = old[summary.trial.seed].answered[mine], new.answered[theirs]
+            pairs.append(SeedEffect.of(summary.trial.seed, *answered))
+    return Effect(tuple(pairs))
 
 
 def _doubts(runs: Sequence[Run]) -> list[str]:

@@ -33,7 +33,7 @@ def judge(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list[Judgement
         if met:
             found.append(_judged(pool, expectation, met))
         elif variants if expectation.variant is None else expectation.variant in variants:
-            found.append(_changed(plan, pool.label, str(expectation)))
+            found.append(_changed(plan, pool.called, str(expectation)))
     return [*found, *_of_other_pools(plan, summaries)]
 
 
@@ -48,8 +48,10 @@ def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequen
         failing = [summary for summary in summaries if not expectation.holds(summary)]
         verdict = Verdict.NOT_REPRODUCED if failing else Verdict.REPRODUCED
         why = "; ".join(what_happened(summary, expectation) for summary in failing or summaries)
+    # As the run's other results call it, which may be a name that the user gave it.
+    called = summaries[0].trial.pool.name or pool.called
     return Judgement(
-        pool=pool.label, statement=str(expectation), verdict=verdict, why=why, shown=expectation.shows is not None
+        pool=called, statement=str(expectation), verdict=verdict, why=why, shown=expectation.shows is not None
     )
 
 
@@ -71,7 +73,7 @@ def _changed(plan: PlannedRun, pool: str, what: str) -> Judgement:
 
 def _of_other_pools(plan: PlannedRun, summaries: Sequence[TrialSummary]) -> list[Judgement]:
     played = (summary.trial.pool for summary in summaries if not summary.trial.is_control)
-    labels = list(dict.fromkeys(pool.label for pool in played if plan.pool_in_the_file(pool) is None))
+    labels = list(dict.fromkeys(pool.called for pool in played if plan.pool_in_the_file(pool) is None))
     if not labels or not plan.expectations:
         return []
     pools = ", ".join(labels) if len(labels) <= POOLS_NAMED else f"{len(labels)} pools"

@@ -10,6 +10,7 @@ import click
 from harness import __version__
 from harness.cli.terminal import echo, prepare_streams
 from harness.model.errors import StackError, UserError
+from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_STACK, EXIT_USER
 
 COMMANDS = {
     "run": "harness.cli.run:run",
@@ -35,12 +36,6 @@ COMMANDS = {
     "calibrate": "harness.cli.calibrate:calibrate",
     "doctor": "harness.cli.doctor:doctor",
 }
-EXIT_NOT_REPRODUCED = 1
-EXIT_USER = 2
-EXIT_STACK = 3
-EXIT_MISSED = 4
-"""An objective or a rule is missed."""
-EXIT_INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -65,10 +60,10 @@ def coldstart() -> None:
     \b
     Exit status:
       0    done
-      1    what the scenario expects was not reproduced
+      1    what the scenario expects was not reproduced, or a prediction not confirmed
       2    bad input
       3    a part of the stack died
-      4    an objective is missed (check), or a condition of --fail-if holds
+      4    an objective (check, recommend) or a rule (lint) is missed, or --fail-if holds
       5    neither is known to be so, and one of them can't be said: no measurement
       130  Ctrl-C
     """

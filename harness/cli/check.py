@@ -141,8 +141,8 @@ def _planned(check: "Check", file: Path, stack: str | None, *, may_be_missing: b
 def _played(planned: "Sequence[PlannedCheck]", runs: Path, *, charts: bool) -> "list[Checked]":
     """Each check, one after the other. After Ctrl-C the others are not played, and unknown."""
     from harness.cli.progress import watching
-    from harness.gate.checks import EXIT_INTERRUPTED
     from harness.gate.play import play, unplayed
+    from harness.model.exit_status import EXIT_INTERRUPTED
 
     found: list[Checked] = []
     for one in planned:

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from harness.application.env_file import read_env_file
 from harness.application.variables import read_variables
-from harness.cli import EXIT_MISSED
 from harness.cli.options import BEHAVIOUR, FILE, with_options
 from harness.cli.questions import read_pool, read_settings
 from harness.cli.table import INDENT
@@ -21,6 +20,7 @@ from harness.cli.terminal import console, echo
 from harness.lint.case import Case
 from harness.lint.configuration import Configuration, of_pool, of_variables
 from harness.model.errors import UserError
+from harness.model.exit_status import EXIT_MISSED
 from harness.model.patience import PERSON_WAITS_S
 from harness.model.server import PoolMode
 from harness.model.wake import WakeProfile, profile, read_wake

@@ -50,10 +50,14 @@ def _scenario(name: str) -> Iterator[Text]:
         yield Text(str(error), "red")
         return
     yield Text(scenario.description.partition("\n")[0])
-    yield Text("pools: " + ", ".join(pool.label for pool in scenario.pool_configurations))
+    yield Text("pools: " + ", ".join(_pool(pool) for pool in scenario.pool_configurations))
     if scenario.variants:
         yield Text("variants: " + ", ".join(variant.name for variant in scenario.variants))
     yield Text("wakes: " + ", ".join(f"{wake.name} {wake.latency}" for wake in scenario.wakes))
+
+
+def _pool(pool: PoolConfiguration) -> str:
+    return f"{pool.name} ({pool.label})" if pool.name else pool.label
 
 
 def _settings() -> Iterator[RenderableType]:

@@ -116,10 +116,12 @@ def _read_stub(text: str) -> Stub:
 
 
 def read_pool(text: str) -> PoolConfiguration:
-    """Read `10+5`, `10+5,pool_timeout=30,use_lifo=false`, or `env` for the pool of the DATABASE_ variables."""
-    short, *settings = text.split(",")
+    """Read `10+5`, `the fix: 10+5,pool_timeout=30,use_lifo=false`, or `env` for the pool of the DATABASE_ variables."""
+    name, colon, pool_text = text.rpartition(":")
+    short, *settings = pool_text.strip().split(",")
     pool = PoolConfiguration.from_environment(os.environ) if short == "env" else PoolConfiguration.from_short(short)
-    return pool.with_settings(read_settings(settings, where="--pool"), where="--pool")
+    pool = pool.with_settings(read_settings(settings, where="--pool"), where="--pool")
+    return pool.named(name.strip()) if colon else pool
 
 
 def read_settings(pairs: Sequence[str], *, where: str = "--set") -> dict[str, str]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from harness.cli import EXIT_MISSED
 from harness.cli.options import APPLICATION, FILE, FOLDER, SIMULATED, STORY, with_options
 from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
+from harness.model.exit_status import EXIT_MISSED, EXIT_NOT_REPRODUCED
 from harness.model.limits import LARGEST_SEED, MAX_CONNECTIONS, MAX_INSTANCES, MAX_PROCESSES, MAX_TRIALS
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def recommend(**given: Any) -> int:  # noqa: ANN401 - click's options, each with
         _print(found, folder, env_file)
     if found.found is None:
         return EXIT_MISSED
-    return 1 if any(not one.held for one in found.confirmed) else 0
+    return EXIT_NOT_REPRODUCED if any(not one.held for one in found.confirmed) else 0
 
 
 async def _answer(question: "Question", given: Mapping[str, Any], *, charts: bool) -> "tuple[Answer, list[Point]]":

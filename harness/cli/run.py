@@ -23,7 +23,7 @@ from harness.stacks.choose import STACKS, TARGET, choose, plays_in_real_time
 @click.option("--stack", type=click.Choice(["auto", *STACKS]), default="auto", show_default=True, help="Where to run.")
 @click.option(
     "--pool", "pools", multiple=True, metavar="POOL",
-    help="10+5, 10+5,pool_timeout=30, or env (the DATABASE_ variables); repeatable.",
+    help="10+5, 10+5,pool_timeout=30, or env (the DATABASE_ variables); with a name: 'the fix: 10+5'; repeatable.",
 )  # fmt: skip
 @click.option(
     "--wake", "wakes", multiple=True, metavar="WAKE", help="8 (seconds), neon (a profile), neon:8, or measured.csv."

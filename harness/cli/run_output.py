@@ -1,22 +1,22 @@
 """The terminal output of a finished run: comparison, findings, verdicts, and the paths of its files."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from rich.text import Text
 
 from harness.analysis.findings import findings
-from harness.analysis.labels import CONTROL, Names
+from harness.analysis.labels import Names
 from harness.analysis.sentences import listed, plural
+from harness.cli.decision import print_decision
+from harness.cli.run_table import comparison, duration, seeds_note, short_seconds
 from harness.cli.table import Column, Heading, Row, Sheet
 from harness.cli.terminal import console as output_console
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import FAILURES, Outcome
 from harness.model.part import Part
-from harness.model.statistic import Named, OnTerminal
 from harness.model.status import RunStatus
 from harness.model.story import Story
-from harness.model.summary import STATISTICS, TrialSummary, within_patience
+from harness.model.summary import TrialSummary, within_patience
 from harness.model.timeline import Burst
 from harness.run import FinishedRun
 
@@ -26,13 +26,6 @@ MAX_TRIALS_WITH_BURSTS = 10
 """And of how many trials."""
 MAX_BURSTS_IN_A_LINE = 3
 VERDICT_STYLES = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "bold red", Verdict.UNKNOWN: "yellow"}
-
-
-OptionalColumn: TypeAlias = tuple[Named, OnTerminal]
-OPTIONAL: list[OptionalColumn] = [
-    (named, terminal) for named in STATISTICS if (terminal := named.statistic.terminal) is not None
-]
-"""Columns that are shown only when their condition holds for some trial."""
 
 
 def print_run(done: FinishedRun) -> None:
@@ -45,6 +38,10 @@ def print_run(done: FinishedRun) -> None:
     if note := Names.of(summary.trial for summary in done.summaries).note():
         console.print(note)
     console.print(comparison(done.summaries))
+    if note := seeds_note(done.summaries):
+        console.print(Text(note, "dim"))
+    for meaning in Names.of(summary.trial for summary in done.summaries).meanings():
+        console.print(Text(meaning, "dim"))
     if any(len(summary.trial.story.bursts) > 1 for summary in done.summaries):
         console.print()
         console.print("Bursts", style="bold")
@@ -61,33 +58,7 @@ def print_run(done: FinishedRun) -> None:
     console.print(f"Results: {done.folder}", soft_wrap=True)
     if (done.folder / "charts").is_dir():
         console.print(f"Charts:  {done.folder / 'charts'}", soft_wrap=True)
-
-
-def comparison(summaries: Sequence[TrialSummary]) -> Sheet:
-    """A row for each trial, grouped by wake; the controls, which are always awake, come last.
-
-    Where a story has a patience, the answers within it take the median's place: both do not fit into 80 columns.
-    """
-    names = Names.of(summary.trial for summary in summaries)
-    failures = [outcome for outcome in FAILURES if any(outcome in summary.outcomes for summary in summaries)]
-    optional = [(named, terminal) for named, terminal in OPTIONAL if any(map(terminal.where, summaries))]
-    quantiles = _quantiles(within=any(summary.patience_s is not None for summary in summaries))
-    # A column for each failure outcome that occurred; its name is two words, one above the other.
-    headers = [
-        "ok", *(outcome.value.replace("_", "\n") for outcome in failures), *quantiles, "most\nwaiting",
-        *(terminal.heading_over(summaries) for _, terminal in optional), "recovered\nafter",
-    ]  # fmt: skip
-    many_seeds = len({summary.trial.seed for summary in summaries}) > 1
-    parts: list[Heading | Row] = []
-    ordered = sorted(summaries, key=lambda summary: (summary.trial.is_control, summary.trial.wake_latency_s or 0.0))
-    for wake in dict.fromkeys(summary.trial.wake_label for summary in ordered):
-        parts.append(Heading(CONTROL if wake == "awake" else wake))
-        parts.extend(
-            Row(_name(summary, names, many_seeds=many_seeds), _cells(summary, failures, quantiles, optional))
-            for summary in summaries
-            if summary.trial.wake_label == wake
-        )
-    return Sheet("pool", [Column(name) for name in headers], parts)
+    print_decision(console, done.decision)
 
 
 def bursts(summaries: Sequence[TrialSummary]) -> Sheet:
@@ -140,7 +111,7 @@ def _cells_of_burst(burst: TrialSummary, failures: Sequence[Outcome], *, within:
         Text(str(burst.count(Outcome.OK)), "green" if not burst.failed else ""),
         *(Text(str(count), "bold red" if count else "dim") for count in counts),
         *([Text(answered)] if within else []),
-        *(Text(_seconds(burst.latency_s.get(name))) for name in ("p50", "p95", "max")),
+        *(Text(short_seconds(burst.latency_s.get(name))) for name in ("p50", "p95", "max")),
     ]
 
 
@@ -167,36 +138,6 @@ def _headline(done: FinishedRun) -> str:
     return f"{done.plan.title} on {done.stack}: {load}{shortened}{unlike}"
 
 
-def _name(summary: TrialSummary, names: Names, *, many_seeds: bool) -> str:
-    name = names[summary.trial.configuration]
-    name = f"{name}, seed {summary.trial.seed}" if many_seeds else name
-    reliable = summary.kept_schedule and summary.complete and summary.as_recorded
-    return name if reliable else f"{name} (!)"
-
-
-def _quantiles(*, within: bool) -> tuple[str, ...]:
-    return ("p95", "max") if within else ("p50", "p95", "max")
-
-
-def _cells(
-    summary: TrialSummary, failures: Sequence[Outcome], quantiles: Sequence[str], optional: Sequence[OptionalColumn]
-) -> list[Text]:
-    counts = [(outcome, summary.count(outcome)) for outcome in failures]
-    return [
-        Text(str(summary.count(Outcome.OK)), "green" if not summary.failed else ""),
-        *(Text(str(count), "bold red" if count else "dim") for _, count in counts),
-        *(Text(_seconds(summary.latency_s.get(name))) for name in quantiles),
-        Text("–" if summary.peak_waiting is None else str(summary.peak_waiting)),
-        *(Text(_value(summary, named)) for named, _ in optional),
-        Text("before" if (summary.recovered_after_s or 0.0) < 0 else _seconds(summary.recovered_after_s)),
-    ]
-
-
-def _value(summary: TrialSummary, named: Named) -> str:
-    value = getattr(summary, named.name)
-    return _duration(value) if named.name.endswith("_s") else str(value)
-
-
 def _load(story: Story) -> str:
     """What the clients ask for: each burst, or of more than a few their number and sum."""
     if len(story.bursts) <= MAX_BURSTS_IN_A_LINE:
@@ -211,16 +152,4 @@ def _burst(burst: Burst) -> str:
 
 
 def _over(seconds: float) -> str:
-    return _duration(seconds) if seconds >= 3600 else f"{seconds:g} s"
-
-
-def _duration(seconds: float | None) -> str:
-    """Seconds, or hours for a long duration."""
-    return f"{seconds / 3600:.1f} h" if seconds is not None and seconds >= 3600 else _seconds(seconds)
-
-
-def _seconds(value: float | None) -> str:
-    """`8.0 s`, or `80 ms` below a tenth of a second."""
-    if value is None:
-        return "–"
-    return f"{value * 1000:.0f} ms" if value < 0.0995 else f"{value:.2f} s" if value < 0.995 else f"{value:.1f} s"
+    return duration(seconds) if seconds >= 3600 else f"{seconds:g} s"

@@ -16,6 +16,7 @@ from harness.analysis.findings import doubts
 from harness.analysis.labels import Names
 from harness.analysis.lines import capacities_of, unanswered_of
 from harness.analysis.sentences import answered_within, met_all, percent, who_succeeds
+from harness.cli.decision import print_decision
 from harness.cli.options import APPLICATION, KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of
 from harness.cli.ranges import is_range, number_range, whole_range
@@ -143,11 +144,12 @@ def _print(done: FinishedRun) -> None:
     console.print(f"\nResults: {done.folder}", soft_wrap=True)
     if (done.folder / "charts").is_dir():
         console.print(f"Charts:  {done.folder / 'charts'}", soft_wrap=True)
+    print_decision(console, done.decision)
 
 
 def sentences(lines: Sequence[Line]) -> Iterator[str]:
     """For each wake, then over all: with which pools requests fail, and which is the smallest without a failure."""
-    names = Names(line.configuration for line in lines)
+    names = Names.of(lines)
     capacities = capacities_of(lines, names)
     answered = answered_within(line.patience_s for line in lines)
     wakes = list(dict.fromkeys(line.wake for line in lines))
@@ -182,7 +184,7 @@ def _table(by_pool: dict[str, list[Line]]) -> Sheet:
     Where the story has a patience, it is the share of those that are answered within it.
     """
     answered = answered_within(line.patience_s for lines in by_pool.values() for line in lines)
-    names = Names(line.configuration for lines in by_pool.values() for line in lines)
+    names = Names.of(line for lines in by_pool.values() for line in lines)
     wakes = list(dict.fromkeys(line.wake for lines in by_pool.values() for line in lines))
     columns = [Column(wake.replace(", ", ",\n")) for wake in wakes]
     shown = set(sorted(by_pool, key=lambda name: (_lost(by_pool[name]), *_cost(by_pool[name])))[:MAX_ROWS])

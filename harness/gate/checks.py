@@ -8,10 +8,9 @@ from typing import Any
 from harness.analysis.sentences import plural
 from harness.gate.baseline import Against
 from harness.gate.sentences import change_in_words
-from harness.gate.verdict import EXIT_MISSED, EXIT_UNKNOWN, RULE, Judged, Verdict, worst
+from harness.gate.verdict import RULE, Judged, Verdict, worst
+from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_MISSED, EXIT_STACK, EXIT_UNKNOWN
 
-EXIT_STACK = 3
-EXIT_INTERRUPTED = 130
 EXIT_STATUSES = {Verdict.MISSED: EXIT_MISSED, Verdict.UNKNOWN: EXIT_UNKNOWN, Verdict.MET: 0}
 
 

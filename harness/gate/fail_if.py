@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.gate.verdict import EXIT_MISSED, EXIT_UNKNOWN, Verdict, judge
+from harness.gate.verdict import Verdict, judge
+from harness.model.exit_status import EXIT_MISSED, EXIT_UNKNOWN
 from harness.model.objective import Objective, read_objective
 from harness.model.patience import Patience
 from harness.model.summary import TrialSummary

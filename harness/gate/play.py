@@ -7,10 +7,11 @@ from time import monotonic
 
 from harness.analysis import Run, load
 from harness.gate.baseline import Against, against
-from harness.gate.checks import EXIT_INTERRUPTED, EXIT_STACK, Checked
+from harness.gate.checks import Checked
 from harness.gate.file import Check
 from harness.gate.verdict import Judged, judge
 from harness.model.errors import StackError
+from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_STACK
 from harness.model.expectation import Verdict as Expected
 from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus

@@ -20,8 +20,6 @@ from harness.model.patience import Patience
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 
-EXIT_MISSED = 4
-EXIT_UNKNOWN = 5
 RULE = "An objective is met when the requests of all seeds together meet it."
 
 

@@ -18,7 +18,7 @@ from harness.model.expectation import Expectation
 from harness.model.kernel import LINUX_6_5, Kernel
 from harness.model.limits import LARGEST_SEED, MAX_REQUESTS_OF_A_RUN, MAX_TRIALS, check_number, check_whole
 from harness.model.pool import PoolConfiguration
-from harness.model.scenario import Scenario
+from harness.model.scenario import Scenario, once_each
 from harness.model.story import OnDisconnect, Story
 from harness.model.timeline import Burst, TimelinePhase, Traffic, Warm
 from harness.model.times import Calibration, Times
@@ -180,11 +180,8 @@ class PlannedRun:
 
     @cached_property
     def pools(self) -> tuple[PoolConfiguration, ...]:
-        """Every pool that is played, once each."""
-        by_settings: dict[PoolConfiguration, PoolConfiguration] = {}
-        for _, pool in self._chosen_pools:
-            by_settings.setdefault(pool.resolved, pool)
-        return tuple(by_settings.values())
+        """Every pool that is played, once each. Raises `UserError` for names that are not one each."""
+        return once_each((pool for _, pool in self._chosen_pools), where="run")
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -301,4 +298,8 @@ class PlannedRun:
     def _chosen_pools(self) -> list[tuple[PoolConfiguration, PoolConfiguration]]:
         """Each chosen pool, without and with the changed settings."""
         chosen = self.overrides.pools or self.for_this_clock.pool_configurations
-        return [(pool, pool.with_settings(self.overrides.settings)) for pool in chosen]
+        played = [pool.with_settings(self.overrides.settings) for pool in chosen]
+        if self.overrides.pools:
+            # A name in the file is of the settings beside it; the user gave this one together with the change.
+            played = [replace(changed, name=pool.name) for pool, changed in zip(chosen, played, strict=True)]
+        return list(zip(chosen, played, strict=True))

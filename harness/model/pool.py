@@ -8,13 +8,13 @@ duration carries its unit (`pool_timeout_s`); in JSON, in `--set` and in the env
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
 from harness.model.driver import Driver, driver_of_url
 from harness.model.errors import UserError
-from harness.model.limits import MAX_CONNECTIONS, check_number, check_whole
+from harness.model.limits import MAX_CONNECTIONS, check_number, check_title, check_whole, quoted
 from harness.model.pool_library import LibraryDefaults, PoolLibrary, check_library
 
 # Python refuses to read a number of more than 4,300 digits, with an error of its own.
@@ -22,6 +22,7 @@ SHORT_FORM = re.compile(r"(\d{1,300})\+(\d{1,300})", re.ASCII)
 SHORT_FORM_ALLOWED = (
     f"pool_size+max_overflow, for example 10+5, with at least one connection and up to {MAX_CONNECTIONS}"
 )
+NOT_A_SETTING = "not a setting"
 ENVIRONMENT_PREFIX = "DATABASE_"
 URL_VARIABLE = "DATABASE_URL"
 SQLALCHEMY_POOL_TIMEOUT_S = 30.0
@@ -54,8 +55,11 @@ class PoolConfiguration:
     reconnect_timeout_s: float | None = None
     server_statement_timeout_s: float = 0.0
     """PostgreSQL's own `statement_timeout`, in addition to the driver's: the server itself ends the statement."""
+    name: str = field(default="", metadata={NOT_A_SETTING: True})
+    """As people call it: `the fix`. Empty: by its settings. It is no part of `resolved`, so it decides nothing."""
 
     def __post_init__(self) -> None:
+        _check_name(self.name)
         for name in ("pool_size", "max_overflow"):
             check_whole(name, getattr(self, name), where="pool", most=MAX_CONNECTIONS)
         # SQLAlchemy reads pool_size=0 as "no limit": a pool that can't be exhausted is not a pool to compare.
@@ -104,9 +108,9 @@ class PoolConfiguration:
     def of_library(self) -> LibraryDefaults:
         """The settings that depend on the library: as given here, otherwise its defaults."""
         given = {
-            field.name: getattr(self, field.name)
-            for field in fields(LibraryDefaults)
-            if getattr(self, field.name) is not None
+            of_library.name: getattr(self, of_library.name)
+            for of_library in fields(LibraryDefaults)
+            if getattr(self, of_library.name) is not None
         }
         return replace(self.pool_library.defaults, **given)
 
@@ -146,13 +150,20 @@ class PoolConfiguration:
 
     @property
     def resolved(self) -> Self:
-        """The configuration with a value for every setting; equal for configurations of the same pool."""
+        """The configuration with a value for every setting and no name; equal for configurations of the same pool."""
+        of_library = self.of_library
         return replace(
             self,
             pool_timeout_s=self.queue_timeout_s,
             statement_timeout_s=self.client_statement_timeout_s,
-            **{field.name: getattr(self.of_library, field.name) for field in fields(LibraryDefaults)},
+            name="",
+            **{default.name: getattr(of_library, default.name) for default in fields(LibraryDefaults)},
         )
+
+    @property
+    def called(self) -> str:
+        """Its name, or without one its label."""
+        return self.name or self.label
 
     @property
     def label(self) -> str:
@@ -160,6 +171,21 @@ class PoolConfiguration:
 
         For example `5+0 driver=psycopg`, or `5+0 pool_library=psycopg_pool`.
         """
+        return " ".join([self.short, *(f"{name}={value}" for name, value in self._differing.items())])
+
+    @property
+    def beyond_defaults(self) -> dict[str, str]:
+        """The settings that differ from the defaults, by name, as text: what has to be set to have this pool."""
+        default = PoolConfiguration()
+        sizes = {"pool_size": self.pool_size, "max_overflow": self.max_overflow}
+        return {
+            **{name: str(value) for name, value in sizes.items() if value != getattr(default, name)},
+            **self._differing,
+        }
+
+    @property
+    def _differing(self) -> dict[str, str]:
+        """The settings besides the size that differ from the library's and the driver's defaults."""
         alike = PoolConfiguration(
             pool_size=self.pool_size,
             max_overflow=self.max_overflow,
@@ -171,15 +197,13 @@ class PoolConfiguration:
         if self.queue_timeout_s == self.connection_timeout_s:
             # Equal to connection_timeout, which is in the label if it differs from its default.
             default["pool_timeout"] = self.queue_timeout_s
-        differing = [f"{name}={_plain(value)}" for name, value in self.to_json().items() if value != default[name]]
-        return " ".join([self.short, *differing])
+        return {name: _plain(value) for name, value in self.to_json().items() if value != default[name]}
 
     def to_json(self) -> dict[str, Any]:
         """The settings under their own names, durations in seconds; no timeout is None."""
-        return {
-            name.removesuffix("_s"): str(value) if isinstance(value, StrEnum) else value
-            for name, value in asdict(self.resolved).items()
-        }
+        resolved = self.resolved
+        values = {name: getattr(resolved, field_name) for name, (field_name, _) in SETTINGS.items()}
+        return {name: str(value) if isinstance(value, StrEnum) else value for name, value in values.items()}
 
     def to_environment(self) -> dict[str, str]:
         """The settings as the `DATABASE_*` variables that the service reads."""
@@ -189,7 +213,7 @@ class PoolConfiguration:
         """This configuration with some settings replaced, values given as text.
 
         `pool_timeout` goes on following `connection_timeout`, `statement_timeout` the driver, and the driver and others
-        the library, unless it is set here or was set before.
+        the library, unless it is set here or was set before. Other settings than its own have no name.
         """
         changes: dict[str, Any] = {}
         for name, text in settings.items():
@@ -200,7 +224,13 @@ class PoolConfiguration:
                 changes[field_name] = read(text)
             except ValueError:
                 raise UserError(f"{name}={text!r} is not {_READS[read]}", where=where) from None
-        return replace(self, **changes)
+        changed = replace(self, **changes)
+        return changed if changed.resolved == self.resolved else replace(changed, name="")
+
+    def named(self, name: str) -> Self:
+        """The same pool under a name, which tables, charts and sentences then use. Raises `UserError`."""
+        check_title(name, where="a pool's name")
+        return replace(self, name=name)
 
     def accepts(self, settings: Mapping[str, str]) -> bool:
         """Whether the configuration can have these settings: a driver can't do everything."""
@@ -235,6 +265,15 @@ class PoolConfiguration:
         if "driver" not in given and (driver := driver_of_url(environment.get(URL_VARIABLE, ""), where=URL_VARIABLE)):
             given["driver"] = driver
         return cls().with_settings(given, where="environment")
+
+
+def _check_name(name: object) -> None:
+    if name == "":
+        return
+    check_title(name, where="a pool's name")
+    # By this names are told from labels, and none is another pool's label.
+    if SHORT_FORM.match(str(name)):
+        raise UserError(f"{quoted(str(name))} begins like a pool", where="a pool's name", allowed="other words first")
 
 
 def _plain(value: float | bool | int) -> str:
@@ -283,7 +322,9 @@ _READERS: dict[Any, Any] = {
     PoolLibrary: PoolLibrary,
 }
 SETTINGS: dict[str, tuple[str, Any]] = {
-    field.name.removesuffix("_s"): (field.name, _READERS[field.type]) for field in fields(PoolConfiguration)
+    setting.name.removesuffix("_s"): (setting.name, _READERS[setting.type])
+    for setting in fields(PoolConfiguration)
+    if not setting.metadata.get(NOT_A_SETTING)
 }
 """Every setting by name: its field, and the function that reads its text."""
 

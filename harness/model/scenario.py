@@ -1,21 +1,40 @@
 """A scenario: the content of its file as values. Creating one does no I/O and imports neither Locust nor gevent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from harness.model.errors import UserError
 from harness.model.expectation import Expectation
-from harness.model.limits import check_name, check_title
+from harness.model.limits import check_name, check_title, quoted
 from harness.model.pool import PoolConfiguration
 from harness.model.story import Story
 
 
-def pool(short: str, **settings: float | bool | str) -> PoolConfiguration:
-    """A pool configuration as written in a scenario: `pool("5+0", pool_timeout=10)`."""
-    return PoolConfiguration.from_short(short, where="pool").with_settings(
-        {name: str(value) for name, value in settings.items()}, where="pool"
+def pool(short: str, *, name: str | None = None, **settings: float | bool | str) -> PoolConfiguration:
+    """A pool configuration as written in a scenario: `pool("5+0", pool_timeout=10, name="that night")`."""
+    configuration = PoolConfiguration.from_short(short, where="pool").with_settings(
+        {setting: str(value) for setting, value in settings.items()}, where="pool"
     )
+    return configuration if name is None else configuration.named(name)
+
+
+def once_each(pools: Iterable[PoolConfiguration], *, where: str) -> tuple[PoolConfiguration, ...]:
+    """Each of the pools once. Raises `UserError` for two pools with one name, and for one pool with two names."""
+    by_settings: dict[PoolConfiguration, PoolConfiguration] = {}
+    by_name: dict[str, PoolConfiguration] = {}
+    for pool in pools:
+        settings = pool.resolved
+        known = by_settings.setdefault(settings, pool)
+        if not pool.name:
+            continue
+        if known.name not in ("", pool.name):
+            what = f"{quoted(known.name)} and {quoted(pool.name)} are one pool: {pool.label}"
+            raise UserError(what, where=where, allowed="one name a pool")
+        if by_name.setdefault(pool.name, settings) != settings:
+            raise UserError(f"two pools are called {quoted(pool.name)}", where=where, allowed="a name for each")
+        by_settings[settings] = pool
+    return tuple(by_settings.values())
 
 
 FIXED = frozenset({"name", "wake", "alert_sustained_s"})
@@ -76,6 +95,7 @@ class Scenario(Story):
         check_name(self.name, where="scenario")
         if not self.pools:
             raise UserError("needs at least one pool configuration", where=f"scenario {self.name}")
+        once_each(self.pool_configurations, where=f"scenario {self.name}")
         # Not super(): with slots, the dataclass decorator creates a new class, and super() would use the old one.
         Story.__post_init__(self)
         self._check_parts()
@@ -103,9 +123,10 @@ class Scenario(Story):
 
     @property
     def expectations(self) -> list[tuple[PoolConfiguration, Expectation]]:
-        """Each expectation with the pool configuration it is about, in the file's order."""
+        """Each expectation with the pool configuration it is about, under its name, in the file's order."""
+        named = {pool.resolved: pool for pool in self.pool_configurations if pool.name}
         return [
-            (_configuration(pool), expectation)
+            (named.get(_configuration(pool).resolved, _configuration(pool)), expectation)
             for pool, expected in (self.expect or {}).items()
             for expectation in (expected if isinstance(expected, tuple) else (expected,))
         ]

@@ -6,13 +6,13 @@ the fields. The JSON document, summary.csv, results/README.md and the terminal f
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Annotated, Any, get_type_hints
 
 from harness.model.columns import TRIALS, Column
 from harness.model.outcomes import Outcome
 from harness.model.part import Part
-from harness.model.pool import MEANINGS, PoolConfiguration
+from harness.model.pool import MEANINGS, SETTINGS, PoolConfiguration
 from harness.model.statistic import ByOutcome, OnTerminal, Quantiles, Statistic, column, statistics_of
 from harness.model.trial import Trial
 
@@ -237,6 +237,7 @@ class TrialSummary:
     def to_json(self) -> dict[str, Any]:
         """The trial in the JSON document of `--json`."""
         return {
+            **({"name": self.trial.pool.name} if self.trial.pool.name else {}),
             "pool": self.trial.pool.to_json(),
             **({"variant": self.trial.variant} if self.trial.variant else {}),
             "wake": self.trial.wake_json(),
@@ -262,6 +263,7 @@ class TrialSummary:
 
         Settings have their unit in their names, so `pool_timeout_s` is a setting, and `pool_timeout` counts requests.
         """
+        pool = self.trial.pool.resolved
         wake = self.trial.wake_json() or {"profile": None, "latency_s": None, "on_suspend": None, "while_waking": None}
         row = {
             "trial": self.trial.number,
@@ -269,7 +271,7 @@ class TrialSummary:
             "control": self.trial.is_control,
             "variant": self.trial.variant or None,
             **{f"wake_{name}": value for name, value in wake.items()},
-            **asdict(self.trial.pool.resolved),
+            **{name: getattr(pool, name) for name, _ in SETTINGS.values()},
         }
         for named in IN_CSV:
             row |= named.cells_of(self)
@@ -289,9 +291,9 @@ def _settings() -> tuple[Column, ...]:
     """The columns of the pool's settings; they come from `resolved`, so none can be empty."""
     types = get_type_hints(PoolConfiguration)
     columns = []
-    for setting in fields(PoolConfiguration):
-        meaning = MEANINGS[setting.name.removesuffix("_s")]
-        named = column(setting.name, types[setting.name], f"{meaning[:1].upper()}{meaning[1:]}")
+    for setting, (name, _) in SETTINGS.items():
+        meaning = MEANINGS[setting]
+        named = column(name, types[name], f"{meaning[:1].upper()}{meaning[1:]}")
         columns.append(Column(named.name, named.type, named.meaning))
     return tuple(columns)
 

@@ -54,8 +54,8 @@ class Trial:
 
     @cached_property
     def configuration(self) -> str:
-        """The name of the pool and, where there are several, of the variant: trials are compared by it."""
-        return self.pool.label + (f" ({self.variant})" if self.variant else "")
+        """What the pool is called and, where there are several, the variant: trials are compared by it."""
+        return self.pool.called + (f" ({self.variant})" if self.variant else "")
 
     @cached_property
     def wake_label(self) -> str:

@@ -37,6 +37,12 @@ class Incident:
         return self.first.trial.configuration
 
     @property
+    def described(self) -> str:
+        """The configuration and, where its pool has a name, what that means: `the fix (10+5)`."""
+        pool = self.first.trial.pool
+        return f"{self.configuration} ({pool.label})" if pool.name else self.configuration
+
+    @property
     def seeds(self) -> list[int]:
         """The seeds that were measured."""
         return [summary.trial.seed for summary in self.summaries]
@@ -87,7 +93,8 @@ def incident(run: Run, *, configuration: str | None = None, patience_s: float | 
     names = list(dict.fromkeys(summary.trial.configuration for summary in woken))
     if not names:
         raise UserError("has measured no trial with a wake", where=run.folder.name)
-    name = configuration or names[0]
+    labels = {summary.trial.pool.label: summary.trial.configuration for summary in woken if not summary.trial.variant}
+    name = labels.get(configuration, configuration) if configuration else names[0]
     if name not in names:
         raise UserError("the run has no such configuration", where=name, allowed=", ".join(names))
     summaries = [summary for summary in woken if summary.trial.configuration == name]

@@ -35,7 +35,7 @@ NOT_PLAYED_AGAIN = (
 def summary(incident: Incident) -> str:
     """A paragraph that says what happened."""
     first, trial = incident.first, incident.first.trial
-    text = f"{_bursts(incident)} met {incident.configuration}"
+    text = f"{_bursts(incident)} met {incident.described}"
     if incident.run.manifest.status is not RunStatus.COMPLETE:
         text = f"**The run is {incident.run.manifest.status}: this is what it measured until then.** {text}"
     if incident.sleeps:

@@ -19,7 +19,7 @@ from harness.analysis.charts.paper import outcome_colour
 from harness.analysis.compare import compare
 from harness.analysis.findings import findings
 from harness.analysis.summarise import recovered_after_s, utilization_alert_s
-from harness.cli.run_output import comparison
+from harness.cli.run_table import comparison
 from harness.model.outcomes import Outcome
 from harness.model.plan import PlannedRun
 from harness.model.scenario import Scenario, pool

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import EXIT_MISSED
+from harness.model.exit_status import EXIT_MISSED
 
 LINT = ["lint", "--wake", "neon"]
 

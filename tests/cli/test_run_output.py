@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from harness.analysis import Run, load
 from harness.cli.run import run as run_command
-from harness.cli.run_output import bursts, comparison, unshown_bursts
+from harness.cli.run_output import bursts, unshown_bursts
+from harness.cli.run_table import comparison
 from harness.cli.terminal import console
 
 FILE = """

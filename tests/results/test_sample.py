@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from harness.analysis import load
+from harness.analysis.decision import decide
 from harness.analysis.findings import findings
-from harness.cli.run_output import comparison
+from harness.cli.decision import print_decision
+from harness.cli.run_table import comparison
 from harness.model.status import RunStatus
 
 ROOT = Path(__file__).parent.parent.parent
@@ -61,6 +63,7 @@ def test_the_readme_shows_the_embedded_sample() -> None:
     console.print(comparison(run.summaries))
     for sentence in findings(run.summaries):
         console.print(f"• {sentence}")
+    print_decision(console, decide(run))
     assert isinstance(console.file, io.StringIO)
     readme = (ROOT / "README.md").read_text()
     for line in console.file.getvalue().splitlines():

@@ -1,11 +1,13 @@
 """Draws every chart for which a run, or a comparison of runs, has data."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import matplotlib.style
 from matplotlib.figure import Figure
 
+from harness.analysis.beside import Beside, only_two
+from harness.analysis.charts.beside import beside_chart
 from harness.analysis.charts.grid import grid_chart, worth_grid
 from harness.analysis.charts.held import held_chart
 from harness.analysis.charts.latency import latency_chart
@@ -21,7 +23,7 @@ from harness.analysis.load import Run
 METADATA = {"svg": {"Date": None}, "png": {"Software": None}}
 OF_LINES = ("latency", "held", "requests", "pool")
 """The charts with a line or a panel for each configuration, by the beginning of their names."""
-OF_A_SEED = ("held", "requests", "pool")
+OF_A_SEED = ("held", "requests", "pool", "beside")
 """The charts that show the first seed only."""
 DARK = "dark"
 """The folder of the charts for dark pages, beside the others."""
@@ -35,15 +37,38 @@ def draw_charts(run: Run, folder: Path) -> list[Path]:
 
 
 def draw_comparison(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """Draw the charts that compare several runs, for light and for dark pages; return the files written."""
+    """Draw the charts that compare several runs, for light and for dark pages; return the files written.
+
+    Of a single run of two configurations they have both in one picture.
+    """
     comparison = compare(runs)
     light = save(comparison_figures(runs, comparison), folder)
-    return light + save(comparison_figures(runs, comparison, style=DARK), folder / DARK)
+    drawn = light + save(comparison_figures(runs, comparison, style=DARK), folder / DARK)
+    return drawn + draw_beside(only_two(runs[0]), folder) if len(runs) == 1 else drawn
 
 
-def figures(run: Run, comparison: Comparison, *, style: str = "light") -> Iterator[tuple[str, Figure]]:
-    """Every chart of the run, with its name. Save each figure before you ask for the next one."""
-    return styled(_of_a_run(run, comparison), style, [run])
+def draw_beside(pairs: Sequence[Beside], folder: Path) -> list[Path]:
+    """Draw two configurations in one picture a wake, for light and for dark pages; return the files written."""
+    if not pairs:
+        return []
+    light = save(beside_figures(pairs), folder)
+    return light + save(beside_figures(pairs, style=DARK), folder / DARK)
+
+
+def beside_figures(pairs: Sequence[Beside], *, style: str = "light") -> Iterator[tuple[str, Figure]]:
+    """Two configurations in one picture, for each wake, with its name."""
+    charts = ((f"beside-{in_a_name(two.before[0].trial.wake_label)}", beside_chart(two)) for two in pairs)
+    return styled(charts, style, [pairs[0].run])
+
+
+def figures(
+    run: Run, comparison: Comparison, *, style: str = "light", wakes: Collection[str] | None = None
+) -> Iterator[tuple[str, Figure]]:
+    """Every chart of the run, with its name. Save each figure before you ask for the next one.
+
+    With `wakes`, by their labels, only these have charts of their own.
+    """
+    return styled(_of_a_run(run, comparison, wakes), style, [run])
 
 
 def comparison_figures(
@@ -65,11 +90,12 @@ def styled(
             yield name, figure
 
 
-def _of_a_run(run: Run, comparison: Comparison) -> Iterator[tuple[str, Figure]]:
+def _of_a_run(run: Run, comparison: Comparison, wakes: Collection[str] | None) -> Iterator[tuple[str, Figure]]:
     woken = [summary for summary in run.summaries if not summary.trial.is_control]
     if not woken:
         return
-    yield "outcomes", outcomes_chart(run, woken)
+    drawn = [summary for summary in woken if wakes is None or summary.trial.wake_label in wakes]
+    yield "outcomes", outcomes_chart(run, drawn or woken)
     yield from _of_a_comparison([run], comparison)
     seed = min(summary.trial.seed for summary in woken)
     configurations = shown(run)
@@ -77,6 +103,8 @@ def _of_a_run(run: Run, comparison: Comparison) -> Iterator[tuple[str, Figure]]:
         summary for summary in woken if summary.trial.seed == seed and summary.trial.configuration in configurations
     ]
     for wake in dict.fromkeys(summary.trial.wake_label for summary in first_seed):
+        if wakes is not None and wake not in wakes:
+            continue
         summaries = [summary for summary in first_seed if summary.trial.wake_label == wake]
         yield f"requests-{in_a_name(wake)}", requests_chart(run, summaries)
         if seen := [summary for summary in summaries if summary.saw_the_pool]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import capitalised, ink, outcome_colour, paper, stacked_panels
+from harness.analysis.charts.paper import capitalised, ink, outcome_colour, stacked_panels
 from harness.analysis.charts.rates import kinds
 from harness.analysis.compare import Line
 from harness.analysis.labels import Names
@@ -32,12 +32,14 @@ def grid_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
     rows = max(len(_sizes(grid)[0]) for _, grid in grids)
     figure, panels = stacked_panels(
         len(grids),
-        title=_title(grids, Names(line.configuration for line in lines)),
+        title=_title(grids, Names.of(lines)),
         panel_in=0.5 + ROW_IN * rows,
         share_x=False,
         share_y=False,
     )
-    scale = LinearSegmentedColormap.from_list("failures", [paper(), outcome_colour(Outcome.POOL_TIMEOUT)])
+    # From nothing to all of the colour, so that it fits any page.
+    colour = to_rgb(outcome_colour(Outcome.POOL_TIMEOUT))
+    scale = LinearSegmentedColormap.from_list("failures", [(*colour, 0.0), (*colour, 1.0)])
     most = max(line.failures.value for _, grid in grids for line in grid) or 1.0
     for panel, (name, grid) in zip(panels, grids, strict=True):
         sizes, overflows = _sizes(grid)
@@ -45,8 +47,8 @@ def grid_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
         for line in grid:
             place = sizes.index(line.pool.pool_size), overflows.index(line.pool.max_overflow)
             shares[place] = line.failures.value
-            colour = "white" if line.failures.value > DARK * most else ink()
-            panel.text(*place[::-1], _percent(line.failures.value), ha="center", va="center", fontsize=6, color=colour)
+            on_it = "white" if line.failures.value > DARK * most else ink()
+            panel.text(*place[::-1], _percent(line.failures.value), ha="center", va="center", fontsize=6, color=on_it)
         panel.imshow(shares, cmap=scale, vmin=0, vmax=most, aspect="auto", origin="lower")
         panel.set_yticks(range(len(sizes)), [str(size) for size in sizes])
         panel.set_xticks(range(len(overflows)), [str(overflow) for overflow in overflows])

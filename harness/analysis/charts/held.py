@@ -6,14 +6,17 @@ from statistics import mean
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from harness.analysis.charts.coinciding import Curve, in_this_panel, legend
+from harness.analysis.charts.coinciding import together as coinciding
 from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import (
-    MANY,
     all_series,
     in_lines,
-    line_legend,
+    many,
     mark_wake,
+    panel_title,
     run_names,
+    series_legend,
     stacked_panels,
 )
 from harness.analysis.compare import Line
@@ -31,32 +34,38 @@ def held_chart(runs: Sequence[Run], lines: Sequence[Line]) -> Figure:
     ]
     seen = {run.folder: {summary.trial.number for summary in run.summaries if summary.saw_the_pool} for run in runs}
     wakes = list(dict.fromkeys(trial.wake_label for _, trial in met))
-    names, foot_in = in_lines(series.name for series in all_lines)
-    figure, panels = stacked_panels(len(wakes), title=_title(runs, lines), panel_in=1.1, foot_in=foot_in)
-    for panel, wake in zip(panels, wakes, strict=True):
-        met_here = [(run, trial) for run, trial in met if trial.wake_label == wake]
-        mark_wake(panel, *met_here[0], label="bottom" if panel is panels[0] else None)
-        for series, name in zip(all_lines, names, strict=True):
-            for run, trial in met_here:
-                if run is series.run and trial.configuration == series.configuration:
-                    if trial.number not in seen[run.folder]:
-                        continue
+    curves: list[dict[int, Curve]] = []
+    for wake in wakes:
+        curves.append({})
+        for number, series in enumerate(all_lines):
+            for run, trial in met:
+                mine = run is series.run and trial.configuration == series.configuration and trial.wake_label == wake
+                if mine and trial.number in seen[run.folder]:
                     held = together(run.of(trial, "pool"), ["size"])["size"]
-                    panel.step(
-                        held.index.to_numpy(dtype=float), held.to_numpy(dtype=float), where="post", label=name,
-                        color=series.colour, linestyle=series.dashes, rasterized=len(held) > MANY,
-                    )  # fmt: skip
-        panel.set_title(wake)
+                    curves[-1][number] = held.index.to_numpy(dtype=float), held.to_numpy(dtype=float)
+    groups = [coinciding(drawn) for drawn in curves]
+    labels = legend(all_lines, groups)
+    names, foot_in = in_lines(labels.values())
+    figure, panels = stacked_panels(len(wakes), title=_title(runs, lines), panel_in=1.1, foot_in=foot_in)
+    for panel, wake, drawn, of_panel in zip(panels, wakes, curves, groups, strict=True):
+        here = next((run, trial) for run, trial in met if trial.wake_label == wake)
+        mark_wake(panel, *here, label="bottom" if panel is panels[0] else None)
+        for group in of_panel:
+            series, (x, y) = all_lines[group.members[0]], drawn[group.members[0]]
+            panel.step(
+                x, y, where="post", color=series.colour, linestyle=series.dashes, rasterized=len(x) > many()
+            )  # fmt: skip
+        panel.set_title(panel_title(wake, in_this_panel(all_lines, of_panel, groups)))
         panel.set_ylabel("connections")
         panel.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panels[0].set_ylim(bottom=0)
     panels[-1].set_xlabel("time since the burst began [s]")
-    line_legend(figure, panels)
+    series_legend(figure, [all_lines[number] for number in labels], names)
     return figure
 
 
 def _title(runs: Sequence[Run], lines: Sequence[Line]) -> str:
-    names, names_of_runs = Names(line.configuration for line in lines), run_names(runs)
+    names, names_of_runs = Names.of(lines), run_names(runs)
     held: dict[str, list[float]] = {}
     for line in lines:
         if not line.is_control and line.held_s is not None:

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
-from harness.analysis.charts.paper import MANY, all_series, in_lines, line_legend, stacked_panels
+from harness.analysis.charts.coinciding import Curve, in_this_panel, legend, together
+from harness.analysis.charts.paper import all_series, in_lines, many, panel_title, series_legend, stacked_panels
 from harness.analysis.columns import numbers
 from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
@@ -23,37 +24,44 @@ def latency_chart(runs: Sequence[Run]) -> Figure:
     """Successful answers by their latency since the arrival; a line ends below 100 % where requests failed."""
     wakes = list(dict.fromkeys((wake_name(trial), trial.is_control) for run in runs for trial in run.trials))
     all_lines = all_series(runs)
-    names, foot_in = in_lines(series.name for series in all_lines)
-    figure, panels = stacked_panels(len(wakes), title=_title(runs), panel_in=1.35, share_x=False, foot_in=foot_in)
     trials: dict[tuple[Path, str, str], list[Trial]] = {}
     for run in runs:
         for trial in run.trials:
             trials.setdefault((run.folder, wake_name(trial), trial.configuration), []).append(trial)
-    for panel, (wake, control) in zip(panels, wakes, strict=True):
-        end = _end(runs, wake)
-        for series, name in zip(all_lines, names, strict=True):
+    curves: list[dict[int, Curve]] = []
+    for wake, control in wakes:
+        curves.append({})
+        for number, series in enumerate(all_lines):
             met_trials = trials.get((series.run.folder, wake, series.configuration))
-            if met_trials is None:
-                continue
-            rows = pa.concat_tables([series.run.rows(trial, "requests") for trial in met_trials])
-            requests = rows.num_rows
-            answered = np.sort(numbers(rows.filter(pc.equal(rows["outcome"], Outcome.OK.value)), "latency_s"))
-            share = np.arange(1, len(answered) + 1) / max(1, requests)
-            # More steps than these could not be seen.
-            steps = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), MANY)).astype(int))
-            panel.step(
-                np.append(answered[steps] * (1000 if control else 1), end),
-                np.append(share[steps], share[-1:] if len(share) else 0.0),
-                where="post", label=name, color=series.colour, linestyle=series.dashes,
-            )  # fmt: skip
-        panel.set_xlim(0, end)
+            if met_trials is not None:
+                rows = pa.concat_tables([series.run.rows(trial, "requests") for trial in met_trials])
+                curves[-1][number] = _curve(rows, end=_end(runs, wake), unit=1000 if control else 1)
+    groups = [together(drawn) for drawn in curves]
+    labels = legend(all_lines, groups)
+    names, foot_in = in_lines(labels.values())
+    figure, panels = stacked_panels(len(wakes), title=_title(runs), panel_in=1.35, share_x=False, foot_in=foot_in)
+    for panel, (wake, control), drawn, of_panel in zip(panels, wakes, curves, groups, strict=True):
+        for group in of_panel:
+            series, (x, y) = all_lines[group.members[0]], drawn[group.members[0]]
+            panel.step(x, y, where="post", color=series.colour, linestyle=series.dashes, label=series.name)
+        panel.set_xlim(0, _end(runs, wake))
         panel.set_ylim(0, 1.03)
         panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         panel.set_ylabel("answered")
         panel.set_xlabel(f"latency since the arrival [{'ms' if control else 's'}]")
-        panel.set_title("control: the compute is awake" if control else wake)
-    line_legend(figure, panels)
+        heading = "control: the compute is awake" if control else wake
+        panel.set_title(panel_title(heading, in_this_panel(all_lines, of_panel, groups)))
+    series_legend(figure, [all_lines[number] for number in labels], names)
     return figure
+
+
+def _curve(rows: pa.Table, *, end: float, unit: int) -> Curve:
+    """The share of the requests that is answered within each latency, up to the end of the panel."""
+    answered = np.sort(numbers(rows.filter(pc.equal(rows["outcome"], Outcome.OK.value)), "latency_s"))
+    share = np.arange(1, len(answered) + 1) / max(1, rows.num_rows)
+    # More steps than these could not be seen.
+    steps = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), many() // 3)).astype(int))
+    return np.append(answered[steps] * unit, end), np.append(share[steps], share[-1:] if len(share) else 0.0)
 
 
 def _end(runs: Sequence[Run], wake: str) -> float:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.analysis.away import away
@@ -31,11 +32,14 @@ PANEL_WIDTH = 52
 MAX_POOLS = 8
 """More pools than this can't be distinguished on one chart."""
 MANY = 2_000
-"""More marks than this are rasterized in an SVG: as separate shapes they would make it too large to open."""
+MANY_ON_A_PAGE = 250
+PAGE = "page"
+"""The style of charts within a page; its colours are the page's."""
 
 STYLES = {
     "light": [Path(__file__).parent / "coldstart.mplstyle"],
     "dark": [Path(__file__).parent / "coldstart.mplstyle", Path(__file__).parent / "dark.mplstyle"],
+    PAGE: [Path(__file__).parent / "coldstart.mplstyle", Path(__file__).parent / "page.mplstyle"],
 }
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish (https://jfly.uni-koeln.de/color/).
@@ -56,6 +60,14 @@ class Series:
     name: str
     colour: str
     dashes: LineStyle
+
+
+def many() -> int:
+    """More marks than this are rasterized in an SVG: as separate shapes they would make it too large to open.
+
+    On a page with many charts it is fewer.
+    """
+    return MANY_ON_A_PAGE if rcParams["savefig.facecolor"] == "none" else MANY
 
 
 def ink() -> str:
@@ -172,8 +184,11 @@ def set_title(figure: Figure, title: str) -> None:
 def set_note(figure: Figure, note: str) -> None:
     """Set a note about the whole chart in small print, as the legend's title: there the layout leaves room for it."""
     legend: Legend = figure.legends[0]
+    said = legend.get_title().get_text()
     text = textwrap.fill(note, NOTE_WIDTH)
-    legend.set_title(text, prop=FontProperties(size=rcParams["legend.fontsize"] - 0.5))
+    legend.set_title(
+        "\n".join(filter(None, [said, text])), prop=FontProperties(size=rcParams["legend.fontsize"] - 0.5)
+    )  # fmt: skip
     legend.set_alignment("left")
     legend.get_title().set_color(mark())
     width_in, height_in = figure.get_size_inches()
@@ -190,8 +205,11 @@ def notes(runs: Sequence[Run], *, lines: bool, first_seed: bool) -> Iterator[str
 
     `lines`: the chart has a line or a panel for each configuration; `first_seed`: it shows the first seed only.
     """
-    if common := Names.of(trial for run in runs for trial in run.trials).note():
+    names = Names.of(trial for run in runs for trial in run.trials)
+    if common := names.note():
         yield common
+    if meanings := names.meanings():
+        yield f"{'; '.join(meanings)}."
     for shortened in dict.fromkeys(run.plan.shortened for run in runs):
         if shortened:
             yield f"Shortened for real time: {shortened}."
@@ -261,6 +279,20 @@ def line_legend(figure: Figure, panels: Sequence[Axes], *, ncols: int = 2) -> No
     # Dashes need length to be distinguished; a legend of four columns shows areas.
     length = 2.5 if ncols == 2 else None
     figure.legend(handles, labels, loc="outside lower left", ncols=ncols, labelcolor=mark(), handlelength=length)
+
+
+def series_legend(figure: Figure, drawn: Sequence[Series], names: Sequence[str]) -> None:
+    """Add a legend below the figure, with a line for each of these series."""
+    handles = [
+        Line2D([], [], color=series.colour, linestyle=series.dashes, label=name)  # type: ignore[arg-type]  # any of DASHES
+        for series, name in zip(drawn, names, strict=True)
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2, labelcolor=mark(), handlelength=2.5)
+
+
+def panel_title(heading: str, remark: str) -> str:
+    """A panel's title with a remark, wrapped to the panel's width."""
+    return textwrap.fill(f"{heading}; {remark}" if remark else heading, PANEL_WIDTH)
 
 
 def _say(axes: Axes, at_s: float, text: str, *, side: str, at: str) -> None:

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from harness.analysis.charts.instances import together
 from harness.analysis.charts.paper import (
-    MANY,
     PANEL_WIDTH,
     capitalised,
     ink,
     line_legend,
+    many,
     mark_wake,
     named,
     stacked_panels,
@@ -43,7 +43,7 @@ def pool_chart(run: Run, summaries: Sequence[TrialSummary]) -> Figure:
             labels=list(LAYERS) if panel is panels[0] else [],
             step="post",
             linewidth=0,
-            rasterized=len(rows) > MANY,
+            rasterized=len(rows) > many(),
         )
         instances, waiting = summary.trial.story.instances, _most_waiting(summary, rows)
         capacity = summary.trial.pool.capacity * instances

@@ -50,7 +50,7 @@ def rates_chart(lines: Sequence[Line], runs: Mapping[str, str]) -> Figure:
 
 def kinds(lines: Sequence[Line], runs: Mapping[str, str]) -> Iterator[tuple[str, list[Line]]]:
     """The lines grouped by run, wake and kind of pool, with a name for each group: they differ in pool size only."""
-    names = Names(line.configuration for line in lines)
+    names = Names.of(lines)
 
     def key(line: Line) -> tuple[str, str, str]:
         return runs[line.run], line.wake, names.kind(line.configuration)
@@ -88,7 +88,7 @@ def _timeouts(line: Line) -> Measure:
 
 
 def _title(woken: Sequence[Line]) -> str:
-    names = Names(line.configuration for line in woken)
+    names = Names.of(woken)
     clauses = []
     for share, what in ((_exhaustion, "of the requests find the pool exhausted"), (_timeouts, "time out otherwise")):
         worst = max(share(line).value for line in woken)

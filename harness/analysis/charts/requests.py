@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.analysis.charts.paper import (
-    MANY,
     PANEL_WIDTH,
     capitalised,
+    many,
     mark_wake,
     named,
     outcome_colour,
@@ -33,15 +33,15 @@ def requests_chart(run: Run, summaries: Sequence[TrialSummary]) -> Figure:
             with_outcome = rows[rows["outcome"] == outcome.value]
             number = with_outcome["number"].to_numpy(dtype=float)
             begin, end = with_outcome["arrival_s"].to_numpy(dtype=float), with_outcome["end_s"].to_numpy(dtype=float)
-            colour, many = outcome_colour(outcome), len(rows) > MANY
+            colour, rasterized = outcome_colour(outcome), len(rows) > many()
             # One path with gaps: drawing each of a hundred thousand lines by itself takes a hundred times as long.
             gap = np.full(len(with_outcome), np.nan)
             panel.plot(
                 np.stack([begin, end, gap], axis=1).ravel(), np.stack([number, number, gap], axis=1).ravel(),
-                color=colour, linewidth=0.7, solid_capstyle="butt", rasterized=many,
+                color=colour, linewidth=0.7, solid_capstyle="butt", rasterized=rasterized,
             )  # fmt: skip
             # Mark the end: an immediate answer would be invisible otherwise.
-            panel.plot(end, number, linestyle="", marker=".", markersize=1.6, color=colour, rasterized=many)
+            panel.plot(end, number, linestyle="", marker=".", markersize=1.6, color=colour, rasterized=rasterized)
         name = named(run, summary.trial.configuration, width=200)
         panel.set_title(textwrap.fill(f"{name}: {summary.failed} of {summary.requests} fail", PANEL_WIDTH))
         panel.set_ylim(len(rows), -1)

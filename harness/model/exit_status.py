@@ -1,0 +1,14 @@
+"""The exit statuses of `coldstart`."""
+
+EXIT_NOT_REPRODUCED = 1
+"""Something that a scenario expects, or a prediction, was not so."""
+EXIT_USER = 2
+"""Bad input."""
+EXIT_STACK = 3
+"""A part of a stack could not start, or died."""
+EXIT_MISSED = 4
+"""An objective or a rule is missed, or a condition of `--fail-if` holds."""
+EXIT_UNKNOWN = 5
+"""No objective is known to be missed, and one of them can't be judged: what it is about was no measurement."""
+EXIT_INTERRUPTED = 130
+"""Ctrl-C."""
