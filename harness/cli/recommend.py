@@ -162,12 +162,12 @@ def _print(found: "Answer", folder: Path, env_file: "EnvFile | None") -> None:
     console.print(headline(found), style="bold green" if found.found is not None else "bold red")
     console.print()
     if found.found is not None:
-        lines = environment(found.found, found.question.variables)
+        lines = environment(found.found, found.question.application)
         if env_file is None:
             pasted = "\n".join(f"{name}={value}" for name, value in lines.items())
         else:
             pasted = diff(str(env_file.path), env_file.text, lines) or f"{env_file.path} sets it already."
-        console.print(Text(f"{pasted}\n\n{call(found.found)}\n"))
+        console.print(Text("\n\n".join(filter(None, [pasted, call(found.found)])) + "\n"))
     for sentence in sentences(found):
         console.print(Text("• ") + Text(sentence))
     console.print(Text(found.question.objectives.patience.rule(), "dim"))

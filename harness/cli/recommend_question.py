@@ -66,7 +66,7 @@ def question_of(given: Mapping[str, Any], env_file: EnvFile | None) -> Question:
     listeners = first.instances if first.listener is not None else 0
     budget = None if usable is None else Budget(usable=usable, instances=first.instances, listeners=listeners)
     axes = _axes(given["settings"])
-    base = today.with_settings({}) if today.pool_timeout_s is None else replace(today, pool_timeout_s=None)
+    base = replace(today, pool_timeout_s=None, name="")
     space = Space.of(
         base,
         sizes=SIZES if given["sizes"] is None else whole_range(given["sizes"], where="--pool-size"),

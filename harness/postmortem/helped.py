@@ -35,7 +35,7 @@ async def would_have_helped(
     pool = trial.pool
     own = (pool.pool_size, pool.max_overflow)
     space = Space(
-        base=replace(pool, pool_timeout_s=None),
+        base=replace(pool, pool_timeout_s=None, name=""),
         sizes=(own,),
         timeouts_s=Space.timeouts(incident.patience.seconds),
         others=({},),

@@ -46,12 +46,17 @@ def differing(before: PoolConfiguration, after: PoolConfiguration, answer: Answe
     """The variables to set, and only those that change, by the application's own names where it has some."""
     was, now = before.to_json(), after.to_json()
     changed = [name for name in now if now[name] != was[name]]
-    variables = {variable.carries: variable for variable in answer.question.variables if variable.carries in now}
-    if variables:
-        own = [f"{variables[name].name}={variables[name].of(now[name])}" for name in changed if name in variables]
-        return own or [f"{name}={now[name]}" for name in changed]
+    if (application := answer.question.application) is not None:
+        carried = ((name, application.variable(name)) for name in changed)
+        return [
+            f"{name}={_plain(now[name])}" if own is None else f"{own.name}={own.of(now[name])}" for name, own in carried
+        ]
     environment = after.to_environment()
     return [f"DATABASE_{name.upper()}={environment[f'DATABASE_{name.upper()}']}" for name in changed]
+
+
+def _plain(value: float | bool | str) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
 def _without_a_search(changes: Changes) -> str:

@@ -1,13 +1,13 @@
 """A configuration in the words that one types: DATABASE_* lines, the call of its library, a diff of an env file."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import StringIO
 from typing import Any
 
 from dotenv.parser import parse_stream
 
-from harness.model.application import Variable
+from harness.model.application import Application
 from harness.model.driver import Driver
 from harness.model.pool import ENVIRONMENT_PREFIX, PoolConfiguration
 from harness.model.pool_library import PoolLibrary
@@ -16,20 +16,18 @@ SHOWN = ("pool_size", "max_overflow", "connection_timeout", "pool_timeout", "sta
 """Settings that are always among the lines; others where they differ from the defaults."""
 
 
-def environment(pool: PoolConfiguration, variables: Sequence[Variable] = ()) -> dict[str, str]:
-    """The variables that set this configuration, those of `variables` by the application's own names."""
+def environment(pool: PoolConfiguration, application: Application | None = None) -> dict[str, str]:
+    """The variables that set this configuration; an application's by its own names, as far as it has some."""
+    every = pool.to_json()
+    if application is not None:
+        carried = (variable for variable in application.variables if variable.carries in every)
+        return {variable.name: variable.of(every[variable.carries]) for variable in carried}
     alike = PoolConfiguration(pool_library=pool.pool_library, driver=pool.driver)
-    own = PoolConfiguration()
-    implied = {"pool_library": own.pool_library, "driver": pool.pool_library.defaults.driver}
+    implied = {"pool_library": PoolLibrary.SQLALCHEMY, "driver": pool.pool_library.defaults.driver}
     default = {**alike.to_json(), **implied}
-    settings = {name: value for name, value in pool.to_json().items() if name in SHOWN or value != default[name]}
-    carried = {variable.carries: variable for variable in variables}
-    if carried.keys() & set(pool.to_json()):
-        # An application's own names; it has no others.
-        every = pool.to_json()
-        return {variable.name: variable.of(every[name]) for name, variable in carried.items() if name in every}
+    shown = (name for name, value in every.items() if name in SHOWN or value != default[name])
     lines = pool.to_environment()
-    return {ENVIRONMENT_PREFIX + name.upper(): lines[ENVIRONMENT_PREFIX + name.upper()] for name in settings}
+    return {variable: lines[variable] for variable in (ENVIRONMENT_PREFIX + name.upper() for name in shown)}
 
 
 def call(pool: PoolConfiguration) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from harness.model.application import Variable
+from harness.model.application import Application
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.distribution import Constant, Duration, Empirical
 from harness.model.errors import UserError
@@ -39,10 +39,9 @@ class Question:
     """What is set now: an env file's configuration, else the scenario's first."""
 
     @property
-    def variables(self) -> tuple[Variable, ...]:
-        """The application's own variables, where there is one."""
-        application = self.plan.overrides.application
-        return () if application is None else application.variables
+    def application(self) -> Application | None:
+        """The user's own, where it is one's."""
+        return self.plan.overrides.application
 
     @property
     def upper_s(self) -> float:

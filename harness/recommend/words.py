@@ -22,7 +22,8 @@ def named(pool: PoolConfiguration) -> str:
         settings.append(f"pool_timeout {_time(pool.queue_timeout_s)}")
     shown = ("connection_timeout=", "pool_timeout=")
     others = [part.replace("=", " ") for part in pool.label.split()[1:] if not part.startswith(shown)]
-    return ", ".join([pool.short, *settings, *others])
+    by_settings = ", ".join([pool.short, *settings, *others])
+    return f"{pool.name} ({by_settings})" if pool.name else by_settings
 
 
 def _time(timeout_s: float) -> str:

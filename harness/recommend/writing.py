@@ -41,10 +41,9 @@ def markdown(answer: Answer, *, argv: Sequence[str], chart: bool) -> str:
     """The answer as a page that can be pasted into a pull request."""
     parts = [f"# {headline(answer)}"]
     if answer.found is not None:
-        lines = "\n".join(
-            f"{name}={value}" for name, value in environment(answer.found, answer.question.variables).items()
-        )
-        parts += [f"```sh\n{lines}\n```", f"```python\n{call(answer.found)}\n```"]
+        variables = environment(answer.found, answer.question.application)
+        lines = "\n".join(f"{name}={value}" for name, value in variables.items())
+        parts += [*([f"```sh\n{lines}\n```"] if lines else []), f"```python\n{call(answer.found)}\n```"]
     parts.append("\n".join(f"- {sentence}" for sentence in sentences(answer)))
     if chart:
         parts.append(f"![The longest wake that it survives]({CHART}.png)")

@@ -10,7 +10,11 @@ import pytest
 from harness.analysis import Run, load
 from harness.analysis.effect import Effect, SeedEffect
 from harness.analysis.sentences import Failures
+from harness.application.variables import read_variables
 from harness.library import load_scenario
+from harness.model.application import Application
+from harness.model.application_request import ApplicationRequest
+from harness.model.arrivals import RequestMix
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.scenario import pool
 from harness.model.wake import read_wake
@@ -106,21 +110,23 @@ def test_where_no_setting_helps_it_says_what_would(run: Run) -> None:
 
 
 def test_only_what_changes_is_set_by_the_applications_own_names(tried: Changes) -> None:
-    from harness.application.variables import read_variables
-
     answer: Any = tried.searched
     before, after = pool("5+0", pool_timeout=30), pool("5+0", connection_timeout=15)
     assert differing(before, after, answer) == ["DATABASE_POOL_TIMEOUT=15", "DATABASE_CONNECTION_TIMEOUT=15"]
     assert differing(before, before, answer) == []
 
     class Question:
-        variables = read_variables(["url=DB,pool_timeout=DB_WAIT:ms,connection_timeout=DB_CONNECT"])
+        application = Application(
+            app="main:app",
+            mix=RequestMix(((ApplicationRequest(name="home", method="GET", target="/"), 1.0),)),
+            variables=read_variables(["url=DB,pool_timeout=DB_WAIT:ms"]),
+        )
 
     class Answered:
         question = Question()
 
     its: Any = Answered()
-    assert differing(before, after, its) == ["DB_WAIT=15000", "DB_CONNECT=15"]
+    assert differing(before, after, its) == ["DB_WAIT=15000", "connection_timeout=15"]
 
 
 def test_the_first_line_stands_first(run: Run, tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ import ast
 import pytest
 
 from harness.application.variables import read_variables
+from harness.model.application import Application
+from harness.model.application_request import ApplicationRequest
+from harness.model.arrivals import RequestMix
 from harness.model.pool import PoolConfiguration
 from harness.model.scenario import pool
 from harness.recommend.paste import call, changed, diff, environment
@@ -32,10 +35,15 @@ def test_the_lines_are_those_that_the_service_reads() -> None:
         assert PoolConfiguration.from_environment(environment(configuration)).resolved == configuration.resolved
 
 
-def test_an_application_has_its_own_names_and_units() -> None:
-    variables = read_variables(["url=DB_URL,pool_size=DB_POOL,pool_timeout=DB_WAIT:ms"])
-    assert environment(pool("2+0", connection_timeout=12), variables) == {"DB_POOL": "2", "DB_WAIT": "12000"}
-    assert "DATABASE_POOL_SIZE" in environment(pool("2+0"), read_variables(["url"]))
+def application(*variables: str) -> Application:
+    mix = RequestMix(((ApplicationRequest(name="home", method="GET", target="/"), 1.0),))
+    return Application(app="main:app", mix=mix, variables=read_variables(variables))
+
+
+def test_an_application_has_its_own_names_and_units_and_no_others() -> None:
+    own = application("url=DB_URL,pool_size=DB_POOL,pool_timeout=DB_WAIT:ms")
+    assert environment(pool("2+0", connection_timeout=12), own) == {"DB_POOL": "2", "DB_WAIT": "12000"}
+    assert environment(pool("2+0"), application("url")) == {}, "its engine is made by its code: the call says how"
 
 
 @pytest.mark.parametrize(
