@@ -44,7 +44,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 @click.option("--out", type=FOLDER, help="Where runs are kept. [default: results/runs beside FILE]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else.")
 def check(file: Path, **given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
-    """Play the checks of FILE and judge their objectives: docs/gate.md has the file's words.
+    """Judge the objectives of the checks in FILE (docs/gate.md).
 
     \b
     An objective is met when the requests of all seeds together meet it.

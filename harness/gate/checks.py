@@ -51,7 +51,7 @@ class Checked:
         """The sentence on what the baseline was made with; empty: with the same, or there is none."""
         if self.against is None or not self.against.differs:
             return ""
-        return f"The baseline was made with something else: {'; '.join(self.against.differs)}."
+        return f"The baseline was not made under the same conditions: {'; '.join(self.against.differs)}."
 
     @property
     def remarks(self) -> list[str]:

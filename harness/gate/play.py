@@ -77,8 +77,11 @@ def unplayed(planned: PlannedCheck, *, why: str = NOT_PLAYED, exit_status: int =
 
 
 def _before(one: Judged, found: Against) -> float | None:
+    """The baseline's value, where it is of the same seeds: of others it would seem a change that is none."""
     change = found.change(one)
-    return None if change is None else change.values[str(one.objective)]
+    if change is None or len(change.effect.seeds) != one.seeds:
+        return None
+    return change.values[str(one.objective)]
 
 
 def _exit_status(done: FinishedRun) -> int:

@@ -76,7 +76,7 @@ class Judged:
     why: str = ""
     """Why the verdict is unknown."""
     before: float | None = None
-    """The baseline's value on the same arrivals; None: it was not compared."""
+    """The baseline's value on the same arrivals; None: it was not compared on all of them."""
 
     @property
     def measured(self) -> str:

@@ -112,7 +112,12 @@ def test_a_baseline_is_kept_and_a_replay_of_it_shows_no_difference(tmp_path: Pat
     assert sorted(path.name for path in (tmp_path / "baselines" / "met").iterdir()) == sorted(FILES)
     status, done = checked(text)
     assert "no difference, each of the 40 requests ends exactly as in the baseline." in words(done)
-    assert "something else" not in done.stdout
+    assert "conditions" not in done.stdout
+    assert re.search(r"failed<=0% +0% +0% \(0 of 40\)", done.stdout)
+    # With one seed more, the two values are not of the same requests, and not put beside each other.
+    status, done = checked(f"{text}repeat = 2\n")
+    assert re.search(r"failed<=0% +0% \(0 of 80\)", done.stdout)
+    assert "not made under the same conditions: seeds: 1 in the baseline, now 1 and 2." in words(done)
     # Another pool: the same arrivals, of which some are lost now.
     status, done = checked(text.replace("connection_timeout=20", "connection_timeout=5"), "--markdown", "page.md")
     assert status == 4

@@ -139,7 +139,7 @@ def test_markdown_has_before_and_after_where_there_is_a_baseline() -> None:
     assert (
         "- wake 12 s, 10+5 (in the baseline 5+0): worse than the baseline: of 200 requests none is saved and 4" in page
     )
-    assert "- The baseline was made with something else: versions: asyncpg 0.31 → 0.32." in page
+    assert "- The baseline was not made under the same conditions: versions: asyncpg 0.31 → 0.32." in page
     assert "baseline" not in markdown(GATE)
 
 
