@@ -50,9 +50,9 @@ def span(values: Iterable[float], *, show: Callable[[float], str] = seconds) -> 
     return f"{value if most.endswith(f' {unit}') else least} to {most}"
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def plural(count: int, noun: str, several: str = "") -> str:
+    """`1 seed`, `2 seeds`; `several` is for a noun with another plural: `2 stories`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {several or f'{noun}s'}"
 
 
 @dataclass(frozen=True, slots=True)

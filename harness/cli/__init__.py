@@ -17,7 +17,9 @@ COMMANDS = {
     "record": "harness.cli.record:record",
     "sweep": "harness.cli.sweep:sweep",
     "recommend": "harness.cli.recommend:recommend",
+    "worst": "harness.cli.worst:worst",
     "compare": "harness.cli.compare:compare",
+    "diff": "harness.cli.diff:diff",
     "report": "harness.cli.report:report",
     "postmortem": "harness.cli.postmortem:postmortem",
     "runs": "harness.cli.runs:runs",
@@ -36,6 +38,7 @@ COMMANDS = {
 EXIT_NOT_REPRODUCED = 1
 EXIT_USER = 2
 EXIT_STACK = 3
+EXIT_MISSED = 4
 EXIT_INTERRUPTED = 130
 
 
@@ -60,7 +63,8 @@ def coldstart() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `coldstart` and exit with its status: 0, 1 not reproduced, 2 bad input, 3 a stack died, 130 Ctrl-C."""
+    """Run `coldstart` and exit with its status: 0, 1 not reproduced or different, 2 bad input, 3 a stack died,
+    4 an objective is missed, 130 Ctrl-C."""
     try:
         # From here on Ctrl-C is an exception, unless we were started with it ignored (`nohup`, `&` in a script).
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from harness.cli import EXIT_MISSED
 from harness.cli.options import APPLICATION, FILE, FOLDER, SIMULATED, STORY, with_options
 from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 SEEDS = 59
 """With so many and no miss, under 5 % of all others miss, with 95 % confidence."""
-EXIT_MISSED = 4
 CONFIRMING = ("embedded", "compose")
 
 

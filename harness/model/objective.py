@@ -71,12 +71,17 @@ class Objective:
     def is_share(self) -> bool:
         return self.measure in SHARES or self.measure == ANSWERED_WITHIN
 
-    def __str__(self) -> str:
-        """As one writes it: `p(95)<12s`."""
+    @property
+    def measured(self) -> str:
+        """What is measured, as one writes it: `p(95)`."""
         unit = "s" if self.measure == ANSWERED_WITHIN else ""
         of = "" if self.argument is None else f"({self.argument:.12g}{unit})"
+        return f"{self.measure}{of}"
+
+    def __str__(self) -> str:
+        """As one writes it: `p(95)<12s`."""
         limit = f"{100 * self.limit:.12g}%" if self.is_share else f"{self.limit:.12g}s"
-        return f"{self.measure}{of}{self.relation}{limit}"
+        return f"{self.measured}{self.relation}{limit}"
 
     def value(self, answers: Answers, patience_s: float) -> float:
         """The measured share or seconds; NaN where no request ended."""
