@@ -53,7 +53,7 @@ class EventParting:
     @property
     def at_s(self) -> float:
         """When it came, on the side where it came first."""
-        return min(row["at_s"] for row in (self.a, self.b) if row is not None)
+        return min(float(row["at_s"]) for row in (self.a, self.b) if row is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class RequestParting:
     @property
     def parted_s(self) -> float:
         """When the first of the two had ended, from its arrival."""
-        return min(float(row["latency_s"]) for row in (self.a, self.b))
+        latencies_s: list[float] = [self.a["latency_s"], self.b["latency_s"]]
+        return min(latencies_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ def moved(timeline: Timeline, place: Place, at_s: float) -> Timeline:
 def _traffic(phases: list[Burst | At]) -> Iterator[TimelinePhase]:
     """As a load: none without a burst, and nothing but the burst where it is alone."""
     match phases:
-        case [Burst() as alone] | [At(0, Burst() as alone)]:
+        case [Burst() as alone] | [At(_, Burst() as alone)]:
             yield alone
         case _ if any(isinstance(one, Burst) or isinstance(one.phase, Burst) for one in phases):
             yield Traffic(*phases)

@@ -69,12 +69,11 @@ async def find(question: Question, playing: Playing, say: Say) -> Found:
     teller = Teller(question.plan, question.bounds, question.seed)
     search = _Search(judge, teller, most=max(1, math.floor(question.trials * FOR_THE_SEARCH)))
     first = await search.first()
-    searched = judge.trials
-    marks = tuple(playing.marks)
+    searched = search.number
     if first is None:
         return Found(
             question=question, smallest=None, searched=searched, trials=judge.trials, unplayed=judge.unplayed,
-            closest=search.closest, marks=marks,
+            closest=search.closest, marks=tuple(playing.marks),
         )  # fmt: skip
     say(f"story {searched} breaks it; shrinking it")
     result = await shrunk(first, judge, question.bounds, plain=teller.plain, seed=question.seed)
@@ -92,6 +91,8 @@ class _Search:
         self._most = most
         self._told: dict[Case, Told] = {}
         self._closest: list[Verdict] = []
+        self.number = 0
+        """How many stories it took, the one that broke included."""
 
     @property
     def closest(self) -> Verdict | None:
@@ -101,11 +102,13 @@ class _Search:
         """The first story that breaks; None: none of those that were played."""
         cases = self._cases()
         while batch := list(islice(cases, min(AT_A_TIME, self._most - self._judge.trials))):
-            verdicts = [verdict for verdict in await self._judge.judge_all(batch) if verdict is not None]
-            for verdict in verdicts:
-                if verdict.breaks:
+            verdicts = await self._judge.judge_all(batch)
+            for number, verdict in enumerate(verdicts):
+                if verdict is not None and verdict.breaks:
+                    self.number += number + 1
                     return verdict
-            self._keep(verdicts)
+            self.number += len(batch)
+            self._keep([verdict for verdict in verdicts if verdict is not None])
         return None
 
     def _cases(self) -> Iterator[Case]:

@@ -90,14 +90,19 @@ class _Shrinking:
     # The steps, in the order in which a story becomes smaller:
 
     async def _events(self) -> None:
-        """Without each of its events: the last first, because what comes later matters less."""
+        """Without each of its events, as it is or at the longest wake. The last goes first: it matters least."""
         number = len(self.best.case.events)
         while number:
             number -= 1
             case = self.best.case
             if number < len(case.events):
                 place = case.events[number]
-                await self._try(lambda case=case, place=place: case.with_timeline(without(case.timeline, place)))  # type: ignore[misc]
+
+                def left(case: Case = case, place: Place = place) -> Case:
+                    return case.with_timeline(without(case.timeline, place))
+
+                if not await self._try(left):
+                    await self._try(lambda left=left: self._at_longest(left()))  # type: ignore[misc]
 
     async def _requests(self) -> None:
         for number in range(len(self.best.case.bursts)):
@@ -108,18 +113,17 @@ class _Shrinking:
                 await self._fewer(number)
 
     async def _fewer(self, number: int) -> None:
-        """As few requests of this burst as break, in its own time or, where that is allowed, all at once."""
+        """As few requests of this burst as break: at the longest wake, all at once where that is allowed; or as is."""
         most = self.best.case.bursts[number][1].requests
         at_once = Pattern.AT_ONCE in self._bounds.patterns
 
         async def breaks(requests: int) -> bool:
-            if await self._try(lambda: self._with_burst(number, lambda burst: replace(burst, requests=requests))):
-                return True
-            return at_once and await self._try(
-                lambda: self._with_burst(
-                    number, lambda burst: replace(burst, requests=requests, over_s=0.0, arrivals=Pattern.AT_ONCE)
+            hardest: dict[str, Any] = {"over_s": 0.0, "arrivals": Pattern.AT_ONCE} if at_once else {}
+            return await self._try(
+                lambda: self._at_longest(
+                    self._with_burst(number, lambda burst: replace(burst, requests=requests, **hardest))
                 )
-            )
+            ) or await self._try(lambda: self._with_burst(number, lambda burst: replace(burst, requests=requests)))
 
         low, high = 0, 1
         while high < most and not await breaks(high):
@@ -247,6 +251,9 @@ class _Shrinking:
         case = self.best.case
         change: Callable[[Any], Phase] = lambda phase: replace(phase, **changes)  # noqa: E731 - of the kind it is
         return case.with_timeline(replaced(case.timeline, place, change))
+
+    def _at_longest(self, case: Case) -> Case:
+        return replace(case, wake=replace(case.wake, latency=Constant(self._bounds.wake_s)))
 
     def _with_wake(self, **changes: object) -> Case:
         return replace(self.best.case, wake=replace(self.best.case.wake, **changes))  # type: ignore[arg-type]
