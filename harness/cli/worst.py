@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +55,8 @@ TRIALS = 300
     "allowed",
     multiple=True,
     metavar="WHAT",
-    help="What may happen: outage:5, loss:50%, slow:0.2, suspend, deploy, none; also freeze, refuse, … beside the "
-    "scenario's own; repeatable.  [default: suspend and deploy]",
+    help="What may happen: deploy, suspend, outage:5, loss:50%, slow:0.2, none; also freeze, refuse, … beside the "
+    "scenario's own; repeatable.  [default: deploy]",
 )
 @click.option(
     "--trials",
@@ -69,13 +70,15 @@ TRIALS = 300
 )
 @click.option("--parallel", type=click.IntRange(1, MAX_PROCESSES), help="Trials at a time.  [default: one a core]")
 @with_options(LOAD, SIMULATED, APPLICATION)
-@click.option("--out", type=FILE, metavar="FILE.py", help="The file to write.  [default: worst_SCENARIO.py, here]")
+@click.option(
+    "--out", type=FILE, metavar="FILE.py", help="The file to write.  [default: a new worst_SCENARIO.py, here]"
+)
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else.")
 def worst(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
-    """Find the smallest story that breaks a pool. Like SCENARIO's, but worse; it is written as a scenario file.
+    """Find the smallest story that breaks a pool: SCENARIO's, or one drawn within bounds, shrunk to what it needs.
 
-    Exit status 0: no story that was tried misses an objective; 4: one does.
+    It is written as a scenario file. Exit status 0: no story that was tried misses an objective; 4: one does.
     """
     from harness.cli.worst_question import question_of
 
@@ -94,7 +97,7 @@ def worst(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
 
 def _path(given: Mapping[str, Any], question: "Question") -> Path:
     """Where the story will be written: refused before anything is played."""
-    path: Path = given["out"] or Path(f"worst_{question.plan.scenario.name}"[:61] + ".py")
+    path: Path = given["out"] or _new(f"worst_{question.plan.scenario.name}"[:59])
     where = f"--out {path}"
     if path.suffix != ".py":
         raise UserError("is no Python file", where=where, allowed="a path that ends in .py")
@@ -104,6 +107,12 @@ def _path(given: Mapping[str, Any], question: "Question") -> Path:
     if path.exists() and not given["force"]:
         raise UserError("is there already", where=str(path), allowed="another --out, or --force to write over it")
     return path
+
+
+def _new(name: str) -> Path:
+    """A file of this name that is not there yet: of several searches each leaves its own."""
+    names = (name, *(f"{name}_{number}" for number in range(2, 1000)))
+    return next((path for path in (Path(f"{one}.py") for one in names) if not path.exists()), Path(f"{name}.py"))
 
 
 async def _found(question: "Question", given: Mapping[str, Any]) -> "Found":
@@ -122,13 +131,20 @@ def _write(found: "Found", path: Path, given: Mapping[str, Any]) -> str:
     """Write the story, and return the command that replays it."""
     from harness.cli.worst_question import replay
     from harness.cli.written import write_file
+    from harness.worst.python_text import WIDTH
     from harness.worst.scenario_text import scenario_text
     from harness.worst.words import headline
 
     assert found.smallest is not None
     case, question = found.smallest.case, found.question
     command = replay(path, case.seed, given)
-    about = [headline(found), f"Found by `coldstart worst {question.plan.scenario.name}`. To play it: {command}"]
+    about = [
+        f"The smallest story found that breaks {question.pool.label}.",
+        *textwrap.wrap(headline(found), WIDTH),
+        "",
+        f"Found by `coldstart worst {question.plan.scenario.name}`. To play it:",
+        f"    {command}",
+    ]
     text = scenario_text(case, question.pool, question.objectives, name=path.stem, about=about)
     write_file(path, text, force=given["force"], otherwise="another --out, or --force to write over it")
     return command

@@ -123,13 +123,20 @@ class Objective:
         return (latency_s > self.limit) == upper
 
     def shown(self, value: float) -> str:
-        """A value of its measure in words: `2.5%`, `12.4 s`."""
+        """A value of its measure in words: `2.5%`, `12.4 s`; with as many figures as tell it from the limit."""
         if math.isnan(value):
             return "nothing"
+        texts = [(self._shown(value, more), self._shown(self.limit, more)) for more in range(7)]
+        return next((text for text, limit in texts if text != limit), texts[0][0])
+
+    def _shown(self, value: float, more: int) -> str:
+        """The value with `more` figures than usual."""
         if not self.is_share:
-            return f"{three_figures(value)} s"
+            return f"{value:.{3 + more}g} s" if more and value < 999.5 else f"{three_figures(value)} s"
         exact = 100 * value
-        return f"{exact:.0f}%" if exact in (0.0, 100.0) else f"{exact:.2f}%" if exact < 10 else f"{exact:.1f}%"
+        if exact in (0.0, 100.0):
+            return f"{exact:.0f}%"
+        return f"{exact:.{2 + more}f}%" if exact < 10 else f"{exact:.{1 + more}f}%"
 
 
 @dataclass(frozen=True, slots=True)

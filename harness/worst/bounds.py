@@ -1,21 +1,26 @@
 """The bounds of a search: which stories it may tell, as a user states them and as a sentence says them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self, TypeVar
 
-from harness.analysis.sentences import listed
+from harness.analysis.sentences import either, listed
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
 from harness.model.limits import LONGEST_S, MAX_REQUESTS, check_number, check_whole, quoted
 from harness.model.plan import PlannedRun
-from harness.model.timeline import Suspend
 
 EVENTS = ("suspend", "deploy", "outage:SECONDS", "loss:SHARE", "slow:SECONDS", "none")
 ALLOWED = ", ".join([*EVENTS, *OnSuspend, *WhileWaking])
 Word = TypeVar("Word", bound=StrEnum)
+MOST_EVENTS = 3
+"""Of one drawn story: of more nobody learns more."""
+ARRIVE: Mapping[str, str] = {
+    Pattern.POISSON: "at random", Pattern.EVEN: "evenly", Pattern.GIVEN: "at listed moments",
+    Pattern.AT_ONCE: "at once",
+}  # fmt: skip
 PATTERNS = (Pattern.POISSON, Pattern.EVEN, Pattern.AT_ONCE)
 
 
@@ -42,7 +47,7 @@ class Events:
         return [kind for kind, is_allowed in allowed.items() if is_allowed]
 
     def __str__(self) -> str:
-        """`up to 3 of: a suspend, a deploy`."""
+        """`a suspend and a deploy`."""
         named = {
             "suspend": "a suspend", "deploy": "a deploy", "outage": f"an outage of up to {self.outage_s or 0:g} s",
             "loss": f"the loss of up to {100 * (self.loss or 0):g}% of the connections",
@@ -86,11 +91,9 @@ class Bounds:
         if over_s is not None:
             check_number("the longest burst", over_s, where="--over-up-to", above_least=True)
         events, words = _events(allowed)
-        sleeps = any(wake.can_sleep for wake in wakes) or any(
-            isinstance(phase, Suspend) for story in stories for phase in story.phases
-        )
         if events is None:
-            events = Events(suspend=sleeps, deploy=True)
+            # What happens on any day. A compute does not suspend under traffic, unless somebody makes it.
+            events = Events(deploy=True)
         own_over_s = max((load.over_s for story in stories for load in story.loads), default=0.0)
         chosen = plan.overrides.arrivals
         return cls(
@@ -107,15 +110,12 @@ class Bounds:
 
     def sentence(self) -> str:
         """What was allowed, in one sentence."""
-        patterns = " or ".join(pattern.value.replace("_", " ") for pattern in self.patterns)
         requests = "1 request" if self.requests == 1 else f"1 to {self.requests} requests"
+        patterns = either([ARRIVE[pattern] for pattern in self.patterns])
         text = f"{requests} over up to {self.over_s:g} s ({patterns}), wakes of up to {self.wake_s:g} s"
-        behaviours = [
-            f"open connections {' or '.join(self.on_suspend)}",
-            f"new ones meet {' or '.join(self.while_waking)}",
-        ]
-        events = f"meanwhile {self.events}" if self.events.kinds else "no events meanwhile"
-        return f"{text}; {'; '.join([*behaviours, events])}."
+        behaviours = f"open connections: {either(self.on_suspend)}; new ones: {either(self.while_waking)}"
+        events = f"meanwhile up to {MOST_EVENTS} of: {self.events}" if self.events.kinds else "no events meanwhile"
+        return f"{text}; {behaviours}; {events}."
 
     def to_json(self) -> dict[str, object]:
         events = self.events

@@ -9,11 +9,11 @@ from harness.model.objective import Objectives
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.search.playing import Playing
-from harness.worst.bounds import Bounds
+from harness.worst.bounds import MOST_EVENTS, Bounds
 from harness.worst.case import Case
 from harness.worst.judging import Judge, Verdict
 from harness.worst.shrinking import shrunk
-from harness.worst.telling import MOST_EVENTS, Teller, Told
+from harness.worst.telling import Teller, Told
 
 AT_A_TIME = 8
 """Cases that are played before the next are drawn: the same on every machine, so that the same seed finds the same."""

@@ -262,4 +262,6 @@ class _Shrinking:
 def _without_requests(burst: Burst, start: int, end: int) -> Burst:
     moments_s = (*burst.given_s[:start], *burst.given_s[end:])
     names = (*burst.given_requests[:start], *burst.given_requests[end:])
-    return replace(burst, requests=len(moments_s), given_s=moments_s, given_requests=names, over_s=max(moments_s))
+    return replace(
+        burst, requests=len(moments_s), given_s=moments_s, given_requests=names, over_s=max(moments_s, default=0.0)
+    )

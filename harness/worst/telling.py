@@ -28,8 +28,6 @@ from harness.model.wake import WakeProfile
 from harness.worst.bounds import Bounds
 from harness.worst.case import Case
 
-MOST_EVENTS = 3
-"""Of one story: of a larger number nobody learns more."""
 HOW_LOST = (OnSuspend.RESET, OnSuspend.FREEZE, OnSuspend.VANISH)
 AT_MOMENTS = (0.0, 0.25, 0.75)
 """When the extremes' events come, as shares of the time in which requests arrive."""

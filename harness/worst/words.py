@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from harness.analysis.sentences import listed, plural, seconds
-from harness.model.arrivals import Pattern
+from harness.analysis.sentences import either, listed, plural, seconds
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.distribution import three_figures
 from harness.model.timeline import Burst, ConnectionLoss, Deploy, Idle, Outage, Slow, Suspend, Traffic, Warm
 from harness.recommend.words import named
+from harness.worst.bounds import ARRIVE
 from harness.worst.case import Case
 from harness.worst.judging import Verdict
 from harness.worst.parts import Phase, phases
@@ -22,10 +22,6 @@ CONNECTIONS: dict[OnSuspend, str] = {
 NEW_ONES: dict[WhileWaking, str] = {
     WhileWaking.HOLD: "are held until it is back", WhileWaking.DROP: "get no answer until it is back",
     WhileWaking.REFUSE: "are refused until it is back", WhileWaking.ERROR: "get an error until it is back",
-}  # fmt: skip
-ARRIVE: dict[str, str] = {
-    Pattern.POISSON: "at random", Pattern.EVEN: "evenly", Pattern.GIVEN: "at listed moments",
-    Pattern.AT_ONCE: "at once",
 }  # fmt: skip
 
 
@@ -181,13 +177,9 @@ def _how_it_was_found(found: Found, smallest: Verdict) -> Iterator[str]:
         )
     if found.is_smallest:
         if steps := _smaller(smallest.case):
-            yield f"It is the smallest near it: {_or(steps)} it meets {found.question.objectives}."
+            yield f"It is the smallest near it: {either(steps)} it meets {found.question.objectives}."
     else:
         yield "No trial was left to shrink it further: --trials allows more."
-
-
-def _or(texts: Sequence[str]) -> str:
-    return listed(texts[:-1]).replace(" and ", ", ") + f" or {texts[-1]}" if len(texts) > 1 else texts[0]
 
 
 def _smaller(case: Case) -> list[str]:

@@ -88,7 +88,8 @@ async def test_nothing_is_found_where_nothing_breaks_it_and_it_says_what_was_tri
     assert found.searched == found.trials == 20
     text = " ".join([headline(found), *sentences(found)])
     assert "None of 20 stories breaks 10+5: each meets failed<1%." in text
-    assert "1 to 30 requests over up to 3 s (poisson or even or at once), wakes of up to 5 s" in text
+    assert "1 to 30 requests over up to 3 s (at random, evenly or at once), wakes of up to 5 s" in text
+    assert "open connections: terminate; new ones: hold; meanwhile up to 3 of: a deploy." in text
     assert "The closest had" in text
 
 
@@ -321,6 +322,10 @@ def test_a_file_that_is_there_is_not_written_over_and_nothing_is_played_for_it(
     assert 'name="mine"' in Path("mine.py").read_text()
     shown = capsys.readouterr().out
     assert "To play it: coldstart run mine.py --stack simulated" in shown
+    # Without --out every search leaves a file of its own.
+    for _ in range(2):
+        assert coldstart.main(words[:-2], standalone_mode=False) == EXIT_MISSED
+    assert sorted(path.name for path in tmp_path.glob("worst*")) == ["worst_cold_burst.py", "worst_cold_burst_2.py"]
 
 
 def test_an_env_file_is_the_configuration_and_nothing_found_is_status_0(
