@@ -11,6 +11,7 @@ from harness.model.expectation import (
     hang,
     latency_at_most,
     latency_p95_at_most,
+    misses,
     none,
     that,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "hang",
     "latency_at_most",
     "latency_p95_at_most",
+    "misses",
     "none",
     "pool",
     "that",

@@ -45,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
     # What plays many trials to find an answer: recommend, lint, the worst story.
     "search": {"application", "simulation"},
     "recommend": {"analysis", "results", "search", "simulation"},
+    "worst": {"analysis", "converter", "recommend", "search", "simulation"},
     "postmortem": {"analysis", "recommend", "results", "search", "simulation"},
     "lint": {"analysis", "application", "search"},
     "stacks": {

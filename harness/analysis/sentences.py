@@ -27,6 +27,13 @@ def listed(texts: Sequence[str], *, most: int | None = None) -> str:
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
+def either(texts: Sequence[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    if len(texts) < 2:
+        return listed(texts)
+    return f"{', '.join(texts[:-1])} or {texts[-1]}"
+
+
 def percent(share: float) -> str:
     """`2.5%`; 0% and 100% only for exactly none and exactly all."""
     if share in (0.0, 1.0):
@@ -50,9 +57,9 @@ def span(values: Iterable[float], *, show: Callable[[float], str] = seconds) -> 
     return f"{value if most.endswith(f' {unit}') else least} to {most}"
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def plural(count: int, noun: str, several: str = "") -> str:
+    """`1 seed`, `2 seeds`; `several` is for a noun with another plural: `2 stories`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {several or f'{noun}s'}"
 
 
 @dataclass(frozen=True, slots=True)

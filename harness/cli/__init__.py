@@ -20,7 +20,9 @@ COMMANDS = {
     "recommend": "harness.cli.recommend:recommend",
     "lint": "harness.cli.lint:lint",
     "check": "harness.cli.check:check",
+    "worst": "harness.cli.worst:worst",
     "compare": "harness.cli.compare:compare",
+    "diff": "harness.cli.diff:diff",
     "report": "harness.cli.report:report",
     "postmortem": "harness.cli.postmortem:postmortem",
     "runs": "harness.cli.runs:runs",
@@ -60,10 +62,10 @@ def coldstart() -> None:
     \b
     Exit status:
       0    done
-      1    what the scenario expects was not reproduced, or a prediction not confirmed
+      1    not reproduced: what a scenario expects, or a prediction (recommend); two trials differ (diff)
       2    bad input
       3    a part of the stack died
-      4    an objective (check, recommend) or a rule (lint) is missed, or --fail-if holds
+      4    an objective (check, recommend, worst) or a rule (lint) is missed, or --fail-if holds
       5    neither is known to be so, and one of them can't be said: no measurement
       130  Ctrl-C
     """

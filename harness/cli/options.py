@@ -28,13 +28,16 @@ BEHAVIOUR = (
     click.option("--on-suspend", type=click.Choice(_values(OnSuspend)), help="What happens to open connections."),
     click.option("--while-waking", type=click.Choice(_values(WhileWaking)), help="What a new connection meets."),
 )
-STORY = (
+LOAD = (
     click.option("--requests", type=int, help="Requests of the burst."),
     click.option("--over", "over_s", type=float, metavar="SECONDS", help="How long the burst is."),
     click.option("--arrivals", type=click.Choice(PATTERNS), help="How the arrivals lie in time."),
     click.option(
         "--warm", type=int, metavar="CONNECTIONS", help="Connections the pool holds when the compute suspends."
     ),
+)
+STORY = (
+    *LOAD,
     *BEHAVIOUR,
     click.option(
         "--alert-after", "alert_sustained_s", type=float, metavar="SECONDS", help="How long a pool must be over 80%."

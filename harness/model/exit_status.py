@@ -1,7 +1,7 @@
 """The exit statuses of `coldstart`."""
 
 EXIT_NOT_REPRODUCED = 1
-"""Something that a scenario expects, or a prediction, was not so."""
+"""Something that a scenario expects, or a prediction, was not so; or two trials that are compared differ."""
 EXIT_USER = 2
 """Bad input."""
 EXIT_STACK = 3

@@ -6,8 +6,10 @@ from enum import StrEnum
 from typing import Self
 
 from harness.model.limits import check_number
+from harness.model.objective import read_objectives
 from harness.model.outcomes import Outcome
 from harness.model.part import WHOLE, Part
+from harness.model.patience import Patience
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 
@@ -139,6 +141,18 @@ def hang(count: int, *, longer_than_s: float) -> Expectation:
 def error(name: str, *, count: int = 1) -> Expectation:
     """At least this many requests fail with an exception of this name."""
     return Expectation(f"at least {count} {name}", lambda summary: summary.errors.get(name, 0) >= count)
+
+
+def misses(*objectives: str, patience_s: float) -> Expectation:
+    """At least one of these objectives, each as in `--slo`, is missed; an answer after `patience_s` is none."""
+    read = read_objectives(objectives, patience=Patience(patience_s, "the scenario's"), where="misses")
+    check_number("patience_s", patience_s, where="misses", above_least=True)
+
+    def shows(summary: TrialSummary) -> str:
+        values = read.values(summary)
+        return ", ".join(f"{one.measured} is {one.shown(values[str(one)])}" for one in read.all)
+
+    return Expectation(f"misses {read}", lambda summary: not read.are_met(summary), shows)
 
 
 def that(

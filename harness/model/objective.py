@@ -76,12 +76,17 @@ class Objective:
         """Whether what it measures depends on how long an answer is worth having."""
         return self.measure in (FAILED, ANSWERED_WITHIN)
 
-    def __str__(self) -> str:
-        """As one writes it: `p(95)<12s`."""
+    @property
+    def measured(self) -> str:
+        """What is measured, as one writes it: `p(95)`."""
         unit = "s" if self.measure == ANSWERED_WITHIN else ""
         of = "" if self.argument is None else f"({self.argument:.12g}{unit})"
+        return f"{self.measure}{of}"
+
+    def __str__(self) -> str:
+        """As one writes it: `p(95)<12s`."""
         limit = f"{100 * self.limit:.12g}%" if self.is_share else f"{self.limit:.12g}s"
-        return f"{self.measure}{of}{self.relation}{limit}"
+        return f"{self.measured}{self.relation}{limit}"
 
     def value(self, answers: Answers, patience_s: float) -> float:
         """The measured share or seconds; NaN where no request ended."""
@@ -123,12 +128,17 @@ class Objective:
         return (latency_s > self.limit) == upper
 
     def shown(self, value: float) -> str:
-        """A value of its measure in words: `2.5%`, `12.4 s`."""
+        """A value of its measure in words: `2.5%`, `12.4 s`; with as many figures as tell it from the limit."""
         if math.isnan(value):
             return "nothing"
+        texts = [(self._shown(value, more), self._shown(self.limit, more)) for more in range(7)]
+        return next((text for text, limit in texts if text != limit), texts[0][0])
+
+    def _shown(self, value: float, more: int) -> str:
+        """The value with `more` figures than usual."""
         if not self.is_share:
-            return f"{three_figures(value)} s"
-        text = f"{100 * value:.3g}"
+            return f"{value:.{3 + more}g} s" if more and value < 999.5 else f"{three_figures(value)} s"
+        text = f"{100 * value:.{3 + more}g}"
         # 100% is all of them, and nothing less.
         return f"{'99.9' if text == '100' and value < 1 else text}%"
 

@@ -52,6 +52,16 @@ def coldstart(*arguments: str, cwd: Path | None = None, **environment: str) -> s
         ([*RUN, "--colour"], "No such option"),
         (["list", "colours"], "'colours' is not one of"),
         (["explode"], "No such command 'explode'"),
+        (
+            ["worst", "cold_burst", "--allow", "explode"],
+            "'explode' can't be allowed (allowed: suspend, deploy, outage:SEC",
+        ),
+        (["worst", "cold_burst", "--wake-up-to", "-1"], "the longest wake must be 0 or positive, got -1"),
+        (["worst", "cold_burst", "--out", "mine.txt"], "mine.txt: is no Python file (allowed: a path that ends in .py"),
+        (["worst", "cold_burst", "--trials", "0"], "0 is not in the range 1<=x<=10000"),
+        (["diff", "nothing"], "none is 'nothing'"),
+        (["diff"], "Missing argument 'RUNS...'"),
+        (["diff", "a", "b", "c"], "3 runs are too many (allowed: two, or one with --pool twice)"),
         (["new", "two words"], "NAME: 'two words' is not a name (allowed: 1 to 64 letters, digits, _ and -)"),
         (["new", "first", "--out", "no/such/folder"], "can't be written: No such file or directory"),
         (["new"], "Missing argument 'NAME'"),
@@ -126,7 +136,8 @@ def test_a_postgres_that_does_not_start_ends_with_status_3_and_its_log(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["list"], ["lint"], ["toxiproxy"], ["doctor"], ["new"], ["scenario"], FROM_LOG]
+    "command",
+    [[], ["run"], ["list"], ["lint"], ["toxiproxy"], ["doctor"], ["new"], ["scenario"], ["worst"], ["diff"], FROM_LOG],
 )
 def test_help_is_there_and_quick_about_it(command: list[str]) -> None:
     done = coldstart(*command, "--help")

@@ -202,6 +202,31 @@ def test_check(installed: Installed) -> None:
     assert "1 met in 1 check" in installed.coldstart("check")
 
 
+def test_worst_finds_a_story_that_its_file_plays(installed: Installed) -> None:
+    words = (
+        "worst",
+        "cold_burst",
+        "--pool",
+        "2+0",
+        "--set",
+        "connection_timeout=1",
+        "--requests",
+        "5",
+        "--out",
+        "bad.py",
+    )
+    done = installed.run("coldstart", *words)
+    assert done.returncode == 4, done.stderr
+    assert "reproduced" in installed.coldstart("run", "bad.py", "--stack", "simulated", "--no-charts")
+
+
+def test_two_pools_of_a_run_part(installed: Installed, run_id: str) -> None:
+    done = installed.run("coldstart", "diff", run_id, "--pool", "5+0", "--pool", "10+5")
+    assert done.returncode == 1, done.stderr
+    assert "They part at request" in done.stdout
+    assert "Both did the same" in installed.coldstart("diff", run_id, run_id, "--tolerance", "0")
+
+
 def test_compare(installed: Installed, run_id: str) -> None:
     assert "10+5" in installed.coldstart("compare", run_id, "--markdown")
 
@@ -316,7 +341,7 @@ def test_a_scenario_is_written_and_played(installed: Installed, words: tuple[str
 
 def test_every_command_is_tried_here() -> None:
     source = Path(__file__).read_text()
-    assert [name for name in COMMANDS if f'("{name}"' not in source] == []
+    assert [name for name in COMMANDS if f'("{name}"' not in source and f'"coldstart", "{name}"' not in source] == []
 
 
 def _version() -> str:
