@@ -62,11 +62,11 @@ def coldstart() -> None:
     \b
     Exit status:
       0    done
-      1    not reproduced: what a scenario expects, or a prediction (recommend); two trials differ (diff)
+      1    not as expected (run) or predicted (recommend), or not alike (diff)
       2    bad input
       3    a part of the stack died
-      4    an objective (check, recommend, worst) or a rule (lint) is missed, or --fail-if holds
-      5    neither is known to be so, and one of them can't be said: no measurement
+      4    missed: an objective, or a rule of lint; or a --fail-if holds
+      5    unknown: what an objective is about was no measurement
       130  Ctrl-C
     """
 
