@@ -9,11 +9,14 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.analysis import Run, load
 from harness.analysis.decision import Decision, decide, settings_of
 from harness.analysis.next_command import next_commands
 from harness.cli import coldstart
+from harness.cli.decision import in_lines
 from harness.model.application import Application, Variable
 from harness.model.application_request import ApplicationRequest
 from harness.model.arrivals import RequestMix
@@ -334,6 +337,13 @@ def test_the_commands_are_there_with_their_options(sample: str) -> None:
             assert {word for word in words if word.startswith("--")} <= known
 
 
+@given(words=st.lists(st.text("ab '<\\", min_size=1, max_size=20), min_size=1, max_size=12), width=st.integers(30, 100))
+def test_a_command_on_several_lines_is_the_same_command(words: list[str], width: int) -> None:
+    lines = in_lines(shlex.join(words), width)
+    assert shlex.split("\n".join(lines).replace(" \\\n", " ")) == words
+    assert all(line.endswith(" \\") for line in lines[:-1])
+
+
 def test_every_command_ends_with_it(tmp_path: Path) -> None:
     words = ["run", "cold_burst", "--stack", "simulated", "--no-charts", "--requests", "40", "--wake", "12",
              "--pool", "the fix: 10+5,connection_timeout=20", "--pool", "5+0", "--out", str(tmp_path)]  # fmt: skip
@@ -343,7 +353,8 @@ def test_every_command_ends_with_it(tmp_path: Path) -> None:
         last = done.stdout.partition("What to set\n")[2]
         assert last.startswith("Set the fix (10+5 connection_timeout=20): the only configuration of this run")
         assert "\n  DATABASE_CONNECTION_TIMEOUT=20\n" in last
-        assert last.splitlines()[-1].startswith("  coldstart recommend cold_burst --slo 'failed<1%' --wake 12")
+        assert "\n  coldstart recommend cold_burst --slo 'failed<1%' --wake 12" in last
+        assert max(map(len, last.splitlines())) <= 80
     markdown = CliRunner().invoke(coldstart, ["compare", str(folder), "--markdown"]).stdout
     assert markdown.startswith("**What to set**: Set the fix")
     assert "```\nDATABASE_CONNECTION_TIMEOUT=20\n```" in markdown
