@@ -113,6 +113,23 @@ RUNNING = (
     ),
 )
 """An application that is running already."""
+OBJECTIVES = (
+    click.option(
+        "--slo",
+        "objectives",
+        multiple=True,
+        metavar="OBJECTIVE",
+        help="What it must meet: failed<1%, p(95)<12s, answered_within(10s)>99%; repeatable.  [default: failed<1%]",
+    ),
+    click.option(
+        "--patience",
+        "patience_s",
+        type=float,
+        metavar="SECONDS",
+        help="A later answer is a failed one.  [default: the story's, else the client's timeout up to 30]",
+    ),
+)
+"""What a configuration must meet, and when an answer is none."""
 KEEPING = (
     click.option(
         "--control/--no-control", default=True, show_default=True, help="Also the same arrivals, compute awake."

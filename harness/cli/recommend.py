@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from harness.cli.options import APPLICATION, FILE, FOLDER, SIMULATED, STORY, with_options
+from harness.cli.options import APPLICATION, FILE, FOLDER, OBJECTIVES, SIMULATED, STORY, with_options
 from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.model.exit_status import EXIT_MISSED, EXIT_NOT_REPRODUCED
@@ -31,20 +31,7 @@ CONFIRMING = ("embedded", "compose")
 
 @click.command()
 @click.argument("scenario")
-@click.option(
-    "--slo",
-    "objectives",
-    multiple=True,
-    metavar="OBJECTIVE",
-    help="What it must meet: failed<1%, p(95)<12s, answered_within(10s)>99%; repeatable.  [default: failed<1%]",
-)
-@click.option(
-    "--patience",
-    "patience_s",
-    type=float,
-    metavar="SECONDS",
-    help="A later answer is a failed one.  [default: the story's, else the client's timeout up to 30]",
-)
+@with_options(OBJECTIVES)
 @click.option(
     "--wake",
     metavar="WAKE",

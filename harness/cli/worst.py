@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from harness.cli.options import APPLICATION, FILE, LOAD, SIMULATED, with_options
+from harness.cli.options import APPLICATION, FILE, LOAD, OBJECTIVES, SIMULATED, with_options
 from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.model.errors import UserError
@@ -26,20 +26,7 @@ TRIALS = 300
 
 @click.command()
 @click.argument("scenario")
-@click.option(
-    "--slo",
-    "objectives",
-    multiple=True,
-    metavar="OBJECTIVE",
-    help="What it must meet: failed<1%, p(95)<12s, answered_within(10s)>99%; repeatable.  [default: failed<1%]",
-)
-@click.option(
-    "--patience",
-    "patience_s",
-    type=float,
-    metavar="SECONDS",
-    help="A later answer is a failed one.  [default: the story's, else the client's timeout up to 30]",
-)
+@with_options(OBJECTIVES)
 @click.option("--pool", metavar="POOL", help="What to break: 10+5,pool_timeout=30; or env.  [default: the scenario's]")
 @click.option("--env-file", type=FILE, help="What to break, as DATABASE_ lines.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the pool; repeatable.")
