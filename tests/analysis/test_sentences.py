@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.analysis.findings import alert_sentence, findings
 from harness.analysis.labels import CONTROL, Names, wake_name
-from harness.analysis.sentences import Failures, by_count, listed, percent, ranking, seconds, span, who_fails
+from harness.analysis.sentences import Failures, by_count, either, listed, percent, ranking, seconds, span, who_fails
 from harness.model.distribution import LogNormal
 from harness.model.outcomes import Outcome
 from harness.model.plan import Overrides, PlannedRun
@@ -307,3 +307,10 @@ def test_where_drivers_differ_each_kind_of_configuration_names_its_own() -> None
     alike = Names(["5+0 driver=psycopg", "10+5 driver=psycopg"])
     assert (alike.kind("5+0 driver=psycopg"), alike.note()) == ("", "Every configuration: driver=psycopg.")
     assert Names(["5+0", "10+5"]).kind("5+0") == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"), [([], "none"), (["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c")]
+)
+def test_one_of_several_is_named_with_an_or(texts: list[str], says: str) -> None:
+    assert either(texts) == says

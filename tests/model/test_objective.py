@@ -178,3 +178,19 @@ def test_no_text_is_more_than_refused(text: str) -> None:
         return
     assert isinstance(objective, Objective)
     assert math.isfinite(objective.limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "says"),
+    [
+        ("p(95)<12s", 12.02, "12.02 s"),
+        ("p(95)<12s", 12.000001, "12.000001 s"),
+        ("p(95)<12s", 12.0, "12 s"),
+        ("p(95)<12s", 13.456, "13.5 s"),
+        ("failed<1%", 0.010004, "1.0004%"),
+        ("failed<1%", 0.025, "2.50%"),
+        ("failed<=0%", 1.0, "100%"),
+    ],
+)
+def test_a_value_is_shown_with_the_figures_that_tell_it_from_its_limit(text: str, value: float, says: str) -> None:
+    assert read_objective(text).shown(value) == says

@@ -203,19 +203,8 @@ def test_check(installed: Installed) -> None:
 
 
 def test_worst_finds_a_story_that_its_file_plays(installed: Installed) -> None:
-    words = (
-        "worst",
-        "cold_burst",
-        "--pool",
-        "2+0",
-        "--set",
-        "connection_timeout=1",
-        "--requests",
-        "5",
-        "--out",
-        "bad.py",
-    )
-    done = installed.run("coldstart", *words)
+    words = ("cold_burst", "--pool", "2+0", "--set", "connection_timeout=1", "--requests", "5", "--out", "bad.py")
+    done = installed.run("coldstart", "worst", *words)
     assert done.returncode == 4, done.stderr
     assert "reproduced" in installed.coldstart("run", "bad.py", "--stack", "simulated", "--no-charts")
 

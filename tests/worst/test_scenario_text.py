@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.analysis import load
 from harness.library import load_scenario, scenario_names
 from harness.model.arrivals import RequestMix
 from harness.model.distribution import Constant, LogNormal
+from harness.model.errors import UserError
+from harness.model.expectation import misses
 from harness.model.objective import read_objectives
 from harness.model.patience import Patience
 from harness.model.pool import PoolConfiguration
@@ -15,6 +18,7 @@ from harness.model.shape import Checkout, Query, RequestShape, Upstream
 from harness.model.story import Story
 from harness.model.timeline import Burst, Suspend
 from harness.model.wake import WakeProfile, profile
+from harness.shipped import shipped
 from harness.worst.case import Case
 from harness.worst.scenario_text import scenario_text
 
@@ -61,6 +65,24 @@ def test_every_wake_comes_back_as_it_was(tmp_path: Path, wake: WakeProfile) -> N
     story = load_scenario("cold_burst").stories[""]
     _, its_wake, _ = loaded(tmp_path, Case(story=story, wake=wake, seed=1), PoolConfiguration())
     assert its_wake == wake
+
+
+@pytest.mark.parametrize("objectives", [("failed<1%",), ("failed<6%", "p(95)<9s"), ("answered_within(8s)>99%",)])
+def test_what_a_file_expects_is_that_one_of_its_objectives_is_missed(objectives: tuple[str, ...]) -> None:
+    expectation = misses(*objectives, patience_s=20.0)
+    read = read_objectives(objectives, patience=Patience(20.0, "given"))
+    summaries = load(Path(str(shipped("results/sample"))) / "simulated").summaries
+    verdicts = [expectation.holds(summary) for summary in summaries]
+    assert verdicts == [bool(read.missed(summary)) for summary in summaries]
+    assert len(set(verdicts)) == 2
+    assert expectation.shows is not None
+    assert all(f"{read.all[0].measured} is " in expectation.shows(summary) for summary in summaries)
+
+
+@pytest.mark.parametrize(("objectives", "patience_s"), [(("good",), 20.0), (("failed<1%",), 0.0)])
+def test_what_cant_be_expected_is_refused(objectives: tuple[str, ...], patience_s: float) -> None:
+    with pytest.raises(UserError):
+        misses(*objectives, patience_s=patience_s)
 
 
 def test_a_shape_with_a_pool_of_its_own_and_settings_of_every_kind_come_back(tmp_path: Path) -> None:
