@@ -172,6 +172,8 @@ class Writing:
             for name, (field_name, _) in SETTINGS.items()
             if name not in ("pool_size", "max_overflow") and getattr(pool, field_name) != defaults[field_name]
         ]
+        if pool.name:
+            settings.append(("name=", _text(pool.name)))
         if not settings:
             return _text(pool.short)
         return self._called("pool", [("", _text(pool.short)), *settings])
