@@ -12,7 +12,7 @@ from harness.model.errors import StackError, UserError
 from harness.processes.heard import LocustfileRefused, RequestHeard, UsersHeard
 from harness.processes.process import Child
 
-GRACE_S = 30.0
+GRACE_S = 60.0
 """Beyond the time that was given: for importing the locustfile, and for its users to stop."""
 
 

@@ -49,7 +49,7 @@ def old():
 HEAD = "import random\nimport uuid\nfrom locust import FastHttpUser, HttpUser, TaskSet, constant, tag, task\n"
 SHOPPER = """
 class Shopper(HttpUser):
-    wait_time = constant(10)
+    wait_time = constant(600)
 
     def on_start(self):
         answer = self.client.post("/login", json={"user": "me", "password": "hunter2"})
@@ -70,7 +70,7 @@ class Shopper(HttpUser):
 
 def coldstart(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "harness", "requests", "from-locustfile", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=90)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=110)
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +117,8 @@ def refusal(folder: Path, *words: str, status: int = 2) -> str:
 
 
 def test_users_become_a_file_with_their_names_weights_and_no_credential(tmp_path: Path, target: str) -> None:
-    began_s = time.monotonic()
+    # 120 tasks of 4 users who wait ten minutes after each would be five hours.
     text, said = listened(tmp_path, target, SHOPPER, "--tasks", "120", "--users", "4")
-    # 120 tasks of 4 users who wait 10 s after each are five minutes of a test.
-    assert time.monotonic() - began_s < 60
     asked = asked_of(tmp_path / "mine.toml")
     assert set(asked) == {"items_key", "post_orders", "orders_id", "post_login"}
     read, reads = asked["items_key"]
@@ -154,7 +152,7 @@ def test_users_become_a_file_with_their_names_weights_and_no_credential(tmp_path
 
 def test_the_file_is_asked_of_the_same_application_by_run(tmp_path: Path, target: str) -> None:
     """Its placeholders and variables are those that every other command fills in."""
-    listened(tmp_path, target, SHOPPER, "--tasks", "30", "--users", "2")
+    listened(tmp_path, target, SHOPPER, "--tasks", "100", "--users", "2")
     asked = asked_of(tmp_path / "mine.toml")
     sent = asked["post_orders"][0].asked(7, {"API_TOKEN": "a"})
     assert sent.headers["Authorization"] == "Bearer a"
@@ -164,13 +162,13 @@ def test_the_file_is_asked_of_the_same_application_by_run(tmp_path: Path, target
 def test_waits_decide_how_often_each_class_asks_though_nobody_waits(tmp_path: Path, target: str) -> None:
     source = """
 class Often(FastHttpUser):
-    wait_time = constant(1)
+    wait_time = constant(100)
     @task
     def ask(self):
         self.client.get("/items/1", name="often")
 
 class Seldom(FastHttpUser):
-    wait_time = constant(9)
+    wait_time = constant(900)
     @task
     def ask(self):
         self.client.get("/items/2", name="seldom")
@@ -185,13 +183,13 @@ def test_pacing_looks_at_a_clock_on_which_a_wait_takes_its_time(tmp_path: Path, 
     source = """
 from locust import constant_pacing
 class Paced(FastHttpUser):
-    wait_time = constant_pacing(5)
+    wait_time = constant_pacing(500)
     @task
     def ask(self):
         self.client.get("/items/1", name="paced")
 
 class Waiting(FastHttpUser):
-    wait_time = constant(5)
+    wait_time = constant(500)
     @task
     def ask(self):
         self.client.get("/items/2", name="waiting")
@@ -373,13 +371,13 @@ class Long(HttpUser):
     @task
     def ask(self):
         self.client.get("/items/1")
-        open({str(written)!r}, "w").write(str(os.getpid()))
+        open({str(written)!r}, "w").write(f"{{os.getpid()}}\\n")
         gevent.sleep(600)
 """
     (tmp_path / "mine.py").write_text(HEAD + source)
     command = [sys.executable, "-m", "harness", "requests", "from-locustfile", "mine.py", "--target", target]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while not (written.exists() and written.read_text()):
+        while not (written.exists() and written.read_text().endswith("\n")):
             assert process.poll() is None
             time.sleep(0.05)
         process.kill()
