@@ -126,10 +126,10 @@ def from_log(log: Path, **given: Any) -> None:  # noqa: ANN401 - click's options
 @click.option("--python", metavar="PATH", help="The locustfile's environment.  [default: coldstart's own]")
 @with_options(_methods_option("all"), WRITTEN)
 def from_locustfile(locustfile: Path, **given: Any) -> None:  # noqa: ANN401 - click's options, each with its type above
-    """Write the requests that the users of a locustfile ask, with weights by how often each was asked.
+    """Write the requests of a locustfile's users.
 
-    They really ask them, and change what they change: TARGET is not production. What users wait between two tasks is
-    not waited for, which leaves every share as it is.
+    The users really ask them of TARGET, and what they add is added: it should not be production. A weight is how
+    often a request was asked. Waits between two tasks are passed over, which leaves every share as it is.
     """
     from harness.application.heard import counted_answers, heard
     from harness.application.locustfile import Listening, check_listening, listen
