@@ -156,7 +156,7 @@ def test_every_result_uses_the_name_and_says_what_it_means(tmp_path: Path) -> No
     assert {line.configuration for line in comparison.lines} == {"that night", "the fix"}
     assert any("the fix is better than that night" in sentence for sentence in comparison.sentences())
     page = report(run)
-    assert '<th scope="col">that night</th>' in page
+    assert '<th scope="row">that night</th>' in page
     for name, figure in figures(run, comparison):
         assert "2+0" not in figure.get_suptitle(), name
         note = " ".join(figure.legends[0].get_title().get_text().split())
