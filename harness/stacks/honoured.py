@@ -144,6 +144,7 @@ FIELDS: dict[type, dict[str, Treatments]] = {
         "max_idle_s": LABEL_ON_TARGET,
         "reconnect_timeout_s": LABEL_ON_TARGET,
         "server_statement_timeout_s": LABEL_ON_TARGET,
+        "name": COMMON,
     },
     QueueListener: {
         "heartbeat_every_s": PLAYED,

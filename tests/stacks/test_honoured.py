@@ -14,7 +14,7 @@ from harness.model.errors import UserError
 from harness.model.kernel import LINUX_5, LINUX_6_5
 from harness.model.listener import QueueListener
 from harness.model.plan import Overrides, PlannedRun
-from harness.model.pool import PoolConfiguration
+from harness.model.pool import SETTINGS, PoolConfiguration
 from harness.model.retry import Retry
 from harness.model.scenario import Scenario, Variant
 from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
@@ -106,7 +106,7 @@ def test_a_scenario_that_is_played_as_it_says_has_no_such_line() -> None:
 
 
 def test_of_a_running_application_every_setting_of_the_pool_is_a_label_and_a_line_says_so() -> None:
-    assert {on["target"] for on in FIELDS[PoolConfiguration].values()} == {Treatment.TOLD}
+    assert {FIELDS[PoolConfiguration][field]["target"] for field, _ in SETTINGS.values()} == {Treatment.TOLD}
     insert = ApplicationRequest(name="insert", target="/items", method="POST", body="{unique}")
     application = Application(target="http://127.0.0.1:8000", mix=RequestMix(((insert, 1.0),)))
     overrides = Overrides(pools=(PoolConfiguration.from_short("7+1"),), application=application)
