@@ -54,7 +54,7 @@ def test_a_reader_of_junit_finds_every_verdict_as_what_it_is() -> None:
     missed, met = first
     assert (missed.name, missed.classname) == ("failed<1% with 10+5, wake 12 s", "coldstart.night")
     assert missed.is_failure
-    assert missed.result[0].message == "10+5, wake 12 s: failed<1% is missed, it is 7.50% (15 of 200)"
+    assert missed.result[0].message == "10+5, wake 12 s: failed<1% is missed, it is 7.5% (15 of 200)"
     assert met.is_passed
     (unknown,) = second
     assert unknown.is_error
@@ -94,7 +94,7 @@ def test_whatever_is_not_met_is_marked_in_the_file() -> None:
     lines = list(annotations(GATE, {}))
     assert lines[0] == (
         "::error file=coldstart.toml,line=3,title=night%3A failed<1%25 is missed::"
-        "10+5, wake 12 s: failed<1%25 is missed, it is 7.50%25 (15 of 200)"
+        "10+5, wake 12 s: failed<1%25 is missed, it is 7.5%25 (15 of 200)"
     )
     assert [unescaped(line)[1] for line in lines] == [
         {"file": "coldstart.toml", "line": "3", "title": "night: failed<1% is missed"},
@@ -134,7 +134,7 @@ def test_markdown_has_before_and_after_where_there_is_a_baseline() -> None:
     )
     assert page.startswith("## ❌ coldstart check: 1 missed, 1 met in 1 check\n")
     assert "|  | wake | pool | objective | baseline | now |" in page
-    assert "| ❌ missed | wake 12 s | `10+5` | `failed<1%` | 5.50% | 7.50% (15 of 200) |" in page
+    assert "| ❌ missed | wake 12 s | `10+5` | `failed<1%` | 5.5% | 7.5% (15 of 200) |" in page
     assert "| ✅ met | wake 8 s | `10+5` | `failed<1%` | – | 0% (0 of 200) |" in page
     assert (
         "- wake 12 s, 10+5 (in the baseline 5+0): worse than the baseline: of 200 requests none is saved and 4" in page

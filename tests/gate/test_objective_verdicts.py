@@ -75,7 +75,7 @@ def test_all_seeds_together_decide_and_each_is_counted() -> None:
             assert (one.verdict, one.missed_in, one.seeds, one.requests) == (verdict, missed_in, 4, 40)
             assert one.value == pytest.approx(0.025)
             assert one.seeds_missed == "1 of 4"
-            assert "it is 2.50% (1 of 40); missed in 1 of 4 seeds" in one.sentence
+            assert "it is 2.5% (1 of 40); missed in 1 of 4 seeds" in one.sentence
 
 
 def test_a_percentile_is_that_of_all_requests_and_no_mean_of_percentiles() -> None:
@@ -203,8 +203,8 @@ def test_a_condition_is_the_opposite_of_an_objective() -> None:
     found = failing(read_conditions(["failed>1%"]), of.trials, summaries)
     assert found.exit_status == 4
     assert found.lines == (
-        "--fail-if failed>1%: 5+0, wake 8 s: it is 20.0% (2 of 10), an answer after 30 s counted as none",
-        "--fail-if failed>1%: 5+0, wake 12 s: it is 20.0% (2 of 10), an answer after 30 s counted as none",
+        "--fail-if failed>1%: 5+0, wake 8 s: it is 20% (2 of 10), an answer after 30 s counted as none",
+        "--fail-if failed>1%: 5+0, wake 12 s: it is 20% (2 of 10), an answer after 30 s counted as none",
     )
     assert failing((), of.trials, []) == Failing()
 

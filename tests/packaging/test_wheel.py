@@ -221,7 +221,7 @@ def test_compare(installed: Installed, run_id: str) -> None:
 
 
 def test_report(installed: Installed, run_id: str) -> None:
-    assert Path(installed.folder, installed.coldstart("report", run_id).strip()).stat().st_size > 100_000
+    assert Path(installed.folder, installed.coldstart("report", run_id).strip()).stat().st_size > 50_000
 
 
 def test_runs(installed: Installed, run_id: str) -> None:

@@ -77,7 +77,7 @@ def dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         script.write_text(textwrap.dedent(CRASHING))
         numbers = " ".join(str(trial.number) for trial in trials)
         argv = (sys.executable, str(script), how, numbers, str(deaths), str(tmp_path / "deaths"))
-        for place in ("harness.stacks.simulated.SERVICE", "harness.postmortem.changes.SERVICE"):
+        for place in ("harness.stacks.simulated.SERVICE", "harness.search.playing.SERVICE"):
             monkeypatch.setattr(place, Program(argv=argv))
 
     return injected

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from harness.cli import EXIT_MISSED, coldstart
+from harness.cli import coldstart
 from harness.cli.worst_question import question_of
 from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
+from harness.model.exit_status import EXIT_MISSED
 from harness.model.timeline import At, Burst, ConnectionLoss, Deploy, Outage, Slow, Suspend, Traffic, Warm
 from harness.search.playing import Playing
 from harness.worst.case import Case
