@@ -14,9 +14,10 @@ from harness.analysis.next_command import next_commands
 from harness.analysis.sentences import MAX_LISTED, Failures, answered_within, listed, percent, plural, ranking, span
 from harness.model.application import Application
 from harness.model.arrivals import RequestName
-from harness.model.pool import ENVIRONMENT_PREFIX, PoolConfiguration
+from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
+from harness.model.typed import as_typed
 
 CONFIDENCE = 0.95
 
@@ -55,14 +56,9 @@ def decide(run: Run) -> Decision:
 
 def settings_of(pool: PoolConfiguration, application: Application | None) -> tuple[tuple[str, ...], str]:
     """The variables that set a pool, without those that are the default, and a sentence on what no variable carries."""
-    settings = pool.beyond_defaults
-    names = {name: f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in settings}
-    if application is None:
-        return tuple(f"{names[name]}={value}" for name, value in settings.items()), ""
-    carried = {name: variable for name in settings if (variable := application.variable(name)) is not None}
-    every = pool.to_json()
-    lines = tuple(f"{variable.name}={variable.of(every[name])}" for name, variable in carried.items())
-    others = [f"{name}={value}" for name, value in settings.items() if name not in carried]
+    typed = as_typed(pool, pool.beyond_defaults, application)
+    lines = tuple(f"{name}={value}" for name, value in typed.variables.items())
+    others = [f"{name}={value}" for name, value in typed.others.items()]
     return lines, f"Where the application makes its engine: {listed(others)}." if others else ""
 
 

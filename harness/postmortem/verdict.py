@@ -2,6 +2,7 @@
 
 from harness.analysis.sentences import Failures, plural, seconds
 from harness.model.pool import PoolConfiguration
+from harness.model.typed import as_typed
 from harness.postmortem.changes import Changes
 from harness.postmortem.incident import Incident
 from harness.recommend.answer import Answer, WouldHelp
@@ -45,18 +46,8 @@ def _with_it(after: Failures, before: Failures) -> str:
 def differing(before: PoolConfiguration, after: PoolConfiguration, answer: Answer) -> list[str]:
     """The variables to set, and only those that change, by the application's own names where it has some."""
     was, now = before.to_json(), after.to_json()
-    changed = [name for name in now if now[name] != was[name]]
-    if (application := answer.question.application) is not None:
-        carried = ((name, application.variable(name)) for name in changed)
-        return [
-            f"{name}={_plain(now[name])}" if own is None else f"{own.name}={own.of(now[name])}" for name, own in carried
-        ]
-    environment = after.to_environment()
-    return [f"DATABASE_{name.upper()}={environment[f'DATABASE_{name.upper()}']}" for name in changed]
-
-
-def _plain(value: float | bool | str) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+    typed = as_typed(after, [name for name in now if now[name] != was[name]], answer.question.application)
+    return [f"{name}={value}" for name, value in (typed.variables | typed.others).items()]
 
 
 def _without_a_search(changes: Changes) -> str:

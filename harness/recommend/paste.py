@@ -9,8 +9,9 @@ from dotenv.parser import parse_stream
 
 from harness.model.application import Application
 from harness.model.driver import Driver
-from harness.model.pool import ENVIRONMENT_PREFIX, PoolConfiguration
+from harness.model.pool import PoolConfiguration
 from harness.model.pool_library import PoolLibrary
+from harness.model.typed import as_typed
 
 SHOWN = ("pool_size", "max_overflow", "connection_timeout", "pool_timeout", "statement_timeout")
 """Settings that are always among the lines; others where they differ from the defaults."""
@@ -18,16 +19,8 @@ SHOWN = ("pool_size", "max_overflow", "connection_timeout", "pool_timeout", "sta
 
 def environment(pool: PoolConfiguration, application: Application | None = None) -> dict[str, str]:
     """The variables that set this configuration; an application's by its own names, as far as it has some."""
-    every = pool.to_json()
-    if application is not None:
-        carried = (variable for variable in application.variables if variable.carries in every)
-        return {variable.name: variable.of(every[variable.carries]) for variable in carried}
-    alike = PoolConfiguration(pool_library=pool.pool_library, driver=pool.driver)
-    implied = {"pool_library": PoolLibrary.SQLALCHEMY, "driver": pool.pool_library.defaults.driver}
-    default = {**alike.to_json(), **implied}
-    shown = (name for name, value in every.items() if name in SHOWN or value != default[name])
-    lines = pool.to_environment()
-    return {variable: lines[variable] for variable in (ENVIRONMENT_PREFIX + name.upper() for name in shown)}
+    others = [name for name in pool.beyond_defaults if name not in SHOWN]
+    return as_typed(pool, [*SHOWN, *others], application).variables
 
 
 def call(pool: PoolConfiguration) -> str:
