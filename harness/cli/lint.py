@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from harness.application.env_file import read_env_file
+from harness.application.env_file import EnvFile
 from harness.application.variables import read_variables
 from harness.cli.options import BEHAVIOUR, FILE, with_options
 from harness.cli.questions import read_pool, read_settings
@@ -103,7 +103,7 @@ def _configuration(given: Mapping[str, Any]) -> Configuration:
     environment: Mapping[str, str] = os.environ
     source = ENVIRONMENT
     if given["env_file"] is not None:
-        environment, source = read_env_file(given["env_file"]), str(given["env_file"])
+        environment, source = EnvFile.read(given["env_file"]).values, str(given["env_file"])
     variables = read_variables(given["variables"]) if given["variables"] else None
     return of_variables(environment, source=source, variables=variables, settings=settings)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.application.env_file import EnvFile
 from harness.application.requests_file import read_requests
 from harness.application.variables import read_variables
 from harness.model.application import Application, Stub
@@ -12,7 +13,7 @@ from harness.model.arrivals import Pattern
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.errors import UserError
 from harness.model.kernel import KERNELS
-from harness.model.plan import Overrides
+from harness.model.plan import Overrides, PlannedRun
 from harness.model.pool import SHORT_FORM_ALLOWED, PoolConfiguration
 from harness.model.wake import read_wake
 
@@ -122,6 +123,33 @@ def read_pool(text: str) -> PoolConfiguration:
     pool = PoolConfiguration.from_environment(os.environ) if short == "env" else PoolConfiguration.from_short(short)
     pool = pool.with_settings(read_settings(settings, where="--pool"), where="--pool")
     return pool.named(name.strip()) if colon else pool
+
+
+def env_file_of(given: Mapping[str, Any]) -> EnvFile | None:
+    """The env file that says the configuration; None: --pool or the scenario does. Raises `UserError`."""
+    if given["env_file"] is None:
+        return None
+    if given["pool"] is not None:
+        raise UserError("is a configuration, as --pool is", where="--env-file", allowed="one of the two")
+    return EnvFile.read(given["env_file"])
+
+
+def configuration_of(given: Mapping[str, Any], env_file: EnvFile | None, plan: PlannedRun) -> PoolConfiguration:
+    """One configuration: the env file's, the given pool, or the scenario's first. Raises `UserError`."""
+    if env_file is not None:
+        return PoolConfiguration.from_environment(env_file.values)
+    return plan.scenario.pool_configurations[0] if given["pool"] is None else read_pool(given["pool"])
+
+
+def read_axes(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Read `NAME=VALUE,VALUE` of `--set`, by name: each value is to be tried. The names are checked later."""
+    axes: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals or not name.strip():
+            raise UserError(f"{text!r} is not a setting", where="--set", allowed="NAME=VALUE, or NAME=VALUE,VALUE,…")
+        axes[name.strip()] = [value.strip() for value in values.split(",")]
+    return axes
 
 
 def read_settings(pairs: Sequence[str], *, where: str = "--set") -> dict[str, str]:

@@ -19,7 +19,7 @@ from harness.model.exit_status import EXIT_MISSED, EXIT_NOT_REPRODUCED
 from harness.model.limits import LARGEST_SEED, MAX_CONNECTIONS, MAX_INSTANCES, MAX_PROCESSES, MAX_TRIALS
 
 if TYPE_CHECKING:
-    from harness.cli.recommend_question import EnvFile
+    from harness.application.env_file import EnvFile
     from harness.recommend.answer import Answer
     from harness.recommend.frontier import Point
     from harness.recommend.question import Question
@@ -83,10 +83,11 @@ CONFIRMING = ("embedded", "compose")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else.")
 def recommend(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Say what to set for SCENARIO. The cheapest configuration that meets the objectives, and its margin."""
-    from harness.cli.recommend_question import EnvFile, question_of
+    from harness.cli.questions import env_file_of
+    from harness.cli.recommend_question import question_of
     from harness.recommend.writing import DEFAULT_FOLDER, new_folder, write
 
-    env_file = EnvFile.read(given["env_file"]) if given["env_file"] is not None else None
+    env_file = env_file_of(given)
     question = question_of(given, env_file)
     charts = not given["as_json"] if given["charts"] is None else given["charts"]
     folder = new_folder(given["out"] or DEFAULT_FOLDER, question.plan.scenario.name)

@@ -1,12 +1,11 @@
 """Turns the command line's options into the question that `coldstart recommend` answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any
 
-from harness.application.env_file import read_env_file
-from harness.cli.questions import overrides_of, read_pool
+from harness.application.env_file import EnvFile
+from harness.cli.questions import configuration_of, overrides_of, read_axes
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.library import load_scenario
 from harness.model.distribution import Empirical, Uniform
@@ -31,21 +30,6 @@ from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFile:
-    """An env file: its text, and what it sets."""
-
-    path: Path
-    text: str
-    values: Mapping[str, str]
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Raises `UserError` for a file that can't be read."""
-        values = read_env_file(path)
-        return cls(path, path.read_text(encoding="utf-8-sig"), values)
-
-
 def question_of(given: Mapping[str, Any], env_file: EnvFile | None) -> Question:
     """The question that these options ask. Raises `UserError` for what can't be meant, or can't be answered."""
     scenario, usable = _for_instances(load_scenario(given["scenario"]), given)
@@ -58,7 +42,7 @@ def question_of(given: Mapping[str, Any], env_file: EnvFile | None) -> Question:
         check_confirmable(plan)
     check_times(plan)
     wake = the_wake(plan)
-    today = _today(given, env_file, plan)
+    today = configuration_of(given, env_file, plan)
     first = next(iter(plan.stories.values()))
     patience = Patience.chosen(
         given["patience_s"], client_timeout_s=first.client_timeout_s, of_the_story_s=first.patience_s
@@ -135,26 +119,12 @@ def _share(text: str) -> float:
     return value
 
 
-def _axes(texts: Sequence[str]) -> dict[str, Sequence[str]]:
-    axes: dict[str, Sequence[str]] = {}
-    for text in texts:
-        name, equals, values = text.partition("=")
-        name = name.strip()
-        if not equals or not name:
-            raise UserError(f"{text!r} is not a setting", where="--set", allowed="NAME=VALUE, or NAME=VALUE,VALUE,…")
+def _axes(texts: Sequence[str]) -> dict[str, list[str]]:
+    axes = read_axes(texts)
+    for name, values in axes.items():
         if name in ("pool_size", "max_overflow"):
             raise UserError(f"{name} has an option of its own", where="--set", allowed=f"--{name.replace('_', '-')}")
-        axes[name] = [value.strip() for value in values.split(",")]
-        for value in axes[name]:
+        for value in values:
             # A wrong name or value is refused before anything is played.
             PoolConfiguration().with_settings({name: value} if name not in ("driver", "pool_library") else {})
     return axes
-
-
-def _today(given: Mapping[str, Any], env_file: EnvFile | None, plan: PlannedRun) -> PoolConfiguration:
-    """What is set today: the env file's, the given pool, or the scenario's first."""
-    if env_file is not None:
-        if given["pool"] is not None:
-            raise UserError("says what is set today, as --pool does", where="--env-file", allowed="one of the two")
-        return PoolConfiguration.from_environment(env_file.values)
-    return plan.pools[0] if given["pool"] is None else read_pool(given["pool"])

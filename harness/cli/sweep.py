@@ -18,7 +18,7 @@ from harness.analysis.lines import capacities_of, unanswered_of
 from harness.analysis.sentences import answered_within, met_all, percent, who_succeeds
 from harness.cli.decision import print_decision
 from harness.cli.options import APPLICATION, KEEPING, SEEDS, SIMULATED, STORY, with_options
-from harness.cli.questions import overrides_of
+from harness.cli.questions import overrides_of, read_axes
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.cli.table import Column, Row, Sheet
 from harness.cli.terminal import console as output_console
@@ -79,20 +79,13 @@ def _pools(given: dict[str, Any]) -> Iterator[str]:
     """Every pool of the grid, written as for `--pool`."""
     sizes = whole_range(given["sizes"], where="--pool-size")
     overflows = whole_range(given["overflows"], where="--max-overflow")
-    axes = [[f"{name}={value}" for value in values.split(",")] for name, values in map(_setting, given["settings"])]
+    axes = [[f"{name}={value}" for value in values] for name, values in read_axes(given["settings"]).items()]
     pools = len(sizes) * len(overflows) * math.prod(len(values) for values in axes)
     if pools > MAX_TRIALS:
         raise UserError(f"this grid has {pools} pools", where="sweep", allowed=f"up to {MAX_TRIALS}: larger steps")
     for size, overflow in product(sizes, overflows):
         for settings in product(*axes):
             yield ",".join([f"{size}+{overflow}", *settings])
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, values = text.partition("=")
-    if not equals or not name.strip():
-        raise UserError(f"{text!r} is not a setting", where="--set", allowed="NAME=VALUE, or NAME=VALUE,VALUE,…")
-    return name.strip(), values.strip()
 
 
 def _wakes(texts: Sequence[str]) -> Iterator[str]:

@@ -6,14 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.cli.questions import overrides_of, read_pool
-from harness.cli.recommend_question import EnvFile
+from harness.cli.questions import configuration_of, env_file_of, overrides_of
 from harness.library import load_scenario
-from harness.model.errors import UserError
 from harness.model.objective import read_objectives
 from harness.model.patience import Patience
 from harness.model.plan import PlannedRun
-from harness.model.pool import PoolConfiguration
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
 from harness.worst.bounds import Bounds
@@ -32,7 +29,7 @@ def question_of(given: Mapping[str, Any]) -> Question:
     scenario = load_scenario(given["scenario"])
     not_asked = {"on_suspend": None, "while_waking": None, "alert_sustained_s": None, "control": False, "repeat": 1}
     plan = PlannedRun(scenario=scenario, overrides=overrides_of({**given, "pools": (), "wakes": (), **not_asked}))
-    pool = _pool(given, plan)
+    pool = configuration_of(given, env_file_of(given), plan).with_settings(plan.overrides.settings)
     plan = replace(plan, overrides=replace(plan.overrides, pools=(pool,), settings={}))
     first = next(iter(plan.stories.values()))
     patience = Patience.chosen(
@@ -63,14 +60,3 @@ def replay(path: Path, seed: int, given: Mapping[str, Any]) -> str:
     if given["cpu"]:
         words.append("--cpu")
     return shlex.join(words)
-
-
-def _pool(given: Mapping[str, Any], plan: PlannedRun) -> PoolConfiguration:
-    """The one configuration: the env file's, the given one, or the scenario's first; with the settings of --set."""
-    if given["env_file"] is not None:
-        if given["pool"] is not None:
-            raise UserError("is a configuration, as --pool is", where="--env-file", allowed="one of the two")
-        pool = PoolConfiguration.from_environment(EnvFile.read(given["env_file"]).values)
-    else:
-        pool = plan.scenario.pool_configurations[0] if given["pool"] is None else read_pool(given["pool"])
-    return pool.with_settings(plan.overrides.settings)

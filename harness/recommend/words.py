@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.analysis.sentences import plural, seconds
+from harness.analysis.sentences import percent, plural, seconds
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.distribution import Constant, three_figures
 from harness.model.pool import PoolConfiguration
@@ -38,11 +38,7 @@ def _connecting(pool: PoolConfiguration) -> str:
 
 def share(value: float) -> str:
     """A share without more digits than it has: `99%`, `2.3%`; never 0% or 100% for what is not exactly that."""
-    if 0 < value < 0.0005:
-        return "under 0.1%"
-    if 0.9995 <= value < 1:
-        return "over 99.9%"
-    return f"{round(100 * value, 1):g}%"
+    return percent(value).replace(".0%", "%")
 
 
 def headline(answer: Answer) -> str:

@@ -17,7 +17,6 @@ from harness.model.errors import UserError
 from harness.model.objective import Objectives
 from harness.model.outcomes import Outcome
 from harness.model.plan import PlannedRun
-from harness.model.pool import PoolConfiguration
 from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.model.wake import WakeProfile
@@ -159,10 +158,6 @@ def program_of(plan: PlannedRun, *, recording: Path | None = None, where: str) -
 def at_wake(wake: WakeProfile, latency_s: float) -> WakeProfile:
     """This wake with every one of its latencies the same."""
     return replace(wake, latency=Constant(latency_s))
-
-
-def with_pool(trial: Trial, pool: PoolConfiguration) -> Trial:
-    return replace(trial, pool=pool)
 
 
 def _key(trial: Trial, times: Times) -> Hashable:

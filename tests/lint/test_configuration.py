@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from linted import pool, variables
 
-from harness.application.env_file import read_env_file
+from harness.application.env_file import EnvFile
 from harness.lint.configuration import Configuration, of_variables
 from harness.model.driver import Driver
 from harness.model.errors import UserError
@@ -118,7 +118,7 @@ def test_an_env_file_is_read_with_quotes_comments_exports_and_its_own_variables(
         "\ufeff# a comment\nexport DATABASE_POOL_SIZE=5 # five\nHOST='db'\n"
         'DATABASE_URL="postgresql+psycopg://u:p#w@${HOST}/app"\nEMPTY=\nALONE\nDATABASE_POOL_SIZE=6\n'
     )
-    found = read_env_file(path)
+    found = EnvFile.read(path).values
     assert found == {"DATABASE_POOL_SIZE": "6", "HOST": "db", "DATABASE_URL": "postgresql+psycopg://u:p#w@db/app",
                      "EMPTY": ""}  # fmt: skip
     assert of_variables(found, source=".env").pool.pool_size == 6
@@ -128,11 +128,11 @@ def test_a_line_that_is_none_is_named_by_its_number_and_not_repeated(tmp_path: P
     path = tmp_path / ".env"
     path.write_text("A=1\nB='secret\nC=2\n")
     with pytest.raises(UserError) as error:
-        read_env_file(path)
+        EnvFile.read(path)
     assert f"{path}, line 2: is no line of such a file" in str(error.value)
     assert "secret" not in str(error.value)
     path.write_bytes(b"A=\xff\n")
     with pytest.raises(UserError, match="is not UTF-8"):
-        read_env_file(path)
+        EnvFile.read(path)
     with pytest.raises(UserError, match="can't be read: No such file"):
-        read_env_file(tmp_path / "nothing")
+        EnvFile.read(tmp_path / "nothing")

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from harness.application.env_file import EnvFile
 from harness.cli import coldstart
-from harness.cli.recommend_question import EnvFile, question_of
+from harness.cli.questions import env_file_of
+from harness.cli.recommend_question import question_of
 from harness.model.errors import UserError
 from harness.model.outcomes import Outcome
 from harness.recommend.asking import answer
@@ -29,8 +31,9 @@ def options(*arguments: str) -> dict[str, Any]:
     return context.params
 
 
-def asked(*arguments: str, env_file: EnvFile | None = None) -> Question:
-    return question_of(options(*arguments), env_file)
+def asked(*arguments: str) -> Question:
+    given = options(*arguments)
+    return question_of(given, env_file_of(given))
 
 
 async def answered(question: Question) -> Any:
@@ -227,10 +230,10 @@ def test_what_is_set_today_comes_from_an_env_file(tmp_path: Path) -> None:
     path.write_text(
         "DATABASE_URL=postgresql+psycopg://u:secret@h/d\nDATABASE_POOL_SIZE=7\nDATABASE_STATEMENT_TIMEOUT=0\n"
     )
-    question = asked("cold_burst", *SMALL, env_file=EnvFile.read(path))
+    question = asked("cold_burst", *SMALL, "--env-file", str(path))
     assert question.today.pool_size == 7
     assert question.today.runs_on.value == "psycopg"
     with pytest.raises(UserError, match="one of the two"):
-        asked("cold_burst", *SMALL, "--pool", "5+0", env_file=EnvFile.read(path))
+        asked("cold_burst", *SMALL, "--pool", "5+0", "--env-file", str(path))
     with pytest.raises(UserError, match="can't be read"):
         EnvFile.read(tmp_path)
