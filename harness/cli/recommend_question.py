@@ -22,7 +22,6 @@ from harness.recommend.question import (
     Question,
     arrivals_depend_on_the_seed,
     check_times,
-    least_capacity,
     the_wake,
 )
 from harness.recommend.space import SIZES, Budget, Space
@@ -58,7 +57,7 @@ def question_of(given: Mapping[str, Any], env_file: EnvFile | None) -> Question:
         axes=axes,
         longest_s=patience.seconds,
         most=None if budget is None else budget.capacity,
-        least=max(1, least_capacity(plan)),
+        least=max(1, *(story.warmed for story in plan.stories.values())),
     )
     seeds = tuple(range(given["seed"], given["seed"] + given["repeat"]))
     if not arrivals_depend_on_the_seed(plan, today, wake, given["seed"]):

@@ -12,7 +12,7 @@ from harness.model.listener import QueueListener
 from harness.model.retry import Retry
 from harness.model.server import ConnectCost, IdleReaper, PgBouncer, ServerLimits
 from harness.model.shape import RequestShape
-from harness.model.timeline import Burst, Load, Suspend, TimelinePhase, Traffic
+from harness.model.timeline import Burst, Load, Suspend, TimelinePhase, Traffic, Warm
 from harness.model.wake import WakeProfile
 
 ALERT_SUSTAINED_S = 1.0
@@ -114,6 +114,11 @@ class Story:
     def bursts(self) -> tuple[Burst, ...]:
         """Every burst, those of a `Traffic` in the order in which they start."""
         return tuple(burst for load in self.loads for burst in load.bursts)
+
+    @property
+    def warmed(self) -> int:
+        """The most connections that a warm phase states: a pool must be able to hold them."""
+        return max((phase.opens or 0 for phase in self.timeline if isinstance(phase, Warm)), default=0)
 
     @property
     def phases(self) -> Iterator[TimelinePhase]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.model.arrivals import Arrival
 from harness.model.pool import PoolConfiguration
 from harness.model.story import Story
 from harness.model.timeline import seed_of_burst
@@ -51,6 +52,10 @@ class Trial:
     def burst_seed(self, number: int) -> int:
         """The seed for the arrivals of the timeline's burst of this number, from 0; each burst has its own."""
         return seed_of_burst(self.seed, number)
+
+    def arrivals(self) -> list[tuple[Arrival, ...]]:
+        """The arrivals of each burst of the timeline: the same for every pool configuration with this seed."""
+        return [burst.schedule(self.burst_seed(number)) for number, burst in enumerate(self.story.bursts)]
 
     @cached_property
     def configuration(self) -> str:

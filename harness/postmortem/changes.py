@@ -20,7 +20,6 @@ from harness.model.outcomes import Outcome
 from harness.model.patience import Patience
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
-from harness.model.timeline import Warm
 from harness.model.trial import Trial
 from harness.postmortem.helped import MARGIN, would_have_helped
 from harness.postmortem.incident import Incident
@@ -164,16 +163,8 @@ def _other_seeds(incident: Incident) -> Iterator[Trial]:
     own = incident.first.trial
     for seed in range(max(incident.seeds) + 1, max(incident.seeds) + 1 + SEEDS - len(incident.summaries)):
         other = replace(own, seed=seed)
-        if _arrivals(other) != _arrivals(own) or other.wake_latencies_s() != own.wake_latencies_s():
+        if other.arrivals() != own.arrivals() or other.wake_latencies_s() != own.wake_latencies_s():
             yield other
-
-
-def _arrivals(trial: Trial) -> list[float]:
-    return [
-        arrival.at_s
-        for number, burst in enumerate(trial.story.bursts)
-        for arrival in burst.schedule(trial.burst_seed(number))
-    ]
 
 
 def _candidates(incident: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]]]:
@@ -186,12 +177,10 @@ def _candidates(incident: Incident) -> Iterator[tuple[str, Callable[[Trial], Tri
         # A request meets both timeouts on its way to a connection; raising only one may not help.
         both = pool.with_settings({"pool_timeout": f"{outlives:g}", "connection_timeout": f"{outlives:g}"})
         yield f"both pool_timeout and connection_timeout: {outlives:g}", _with(both)
-    timeline = incident.first.trial.story.timeline
-    warmed = max((phase.opens or 0 for phase in timeline if isinstance(phase, Warm)), default=0)
     for name, value in settings(pool, incident.wake_latency_s):
         changed = pool.with_settings({name: value})
         moved = " (pool_timeout follows)" if name == "connection_timeout" and not apart else ""
-        if changed.capacity >= warmed:
+        if changed.capacity >= incident.first.trial.story.warmed:
             yield f"{name}: {_plain(pool.to_json()[name])} → {value}{moved}", _with(changed)
 
 

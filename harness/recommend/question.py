@@ -10,7 +10,6 @@ from harness.model.errors import UserError
 from harness.model.objective import Objectives
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
-from harness.model.timeline import Warm
 from harness.model.trial import Trial
 from harness.model.wake import WakeProfile
 from harness.recommend.space import Budget, Space
@@ -105,21 +104,11 @@ def check_times(plan: PlannedRun) -> None:
             )
 
 
-def least_capacity(plan: PlannedRun) -> int:
-    """The connections that the story warms: a smaller pool can't be played."""
-    phases = (phase for story in plan.stories.values() for phase in story.timeline)
-    return max((phase.opens or 0 for phase in phases if isinstance(phase, Warm)), default=0)
-
-
 def arrivals_depend_on_the_seed(plan: PlannedRun, pool: PoolConfiguration, wake: WakeProfile, seed: int) -> bool:
     """Whether another seed brings other arrivals."""
 
     def arrivals(number: int) -> list[object]:
         trials = (plan.trial(number=0, variant=name, pool=pool, wake=wake, seed=number) for name in plan.stories)
-        return [
-            burst.schedule(trial.burst_seed(position))
-            for trial in trials
-            for position, burst in enumerate(trial.story.bursts)
-        ]
+        return [trial.arrivals() for trial in trials]
 
     return arrivals(seed) != arrivals(seed + 1)
