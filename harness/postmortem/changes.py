@@ -163,8 +163,13 @@ def _other_seeds(incident: Incident) -> Iterator[Trial]:
     own = incident.first.trial
     for seed in range(max(incident.seeds) + 1, max(incident.seeds) + 1 + SEEDS - len(incident.summaries)):
         other = replace(own, seed=seed)
-        if other.arrivals() != own.arrivals() or other.wake_latencies_s() != own.wake_latencies_s():
+        if _moments(other) != _moments(own) or other.wake_latencies_s() != own.wake_latencies_s():
             yield other
+
+
+def _moments(trial: Trial) -> list[float]:
+    """When requests arrive, whatever they ask for."""
+    return [arrival.at_s for burst in trial.arrivals() for arrival in burst]
 
 
 def _candidates(incident: Incident) -> Iterator[tuple[str, Callable[[Trial], Trial]]]:

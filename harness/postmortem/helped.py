@@ -40,6 +40,9 @@ async def would_have_helped(
         timeouts_s=Space.timeouts(incident.patience.seconds),
         others=({},),
     )
+    if not len(space):
+        # No timeout of this driver is as short as the patience: what it had is the one candidate.
+        space = replace(space, timeouts_s=())
     question = Question(
         plan=_of_variant(plan, trial.variant),
         wake=replace(trial.wake, latency=Constant(incident.wake_latency_s)),

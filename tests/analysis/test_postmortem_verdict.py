@@ -135,3 +135,16 @@ def test_the_first_line_stands_first(run: Run, tmp_path: Path) -> None:
     met = incident(run)
     text = draft(met, None, charts=[], settings=None)
     assert text.split("\n\n")[1].startswith("**What would have helped is not known**")
+
+
+def test_a_patience_that_is_shorter_than_any_timeout_of_the_driver(tmp_path: Path) -> None:
+    overrides = Overrides(
+        pools=(pool("5+0", driver="psycopg"),), wakes=(read_wake("12"),), requests=REQUESTS, over_s=4, control=False
+    )  # fmt: skip
+    plan = PlannedRun(scenario=load_scenario("cold_burst"), overrides=overrides)
+    done = execute(plan, stack="simulated", options=RunOptions(), out=tmp_path, progress=Quiet(), charts=False)
+    run = load(done.folder)
+    met = incident(run, patience_s=1.5)
+    line = first_line(met, changes(met, run.plan, lambda _: None))
+    assert line.startswith("**No setting would have helped**")
+    assert "It takes a wake of no more than 1." in line
