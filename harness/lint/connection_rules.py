@@ -52,10 +52,9 @@ class ClosedConnectionsAreNoticed:
         yield Mend(settings={"pool_pre_ping": "true"})
 
 
-class HalfOpenConnectionsAreGivenUp:
-    """statement_timeout against half-open connections: nobody tells, and a ping on one waits for as long as it may."""
+class _OfHalfOpenConnections:
+    """What the rules about connections that the suspend leaves half-open have in common."""
 
-    name = "no request hangs on a half-open connection until the client leaves"
     through_pooler = False
 
     def beside_the_point(self, case: Case) -> str:
@@ -63,6 +62,12 @@ class HalfOpenConnectionsAreGivenUp:
 
     def story(self, case: Case) -> Story:
         return _half_open(case)
+
+
+class HalfOpenConnectionsAreGivenUp(_OfHalfOpenConnections):
+    """statement_timeout against half-open connections: nobody tells, and a ping on one waits for as long as it may."""
+
+    name = "no request hangs on a half-open connection until the client leaves"
 
     def fails(self, case: Case, row: Row) -> bool:  # noqa: ARG002 - of the protocol
         return one_of(row, Outcome.CLIENT_TIMEOUT)
@@ -80,17 +85,10 @@ class HalfOpenConnectionsAreGivenUp:
         yield from _recycled_before(case, case.wake.suspend_after_s or 0.0)
 
 
-class HalfOpenConnectionsAreNotTried:
+class HalfOpenConnectionsAreNotTried(_OfHalfOpenConnections):
     """pool_recycle against suspend_after: a connection that was replaced before it is tried costs nobody a request."""
 
     name = "no request fails on a half-open connection"
-    through_pooler = False
-
-    def beside_the_point(self, case: Case) -> str:
-        return _not_half_open(case)
-
-    def story(self, case: Case) -> Story:
-        return _half_open(case)
 
     def fails(self, case: Case, row: Row) -> bool:  # noqa: ARG002 - of the protocol
         return one_of(row, *DEAD, Outcome.CLIENT_TIMEOUT)
