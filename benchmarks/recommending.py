@@ -14,6 +14,7 @@ import tempfile
 import time
 from math import sqrt
 from statistics import mean, median, stdev
+from typing import Any
 
 from scipy import stats
 
@@ -48,24 +49,25 @@ CASES = {
 }
 
 
-def whole_process(seeds: int) -> tuple[float, int]:
-    """Seconds of one recommendation, start and end of its process included, and its trials."""
+def whole_process(seeds: int) -> tuple[float, dict[str, Any]]:
+    """Seconds of one recommendation, start and end of its process included, and its document."""
     with tempfile.TemporaryDirectory() as out:
         began_s = time.perf_counter()
         argv = [sys.executable, "-m", "harness", *COMMAND, "--repeat", str(seeds), "--out", out]
         done = subprocess.run(argv, check=True, capture_output=True, text=True)
-        return time.perf_counter() - began_s, json.loads(done.stdout)["trials"]
+        return time.perf_counter() - began_s, json.loads(done.stdout)
 
 
 def speed(rounds: int) -> None:
     taken: dict[int, list[float]] = {seeds: [] for seeds in SEEDS}
     trials: dict[int, int] = {}
+    candidates = 0
     for _ in range(rounds):
         for seeds in SEEDS:
-            seconds, trials[seeds] = whole_process(seeds)
+            seconds, document = whole_process(seeds)
             taken[seeds].append(seconds)
+            trials[seeds], candidates = document["trials"], document["candidates"]
     first = median(taken[SEEDS[0]])
-    candidates = 330
     rows = [
         [
             str(seeds), str(trials[seeds]), f"{trials[seeds] / (candidates * seeds):.1%}",

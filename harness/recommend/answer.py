@@ -103,6 +103,7 @@ class Answer:
             "instances": next(iter(question.plan.stories.values())).instances,
             "largest_capacity": None if question.budget is None else question.budget.capacity,
             "seeds": len(question.seeds),
+            "candidates": len(question.space),
             "trials": self.trials,
             "recommendation": None if self.found is None else self.found.to_json(),
             "margin": None if self.margin is None else self.margin.to_json(),

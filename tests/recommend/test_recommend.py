@@ -165,6 +165,7 @@ def test_the_command_prints_one_document_and_keeps_it(run: Any, tmp_path: Path) 
     assert status == 0
     assert document["recommendation"]["connection_timeout"] > 4
     assert document["margin"]["survives_wake_s"] >= 4.98
+    assert document["candidates"] == 3 * 22, "three sizes, and the timeouts up to the patience of 30 s"
     assert document["refused"][0]["missed"][0]["objective"] == "failed<1%"
     folder = Path(document["folder"])
     assert folder.parent == tmp_path
