@@ -1,6 +1,7 @@
 """Reading a scenario file: Python that builds values, run within limits, its mistakes named by file and line."""
 
 import contextlib
+import importlib.machinery
 import importlib.util
 import signal
 import sys
@@ -10,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, ModuleType
 
 from harness.model.errors import UserError
 
@@ -25,15 +26,16 @@ NOT_THE_USERS = tuple(
 
 def import_file(path: Path) -> ModuleType:
     """The module of the Python file at `path`. Raises `UserError` in one line, whatever the file does."""
-    spec = importlib.util.spec_from_file_location(f"scenario_{path.stem}", path)
-    if spec is None or spec.loader is None:
+    loader = _AsWritten(f"scenario_{path.stem}", str(path))
+    spec = importlib.util.spec_from_loader(loader.name, loader) if path.suffix == ".py" else None
+    if spec is None:
         raise UserError("is not a Python file", where=str(path))
     module = importlib.util.module_from_spec(spec)
     interrupted = threading.Event()
     try:
         # What a file prints is none of a command's results.
         with contextlib.redirect_stdout(sys.stderr), _limited(interrupted):
-            spec.loader.exec_module(module)
+            loader.exec_module(module)
     except UserError as error:
         raise UserError(str(error), where=_place(error, path)) from error
     except _TakesTooLong as error:
@@ -48,6 +50,18 @@ def import_file(path: Path) -> ModuleType:
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise UserError(what, where=_place(error, path)) from error
     return module
+
+
+class _AsWritten(importlib.machinery.SourceFileLoader):
+    """A file as it is now, and nothing written beside it.
+
+    Compiled code that Python keeps is found again by the file's size and the second of its change: a scenario that a
+    script changes from `pool_size=5` to `pool_size=6` twice in a second would be played as it was before.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 class _TakesTooLong(BaseException):

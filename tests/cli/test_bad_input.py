@@ -59,7 +59,7 @@ def coldstart(*arguments: str, cwd: Path | None = None, **environment: str) -> s
         (["worst", "cold_burst", "--wake-up-to", "-1"], "the longest wake must be 0 or positive, got -1"),
         (["worst", "cold_burst", "--out", "mine.txt"], "mine.txt: is no Python file (allowed: a path that ends in .py"),
         (["worst", "cold_burst", "--trials", "0"], "0 is not in the range 1<=x<=10000"),
-        (["diff", "nothing"], "none is 'nothing'"),
+        (["diff", "no/such/run"], "no/such/run: no such folder (allowed: a run's folder"),
         (["diff"], "Missing argument 'RUNS...'"),
         (["diff", "a", "b", "c"], "3 runs are too many (allowed: two, or one with --pool twice)"),
         (["new", "two words"], "NAME: 'two words' is not a name (allowed: 1 to 64 letters, digits, _ and -)"),
