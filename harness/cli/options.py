@@ -104,7 +104,7 @@ APPLICATION = (
         metavar="HOST=SECONDS",
         help="Simulated only: a host outside that answers after this time; repeatable.",
     ),
-    click.option("--cpu/--no-cpu", default=False, help="Simulated only: its own computing takes the recorded time."),
+    click.option("--cpu/--no-cpu", default=False, help="Simulated only: its and its database's computing takes time."),
 )
 RUNNING = (
     click.option("--target", metavar="URL", help="Your own application, running on the database of coldstart up."),

@@ -55,6 +55,8 @@ class Engines:
         """Called by a request that has a connection now, in the greenlet that checked it out."""
         self.connected: Callable[[], None] = lambda: None
         """Called in the same greenlet when a connection has been made."""
+        self.executed: Callable[[], None] = lambda: None
+        """Called in the greenlet of a request whose statement has been answered."""
         self.threads: ThreadPoolExecutor | None = None
 
     def take_part(self, early: EarlyImport | None = None) -> None:
@@ -317,6 +319,7 @@ class Engines:
         dialect.connect = timed_connect
         dialect.do_ping = timed_ping
         event.listen(engine, "handle_error", self._statement_failed)
+        event.listen(engine, "after_cursor_execute", lambda *_: self.executed())
         event.listen(engine.pool, "checkout", _holds)
         event.listen(engine.pool, "checkin", _gives_back)
 

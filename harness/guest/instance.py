@@ -21,6 +21,7 @@ from harness.model.outcomes import Outcome
 from harness.recording import CONNECTING
 from harness.service.answer import Answer
 from harness.service.trace import TRACE, RequestTrace
+from harness.simulation.cores import Cores
 
 SERVER, CLIENT = ("127.0.0.1", 8000), ("127.0.0.1", 50000)
 INTERNAL_SERVER_ERROR = 500
@@ -31,41 +32,71 @@ logger = logging.getLogger("coldstart")
 class Processor:
     """The one thread that the application computes on: its requests' computing takes turns.
 
-    A request computes once it has a connection: that is when it has something to compute, and what a wake sets free all
-    at once has to wait for its turn. One that never gets a connection computes nothing.
+    A request computes in as many steps as it has statements, and one when it gets a connection: that is when it has
+    something to compute, and between its steps others have their turn. What a wake sets free all at once advances
+    together, as on a real event loop. One that never gets a connection computes nothing.
     """
 
-    def __init__(self, cpu_s: Mapping[str, float]) -> None:
-        """`cpu_s`: what a request of each kind computes, in seconds; a kind that is not named takes no time."""
-        self._cpu_s = cpu_s
-        self._free_at_s = 0.0
+    def __init__(self, costs: Mapping[str, "Costs"], cores: Cores) -> None:
+        """`costs` of each kind of request; a kind that is not named takes no time."""
+        self._costs = costs
+        self._cores = cores
+        self._turn = asyncio.Lock()
+        self._steps: dict[str, int] = {}
+        """How many each kind has, as they were counted."""
+        self.counts = True
+        """Whether the steps are being counted: then they cost nothing."""
 
-    def take(self) -> None:
-        """Spend the computing time of the request that is running here, after that of those before it, once."""
-        computing = COMPUTING.get()
-        if computing is None or computing.done:
+    def step(self) -> None:
+        """Spend the computing time of one step of the request that is running here, after that of those before it."""
+        if (computing := COMPUTING.get()) is None:
             return
-        computing.done = True
-        self._spend(self._cpu_s.get(computing.kind, 0.0))
+        computing.steps += 1
+        if self.counts:
+            self._steps[computing.kind] = computing.steps
+            return
+        steps = self._steps.get(computing.kind, 1)
+        if computing.steps <= steps:
+            self._spend(self._costs.get(computing.kind, NOTHING).cpu_s / steps)
 
     def connected(self) -> None:
-        """Spend what making a connection computes: the handshake of SCRAM above all."""
-        self._spend(self._cpu_s.get(CONNECTING, 0.0))
+        """Spend what a new connection computes: SCRAM's handshake, and what its first statements cost the driver."""
+        computing = COMPUTING.get()
+        own = None if computing is None else self._costs.get(computing.kind)
+        self._spend((own or self._costs.get(CONNECTING, NOTHING)).connecting_cpu_s)
 
     def _spend(self, cpu_s: float) -> None:
-        if cpu_s <= 0:
-            return
-        loop = asyncio.get_running_loop()
-        self._free_at_s = max(self._free_at_s, loop.time()) + cpu_s
-        await_only(asyncio.sleep(self._free_at_s - loop.time()))
+        if cpu_s > 0 and not self.counts:
+            await_only(self._compute(cpu_s))
+
+    async def _compute(self, cpu_s: float) -> None:
+        async with self._turn:
+            computed = asyncio.Event()
+            computing = self._cores.compute(cpu_s, computed.set)
+            try:
+                await computed.wait()
+            finally:
+                computing.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What the application computes for a request of one kind, in seconds."""
+
+    cpu_s: float = 0.0
+    connecting_cpu_s: float = 0.0
+    """What it computes more where the request makes its connection."""
+
+
+NOTHING = Costs()
 
 
 @dataclass(slots=True)
 class Computing:
-    """Of one request: its kind, and whether its computing time has been spent."""
+    """Of one request: its kind, and how many steps it has taken."""
 
     kind: str
-    done: bool = False
+    steps: int = 0
 
 
 COMPUTING: ContextVar[Computing | None] = ContextVar("coldstart_computing", default=None)
@@ -77,7 +108,9 @@ class ApplicationInstance:
     def __init__(self, application: AsgiApplication, engines: Engines, processor: Processor, *, name: str) -> None:
         self._application = application
         self._engines = engines
-        engines.checked_out, engines.connected = processor.take, processor.connected
+        engines.checked_out = engines.executed = processor.step
+        engines.connected = processor.connected
+        self._processor = processor
         self._name = name
         self._state: dict[str, Any] = {}
         self._tells = False
@@ -134,6 +167,7 @@ class ApplicationInstance:
                     allowed="a recording of this application with these requests, or statuses = […] in their file",
                 )
         self._tells = False
+        self._processor.counts = False
         await self._engines.dispose()
 
     async def warm(self, ages_s: Sequence[float]) -> None:

@@ -3,12 +3,13 @@
 import logging
 import os
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from harness.guest.application import NoApplicationError, find_application
 from harness.guest.early import EarlyImport
 from harness.guest.engines import Engines
-from harness.guest.instance import ApplicationInstance, Processor
+from harness.guest.instance import ApplicationInstance, Costs, Processor
 from harness.guest.marks import Marks
 from harness.guest.orders import Orders, Play
 from harness.guest.world import ApplicationLoop, Outside, take_over
@@ -16,10 +17,11 @@ from harness.model.driver import Driver
 from harness.model.errors import UserError
 from harness.model.events import Event
 from harness.model.times import Times
-from harness.recording import Recording, read
+from harness.recording import CONNECTING, Recording, read
 from harness.service.observation import PoolWatch
 from harness.simulation.backend import no_time
 from harness.simulation.chance import library_chance_of
+from harness.simulation.cores import Cores
 from harness.simulation.loop import StalledError, run
 from harness.simulation.rows import Simulated
 from harness.simulation.virtual_driver import HOST, PORT, VirtualDriver
@@ -66,12 +68,15 @@ class ApplicationDriver(VirtualDriver):
         self._recording = recording
         self._marks = marks
         loop.marks = marks
+        cores = recording.cores if play.application.cpu else None
+        self._cores = None if cores is None else Cores(loop, cores)
+        """What the application and its database share; None: each of their processes has one of its own."""
         super().__init__(loop, play.trial, play.times, sampled=play.sampled)
 
     def server_options(self, times: Times) -> dict[str, Any]:
         # What nobody gives takes the time that it took when it was recorded.
         unset = Times()
-        recorded: dict[str, Any] = {"recording": self._recording}
+        recorded: dict[str, Any] = {"recording": self._recording, "cores": self._cores}
         if times.service == unset.service:
             recorded["draw_service_s"] = no_time
         if times.connect == unset.connect:
@@ -96,8 +101,8 @@ class ApplicationDriver(VirtualDriver):
                 found = find_application(application.app)
             except NoApplicationError as error:
                 raise UserError(str(error), where="--app") from error
-        cpu_s = self._cpu_s() if application.cpu else {}
-        return ApplicationInstance(found, engines, Processor(cpu_s), name=application.name)
+        processor = Processor(self._costs() if application.cpu else {}, self._cores or Cores(self.loop, 1))
+        return ApplicationInstance(found, engines, processor, name=application.name)
 
     async def begin(self) -> None:
         (instance,) = self.instances
@@ -134,10 +139,16 @@ class ApplicationDriver(VirtualDriver):
         if self._sockets is not None:
             self._sockets.close()
 
-    def _cpu_s(self) -> dict[str, float]:
-        return {
-            kind.request: sorted(kind.cpu_s)[len(kind.cpu_s) // 2] for kind in self._recording.requests if kind.cpu_s
-        }
+    def _costs(self) -> dict[str, Costs]:
+        """What the application computes, by the medians of what was recorded."""
+        recorded = {kind.request: kind for kind in self._recording.requests if kind.cpu_s}
+        handshake_s = median(recorded.pop(CONNECTING).cpu_s) if CONNECTING in recorded else 0.0
+        costs = {CONNECTING: Costs(connecting_cpu_s=handshake_s)}
+        for name, kind in recorded.items():
+            cpu_s = median(kind.cpu_s)
+            more_s = median(kind.connecting_cpu_s) - cpu_s if kind.connecting_cpu_s else 0.0
+            costs[name] = Costs(cpu_s, max(handshake_s, more_s))
+        return costs
 
     def _bridge_psycopg(self) -> None:
         """libpq's own sockets lead to the simulated network, for every connection of psycopg's in this process."""

@@ -102,7 +102,7 @@ class Application:
     """What answers it in virtual time: the file that `coldstart record` wrote."""
     stubs: tuple[Stub, ...] = ()
     cpu: bool = False
-    """Whether its requests take, in virtual time, the time that their own computing took in the recording."""
+    """Whether it and its database compute, in virtual time, what they computed in the recording, on as many cores."""
 
     def __post_init__(self) -> None:
         if (self.app is None) == (self.target is None):

@@ -42,6 +42,8 @@ class Conversation:
         self._began_s: float | None = None
         self._asked_encryption = 0
         """Requests for encryption that are answered by a single byte, no message."""
+        self.process_id: int | None = None
+        """Of the connection's backend; None: it has not said so yet."""
         self._ready = False
         self._parameters: dict[str, str] = {}
         self._expected: deque[Expected] = deque()
@@ -53,14 +55,21 @@ class Conversation:
         """Of the prepared statements."""
         self._portals: dict[bytes, Portal] = {}
         self._cursors: dict[str, Portal] = {}
+        self._cpu_s: float | None = None
+        """What the backend had computed when the client last began to speak."""
+        self._carried_out_last: Key | None = None
+        self._computed: set[Key] = set()
+        """What this connection has carried out before."""
         self._turns: Counter[tuple[Key, Row]] = Counter()
         """How often this transaction has asked the same."""
         self._heard_all = True
 
-    def client_sent(self, data: bytes, at_s: float) -> None:
-        """Bytes from the client, cut anywhere."""
+    def client_sent(self, data: bytes, at_s: float, cpu_s: float | None = None) -> None:
+        """Bytes from the client, cut anywhere. `cpu_s`: what its backend has computed so far, in seconds."""
         if self._began_s is None:
             self._began_s = at_s
+        if cpu_s is not None and self._ready and not self._expected:
+            self._has_computed(cpu_s)
         self._listen(self._client, data, lambda packet: self._asks(packet, at_s))
 
     def server_sent(self, data: bytes, at_s: float) -> None:
@@ -122,7 +131,9 @@ class Conversation:
             name = reader.string()
             self._parameters[name] = reader.string()
         elif not self._ready:
-            if packet.type == "Z":
+            if packet.type == "K":
+                self.process_id = Reader(packet.body).int4()
+            elif packet.type == "Z":
                 self._ready, self._free_s = True, at_s
                 assert self._began_s is not None
                 self._gathering.connected(at_s - self._began_s, self._parameters)
@@ -185,6 +196,7 @@ class Conversation:
         if portal is not None:
             self._take_turn(portal)
             portal.seconds += at_s - max(expected.at_s, self._free_s)
+            self._carried_out_last = portal.key
             if packet.type == "C":
                 self._completed(portal, packet.body[:-1].decode(errors="replace"))
         self._free_s = at_s
@@ -194,6 +206,21 @@ class Conversation:
                 self._portals.pop(expected.name, None)
         elif packet.type == "C":
             expected.portal, expected.texts = None, expected.texts[1:]
+
+    def _has_computed(self, cpu_s: float) -> None:
+        """The backend waits for its client: what it has computed since it last did, the last statement cost it.
+
+        Parsing included, which is a message of its own: with a driver that prepares, that is most of a first time.
+        """
+        if self._cpu_s is None:
+            self._gathering.connection_computed(cpu_s)
+        elif self._carried_out_last is not None:
+            key = self._carried_out_last
+            self._gathering.computed(key, cpu_s - self._cpu_s, first=key not in self._computed)
+            self._computed.add(key)
+        else:
+            return
+        self._cpu_s, self._carried_out_last = cpu_s, None
 
     def _completed(self, portal: Portal, tag: str) -> None:
         sql = portal.key[0]
@@ -232,6 +259,7 @@ class Conversation:
         if failed.type == "P" and failed.key is not None:
             self._gathering.not_parsed(failed.key, error, seconds)
         elif portal is not None:
+            self._carried_out_last = portal.key
             portal.rows.clear()
             self._take_turn(portal)
             self._gathering.answered(portal.key, portal.answer(error=error), portal.seconds + seconds)

@@ -53,6 +53,8 @@ class _Known:
     error: Mapping[str, str] | None = None
     error_seconds: list[float] = field(default_factory=list)
     refused: str | None = None
+    cpu_s: list[float] = field(default_factory=list)
+    first_cpu_s: list[float] = field(default_factory=list)
 
 
 class Gathering:
@@ -61,6 +63,7 @@ class Gathering:
     def __init__(self) -> None:
         self._statements: dict[Key, _Known] = {}
         self._connects_s: list[float] = []
+        self._connects_cpu_s: list[float] = []
         self._parameters: dict[str, str] = {}
         self._notes: dict[str, None] = {}
 
@@ -69,6 +72,16 @@ class Gathering:
         self._connects_s.append(seconds)
         if not self._parameters:
             self._parameters = dict(parameters)
+
+    def connection_computed(self, cpu_s: float) -> None:
+        """What a backend computed until its client's first statement came."""
+        self._connects_cpu_s.append(cpu_s)
+
+    def computed(self, key: Key, cpu_s: float, *, first: bool) -> None:
+        """What a statement cost its backend; `first`: the connection had not carried it out before."""
+        known = self._statements.get((_recorded_text(key[0]), key[1]))
+        if known is not None:
+            (known.first_cpu_s if first else known.cpu_s).append(cpu_s)
 
     def noted(self, what: str) -> None:
         """Something that can't be recorded, told once."""
@@ -135,6 +148,7 @@ class Gathering:
             postgres=self._parameters.get("server_version", ""),
             parameters=dict(self._parameters),
             connect=Seconds.of(self._connects_s),
+            connect_cpu=Seconds.of(self._connects_cpu_s),
             statements=tuple(
                 _statement(key, known)
                 for key, known in sorted(self._statements.items(), key=lambda item: item[0])
@@ -191,4 +205,6 @@ def _statement(key: Key, known: _Known) -> Statement:
         error=known.error,
         refused=known.refused,
         seconds=Seconds.of(good or bad or known.error_seconds),
+        cpu=Seconds.of(known.cpu_s),
+        first_cpu=Seconds.of(known.first_cpu_s),
     )

@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from harness.model.errors import UserError
-from harness.recording.model import VERSION, Answer, Column, Recording, RequestKind, Row, Seconds, Statement, Value
+from harness.recording.model import (
+    READABLE,
+    VERSION,
+    Answer,
+    Column,
+    Recording,
+    RequestKind,
+    Row,
+    Seconds,
+    Statement,
+    Value,
+)
 
 ANSWER = frozenset({"values", "formats", "results", "turn", "rows", "tag", "error", "seconds"})
 """The fields of an answer."""
@@ -30,8 +41,9 @@ def from_lines(lines: Iterable[str], *, where: str) -> Recording:
     number, first = next(numbered, (1, ""))
     header = _Fields(_parsed(first, f"{where}, line {number}"), f"{where}, line {number}")
     version = header.get("recording", _whole)
-    if version != VERSION:
-        raise UserError(f"a recording of version {version}", where=header.where, allowed=f"version {VERSION}")
+    if version not in READABLE:
+        allowed = f"version {' or '.join(map(str, READABLE))}"
+        raise UserError(f"a recording of version {version}", where=header.where, allowed=allowed)
     statements: list[Statement] = []
     requests: list[RequestKind] = []
     for number, line in numbered:
@@ -83,6 +95,8 @@ def _header(recording: Recording) -> Json:
         "libraries": dict(sorted(recording.libraries.items())),
         "parameters": dict(recording.parameters),
         "connect_s": _seconds(recording.connect),
+        "connect_cpu_s": _seconds(recording.connect_cpu),
+        "cores": recording.cores,
         "enums": list(recording.enums),
         "statements": len(recording.statements),
         "requests": len(recording.requests),
@@ -103,6 +117,9 @@ def _statement(statement: Statement) -> Json:
     if statement.refused is not None:
         body["refused"] = statement.refused
     body["seconds"] = _seconds(statement.seconds)
+    for name, computed in (("cpu_s", statement.cpu), ("first_cpu_s", statement.first_cpu)):
+        if computed is not None:
+            body[name] = _seconds(computed)
     body["answers"] = [_answer(answer) for answer in statement.answers]
     return body
 
@@ -139,7 +156,10 @@ def _answer(answer: Answer) -> Json:
 
 
 def _request(kind: RequestKind) -> Json:
-    return {"request": kind.request, "cpu_s": list(kind.cpu_s), "latency_s": list(kind.latency_s)}
+    body: Json = {"request": kind.request, "cpu_s": list(kind.cpu_s)}
+    if kind.connecting_cpu_s:
+        body["connecting_cpu_s"] = list(kind.connecting_cpu_s)
+    return body | {"latency_s": list(kind.latency_s)}
 
 
 def _seconds(seconds: Seconds | None) -> Json | None:
@@ -208,6 +228,8 @@ def _recording_from(header: _Fields, statements: tuple[Statement, ...], requests
         libraries=header.get("libraries", _texts),
         recorded_at=header.get("recorded_at", _text),
         connect=header.maybe("connect_s", _seconds_from),
+        connect_cpu=header.maybe("connect_cpu_s", _seconds_from),
+        cores=header.maybe("cores", _positive),
         has_values=header.get("has_values", _flag),
         enums=header.get("enums", _list_of(_oid)),
         statements=statements,
@@ -226,6 +248,8 @@ def _statement_from(fields: _Fields) -> Statement:
         error=fields.maybe("error", _texts),
         refused=fields.maybe("refused", _text),
         seconds=fields.maybe("seconds", _seconds_from),
+        cpu=fields.maybe("cpu_s", _seconds_from),
+        first_cpu=fields.maybe("first_cpu_s", _seconds_from),
     )
     for answer in statement.answers:
         if any(len(row) != len(answer.results) for row in answer.rows) or (
@@ -256,7 +280,7 @@ def _answer_from(body: Any) -> Answer:  # noqa: ANN401 - of JSON
         values=_row(body.get("values", [])),
         formats=_formats(body.get("formats", [])),
         results=_formats(body.get("results", [])),
-        turn=_turn(body.get("turn", 1)),
+        turn=_positive(body.get("turn", 1)),
         rows=_list_of(_row)(body.get("rows", [])),
         tag=None if tag is None else _text(tag),
         error=None if error is None else _texts(error),
@@ -268,6 +292,7 @@ def _request_from(fields: _Fields) -> RequestKind:
     return RequestKind(
         request=fields.get("request", _text),
         cpu_s=fields.maybe("cpu_s", _list_of(_number)) or (),
+        connecting_cpu_s=fields.maybe("connecting_cpu_s", _list_of(_number)) or (),
         latency_s=fields.maybe("latency_s", _list_of(_number)) or (),
     )
 
@@ -332,7 +357,7 @@ def _signed(value: Any, *, bits: int) -> int:  # noqa: ANN401 - of JSON
     return int(value)
 
 
-def _turn(value: Any) -> int:  # noqa: ANN401 - of JSON
+def _positive(value: Any) -> int:  # noqa: ANN401 - of JSON
     if _whole(value) < 1:
         raise ValueError(value)
     return int(value)

@@ -7,8 +7,10 @@ from typing import TypeAlias
 
 CONNECTING = "(connecting)"
 """The name under which a recording has what making a connection computes: no request can be called so."""
-VERSION = 1
+VERSION = 2
 """Of the file's format."""
+READABLE = (1, VERSION)
+"""Version 1 does not say what the server computed."""
 
 ENUMS_SQL = "SELECT unnest(ARRAY[oid, typarray]) AS oid FROM pg_catalog.pg_type WHERE typtype = 'e' ORDER BY oid"
 """Asks a database for its enum types: `without_values` keeps their values."""
@@ -106,6 +108,10 @@ class Statement:
     """What it does that can't be played again, in one word: COPY."""
     seconds: Seconds | None = None
     """Over all answers that were no errors; over the errors, where there is nothing else."""
+    cpu: Seconds | None = None
+    """What its backend computed, over all the times that a connection had carried it out before; None: not known."""
+    first_cpu: Seconds | None = None
+    """The same for each connection's first time, when its backend reads the catalogues."""
 
 
 def types_of(statement: Statement, count: int) -> tuple[int, ...]:
@@ -122,6 +128,9 @@ class RequestKind:
     request: str
     cpu_s: tuple[float, ...] = ()
     """The application's own CPU time, a request each."""
+    connecting_cpu_s: tuple[float, ...] = ()
+    """The same of requests whose connection was a new one: with the handshake, and what its first statements cost the
+    driver."""
     latency_s: tuple[float, ...] = ()
 
 
@@ -141,6 +150,10 @@ class Recording:
     """ISO 8601, as the caller gave it."""
     connect: Seconds | None = None
     """From a connection's first byte to its first ReadyForQuery; None: nobody connected."""
+    connect_cpu: Seconds | None = None
+    """What a backend computed until it was ready for its first statement; None: not known."""
+    cores: int | None = None
+    """Of the machine that application and server shared, as the caller gave it."""
     has_values: bool = True
     """Whether the values are those of production; False: neutral ones stand in their place."""
     enums: tuple[int, ...] = ()

@@ -28,8 +28,12 @@ class Recorder:
 
     watches_bytes = True
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = monotonic, cpu_s_of: Callable[[int], float | None] | None = None
+    ) -> None:
+        """`cpu_s_of` says what a process has computed, by its id (harness/processes/cpu.py); None: nobody knows."""
         self._clock = clock
+        self._cpu_s_of = cpu_s_of
         self._gathering = Gathering()
         self._conversations: dict[object, Conversation] = {}
         self._unheard: deque[Callable[[], None]] = deque()
@@ -44,6 +48,7 @@ class Recorder:
         libraries: dict[str, str] | None = None,
         requests: Sequence[RequestKind] = (),
         enums: Sequence[int] = (),
+        cores: int | None = None,
     ) -> Recording:
         """All that was seen so far; the arguments are what a proxy can't see (`Recording` has their meaning).
 
@@ -52,7 +57,12 @@ class Recorder:
         if self._failure is not None:
             raise self._failure
         recording = self._gathering.recording(
-            tuple(requests), app=app, recorded_at=recorded_at, libraries=libraries or {}, enums=tuple(enums)
+            tuple(requests),
+            app=app,
+            recorded_at=recorded_at,
+            libraries=libraries or {},
+            enums=tuple(enums),
+            cores=cores,
         )
         if ENCRYPTED in recording.notes:
             raise UserError(
@@ -80,7 +90,11 @@ class Recorder:
             self._later(conversation.closed)
 
     def client_sent(self, connection: Passing, data: bytes) -> None:
-        self._later(partial(self._conversations[connection].client_sent, data, self._clock()))
+        conversation = self._conversations[connection]
+        # Now, before it goes on: a process that waits is exactly measured, one that runs is not.
+        process_id = conversation.process_id
+        cpu_s = None if self._cpu_s_of is None or process_id is None else self._cpu_s_of(process_id)
+        self._later(partial(conversation.client_sent, data, self._clock(), cpu_s))
 
     def server_sent(self, connection: Passing, data: bytes) -> None:
         self._later(partial(self._conversations[connection].server_sent, data, self._clock()))

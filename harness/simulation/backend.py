@@ -33,6 +33,7 @@ from harness.model.server import ConnectCost, IdleReaper, ServerLimits
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.recording import Recording
 from harness.simulation.catalogue import PARAMETERS
+from harness.simulation.cores import Cores
 from harness.simulation.known import KNOWN
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Request
@@ -79,16 +80,21 @@ class SimulatedPostgres:
     recording: Recording | None = None
     """Whose statements it answers, in place of the catalogue's. What of `draw_service_s` and `draw_connect_s` is not
     given takes what it took when it was recorded."""
+    cores: Cores | None = None
+    """What the server's processes share with the application: what was recorded as computed is computed there."""
 
     def __post_init__(self) -> None:
         self.parameters: Mapping[str, str] = PARAMETERS
+        self.connect_cpu_s = 0.0
         self.replay: Replay | None = None
         """What answers from the recording; its `counts` say how well it could."""
         if self.recording is not None:
             self.parameters = self.recording.parameters
-            self.replay = Replay(self.recording, takes_recorded_s=self.draw_service_s is no_time)
-            if self.draw_connect_s is no_time and self.recording.connect is not None:
-                self.draw_connect_s = constant(self.recording.connect.median)
+            self.replay = Replay(
+                self.recording, takes_recorded_s=self.draw_service_s is no_time, computes=self.cores is not None
+            )
+            if self.draw_connect_s is no_time:
+                self._connect_as_recorded(self.recording)
         # Only a compute that suspends by itself has to hear of every message; the others are spared the calls.
         self.watches_bytes = self.behaviour.suspend_after_s is not None
         self._compute = Compute(self.behaviour, self.draw_wake_latency_s, now_s=self.loop.time())
@@ -103,6 +109,14 @@ class SimulatedPostgres:
         self._next_process_id = FIRST_PROCESS_ID
         self._timer: asyncio.TimerHandle | None = None
         self._planned_wake_at_s = 0.0
+
+    def _connect_as_recorded(self, recording: Recording) -> None:
+        if self.cores is not None and recording.connect_cpu is not None:
+            # The rest of what a connection was seen to take is the client's handshake, which computes for itself.
+            self.connect_cpu_s = recording.connect_cpu.median
+            self.draw_connect_s = constant(self.connect_cpu_s)
+        elif recording.connect is not None:
+            self.draw_connect_s = constant(recording.connect.median)
 
     @property
     def state(self) -> State:

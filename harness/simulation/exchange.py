@@ -8,6 +8,7 @@ from harness.model.packets import ProtocolViolationError
 from harness.model.protocol import encoded
 from harness.simulation import wire
 from harness.simulation.connection import End
+from harness.simulation.cores import Computing
 from harness.simulation.postmaster import Postmaster
 
 IDLE_SESSION = ErrorResponse("FATAL", "57P05", "terminating connection due to idle-session timeout")
@@ -27,7 +28,7 @@ class Exchange:
         self._postmaster = postmaster
         self._key = key
         self._go_on = go_on
-        self._step: asyncio.TimerHandle | None = None
+        self._step: asyncio.TimerHandle | Computing | None = None
         limits = postmaster.limits
         self._active_at_s = postmaster.loop.time()
         self._limits = {
@@ -50,8 +51,17 @@ class Exchange:
     def busy(self) -> bool:
         return self._step is not None
 
-    def after(self, seconds: float, rest: Callable[[], None]) -> None:
-        """Do the rest when this time has been spent; without any, now."""
+    def after(self, seconds: float, rest: Callable[[], None], *, cpu_s: float = 0.0) -> None:
+        """Do the rest when this time has been spent; without any, now.
+
+        Where the server's processes share cores, `cpu_s` of it is computing, which takes longer beside others'.
+        """
+        if cpu_s > 0 and self._postmaster.cores is not None:
+            if seconds > cpu_s:
+                self._step = self._postmaster.loop.call_later(seconds - cpu_s, self._compute, cpu_s, rest)
+            else:
+                self._compute(cpu_s, rest)
+            return
         if seconds <= 0:
             # Not by a timer of 0 s: it would put everything behind whatever else is due at this instant.
             rest()
@@ -121,6 +131,10 @@ class Exchange:
         self.stop()
         if self.end is not None:
             (self.end.abort if reset else self.end.close)()
+
+    def _compute(self, cpu_s: float, rest: Callable[[], None]) -> None:
+        assert self._postmaster.cores is not None
+        self._step = self._postmaster.cores.compute(cpu_s, lambda: self._spent(rest))
 
     def _spent(self, rest: Callable[[], None]) -> None:
         # Before the rest, which may begin the next step.

@@ -23,6 +23,7 @@ class KnownStatement:
     known: Known | None
     own: bool
     own_s: float = 0.0
+    own_cpu_s: float = 0.0
 
     def check(self) -> None:
         if self.known is None and self.word not in SESSION_WORDS:
@@ -57,6 +58,7 @@ class KnownPortal:
     formats: tuple[int, ...]
     known: Known | None
     rows: tuple[bytes, ...] | None
+    cpu_s: float
 
     def __init__(self, prepared: KnownStatement, parameters: tuple[Any, ...], formats: tuple[int, ...]) -> None:
         self.prepared = prepared
@@ -64,6 +66,7 @@ class KnownPortal:
         self.formats = formats
         self.known = prepared.known
         self.rows = None
+        self.cpu_s = 0.0
 
     @property
     def tag(self) -> str:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from harness.model.compute import ErrorResponse
 from harness.model.server import IdleReaper, ServerLimits
+from harness.simulation.cores import Cores
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.source import Source
 
@@ -24,6 +25,12 @@ class Postmaster(Protocol):
     limits: ServerLimits
     reaper: IdleReaper | None
     """What forgets idle connections on their way here; None: nothing."""
+
+    cores: Cores | None
+    """What its processes compute on; None: each has one of its own."""
+
+    connect_cpu_s: float
+    """How much of starting a session is computing."""
 
     def source(self) -> Source:
         """What one session's statements are answered from."""

@@ -29,10 +29,14 @@ class Counts:
 class Replay:
     """One recording, looked up by any number of sessions."""
 
-    def __init__(self, recording: Recording, *, takes_recorded_s: bool = True) -> None:
-        """`takes_recorded_s` False: a statement takes what the server draws for every statement."""
+    def __init__(self, recording: Recording, *, takes_recorded_s: bool = True, computes: bool = False) -> None:
+        """`takes_recorded_s` False: a statement takes what the server draws for every statement.
+
+        `computes`: what was recorded as computing is told apart, because it shares the cores.
+        """
         self.counts = Counts()
         self.takes_recorded_s = takes_recorded_s
+        self.computes = computes and takes_recorded_s
         self._by_text: dict[str, list[Statement]] = {}
         self._by_shape: dict[str, OfOneShape] = {}
         for statement in recording.statements:
@@ -61,7 +65,13 @@ class Replay:
         alike = self._by_shape.get(its_shape.text)
         if word in SESSION_WORDS:
             recorded_s = alike.statements[-1].seconds if alike is not None and self.takes_recorded_s else None
-            return Known(sql, word, own_s=recorded_s.median if recorded_s else 0.0)
+            own_cpu = alike.statements[-1].cpu if alike is not None and self.computes else None
+            return Known(
+                sql,
+                word,
+                own_s=recorded_s.median if recorded_s else 0.0,
+                own_cpu_s=own_cpu.median if own_cpu else 0.0,
+            )
         same = self._by_text.get(its_shape.exact, [])
         base = next((one for one in same if one.declared == declared), None)
         base = base or max(same or (alike.statements if alike else []), key=_use, default=None)
@@ -97,6 +107,7 @@ class Known:
     sql: str
     word: str
     own_s: float = 0.0
+    own_cpu_s: float = 0.0
     base: Statement | None = None
     """What it is described by."""
     alike: OfOneShape | None = None

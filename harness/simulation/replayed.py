@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.model.packets import ProtocolViolationError, Reader
 from harness.model.protocol import message
-from harness.recording.model import Answer, Column, Row, spread
+from harness.recording.model import Answer, Column, Row, Statement, spread
 from harness.recording.sql import cursor_of, shape, split, words
 from harness.recording.values import NotConvertibleError, converted
 from harness.simulation import wire
@@ -27,6 +27,8 @@ class ReplayedSession:
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
         self.cursors: dict[str, Cursor] = {}
+        self._carried_out: set[str] = set()
+        """The statements of the recording that this session has carried out before."""
         self._turns: Counter[tuple[str, Row]] = Counter()
         """How often this transaction has asked the same."""
 
@@ -55,6 +57,14 @@ class ReplayedSession:
         self._turns[sql, values] += 1
         return self._turns[sql, values]
 
+    def cpu_s(self, statement: Statement) -> float:
+        """What carrying out this statement of the recording computes: the first time in a session more."""
+        first = statement.sql not in self._carried_out
+        self._carried_out.add(statement.sql)
+        computed = statement.first_cpu if first or statement.cpu is None else statement.cpu
+        computed = computed or statement.cpu
+        return computed.median if computed is not None else 0.0
+
     def _one(self, sql: str, declared: tuple[int, ...]) -> "ReplayedStatement":
         return ReplayedStatement(self, self.replay.parsed(sql, declared))
 
@@ -69,7 +79,7 @@ def _decoded(text: bytes) -> str:
 class ReplayedStatement:
     """A parsed statement of one session."""
 
-    __slots__ = ("known", "own", "own_s", "session", "sql", "word")
+    __slots__ = ("known", "own", "own_cpu_s", "own_s", "session", "sql", "word")
 
     def __init__(self, session: ReplayedSession, known: Known) -> None:
         self.session = session
@@ -78,6 +88,7 @@ class ReplayedStatement:
         self.word = known.word
         self.own = known.word in SESSION_WORDS and not known.several
         self.own_s = known.own_s
+        self.own_cpu_s = known.own_cpu_s
 
     @property
     def cursor(self) -> "Cursor | None":
@@ -122,7 +133,18 @@ class ReplayedStatement:
 class ReplayedPortal:
     """A bound statement of one session."""
 
-    __slots__ = ("_formats", "_found", "_match", "_results", "_tag", "_values", "prepared", "rows", "statement")
+    __slots__ = (
+        "_formats",
+        "_found",
+        "_match",
+        "_results",
+        "_tag",
+        "_values",
+        "cpu_s",
+        "prepared",
+        "rows",
+        "statement",
+    )
 
     def __init__(
         self, statement: ReplayedStatement, values: Row, formats: tuple[int, ...], results: tuple[int, ...]
@@ -130,6 +152,7 @@ class ReplayedPortal:
         self.statement = statement
         self.prepared: Prepared = statement
         self.rows: tuple[bytes, ...] | None = None
+        self.cpu_s = 0.0
         self._values = values
         self._formats = formats
         self._results = results
@@ -171,6 +194,8 @@ class ReplayedPortal:
         replay.count(self._match)
         if not replay.takes_recorded_s:
             return 0.0 if statement.word in QUIET else draw_service_s()
+        if replay.computes:
+            self.cpu_s = statement.session.cpu_s(self._found.statement)
         took = self._found.answer.seconds if self._match is Match.EXACT else self._found.statement.seconds
         return took.median if took is not None else 0.0
 

@@ -44,6 +44,11 @@ class Prepared(Protocol):
         """What that takes."""
         ...
 
+    @property
+    def own_cpu_s(self) -> float:
+        """How much of it is computing."""
+        ...
+
     def check(self) -> None:
         """Raises `StatementError` for what the source does not know."""
         ...
@@ -63,6 +68,8 @@ class Portal(Protocol):
     prepared: Prepared
     rows: tuple[bytes, ...] | None
     """DataRow messages that are still to be fetched; None: it has not been executed."""
+    cpu_s: float
+    """How much of the time that it takes is computing; known once `seconds` has been asked."""
 
     @property
     def tag(self) -> str:

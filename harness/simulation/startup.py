@@ -111,7 +111,9 @@ class Authentication:
     def _identify(self) -> None:
         """Ask who it is; where everybody is trusted, welcome it."""
         if self._postmaster.password is None:
-            self._exchange.after(self._postmaster.draw_connect_s(), self._admit_role)
+            self._exchange.after(
+                self._postmaster.draw_connect_s(), self._admit_role, cpu_s=self._postmaster.connect_cpu_s
+            )
         else:
             self._exchange.out += wire.authentication(10, wire.text(MECHANISM) + b"\0")
             self._exchange.flush()
@@ -132,7 +134,9 @@ class Authentication:
                 exchange.flush()
             else:
                 exchange.out += wire.authentication(12, self._challenge.verify(packet.body.decode()).encode())
-                exchange.after(self._postmaster.draw_connect_s(), self._admit_role)
+                exchange.after(
+                    self._postmaster.draw_connect_s(), self._admit_role, cpu_s=self._postmaster.connect_cpu_s
+                )
         except (WrongPasswordError, UnicodeDecodeError):
             exchange.terminate(ErrorResponse("FATAL", "28P01", "password authentication failed"))
 

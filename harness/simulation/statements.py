@@ -104,12 +104,12 @@ class Statements:
                 self._ready()
                 return
             portal = first.bound((), (), ())
-            seconds = self._seconds(portal)
+            seconds, cpu_s = self._takes(portal)
         except StatementError as error:
             self._fail(error)
             return
         if seconds > 0:
-            self._serve(seconds, lambda: self._finish_simple(portal, statements[1:]))
+            self._serve(seconds, cpu_s, lambda: self._finish_simple(portal, statements[1:]))
         else:
             self._finish_simple(portal, statements[1:])
 
@@ -158,18 +158,18 @@ class Statements:
             self._fetch(portal, limit)
             return
         self._check(portal.prepared)
-        seconds = self._seconds(portal)
+        seconds, cpu_s = self._takes(portal)
         if seconds > 0:
-            self._serve(seconds, lambda: self._finish_execute(portal, limit))
+            self._serve(seconds, cpu_s, lambda: self._finish_execute(portal, limit))
         else:
             self._fetch(portal, limit)
 
-    def _serve(self, seconds: float, rest: Callable[[], None]) -> None:
+    def _serve(self, seconds: float, cpu_s: float, rest: Callable[[], None]) -> None:
         """Spend a statement's time, or as much of it as the session's own limit allows."""
         if 0 < self._timeout_s < seconds:
             self._exchange.after(self._timeout_s, lambda: self.fail(*STATEMENT_TIMEOUT))
         else:
-            self._exchange.after(seconds, rest)
+            self._exchange.after(seconds, rest, cpu_s=cpu_s)
 
     def _finish_execute(self, portal: Portal, limit: int) -> None:
         try:
@@ -199,9 +199,13 @@ class Statements:
             raise StatementError(*IN_FAILED_TRANSACTION)
         statement.check()
 
-    def _seconds(self, portal: Portal) -> float:
+    def _takes(self, portal: Portal) -> tuple[float, float]:
+        """What it takes on cores of its own, in seconds, and how much of that is computing."""
         prepared = portal.prepared
-        return prepared.own_s if prepared.own else portal.seconds(self._postmaster.draw_service_s)
+        if prepared.own:
+            return max(prepared.own_s, prepared.own_cpu_s), prepared.own_cpu_s
+        seconds = portal.seconds(self._postmaster.draw_service_s)
+        return max(seconds, portal.cpu_s), portal.cpu_s
 
     def _fetch(self, portal: Portal, limit: int) -> None:
         if portal.prepared.own:

@@ -5,6 +5,7 @@ application ──▶ proxy with a recorder ──▶ embedded PostgreSQL
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +34,7 @@ from harness.model.pool import PoolConfiguration
 from harness.postgres import embedded_postgres
 from harness.postgres.supervisor import free_port
 from harness.processes.beside import beside
+from harness.processes.cpu import cpu_s_of
 from harness.processes.messages import (
     CpuReported,
     PoolNotWarmed,
@@ -89,7 +91,7 @@ async def record(
         await make_database(server, TEMPLATE)
         database = replace(server, database=TEMPLATE)
         await prepare_database(application, database, logs / "prepare.log")
-        recorder = Recorder()
+        recorder = Recorder(cpu_s_of=cpu_s_of)
         port = await stack.enter_async_context(_recorded(recorder, f"{server.host}:{server.port}"))
         log = logs / "application.log"
         reached = replace(database, host=HOST, port=port)
@@ -109,7 +111,12 @@ async def record(
         libraries, enums = _versions(application), await _enums(database.dsn)
         recorded_at = datetime.now(UTC).isoformat(timespec="seconds")
         return recorder.recording(
-            app=application.name, recorded_at=recorded_at, libraries=libraries, requests=requests, enums=enums
+            app=application.name,
+            recorded_at=recorded_at,
+            libraries=libraries,
+            requests=requests,
+            enums=enums,
+            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         )
 
 
@@ -143,8 +150,7 @@ class Asking:
         """What making a connection computes, several times. Raises `UserError` where it has no pool."""
         cpu_s = []
         for _ in range(CONNECTING_TIMES):
-            await self._child.send(ReplacePool())
-            await self._replaced.get()
+            await self._replace_pool()
             before_s = await self._cpu_s()
             await self._warm(CONNECTED_AT_ONCE)
             cpu_s.append(round((await self._cpu_s() - before_s) / CONNECTED_AT_ONCE, 6))
@@ -159,31 +165,46 @@ class Asking:
                 raise StackError("application", f"could not warm its pool: {error}", log=self._child.log)
 
     async def kind(self, request: ApplicationRequest, times: int, say: Callable[[str], None]) -> RequestKind:
-        """One kind of request, several times."""
-        latency_s, cpu_s = [], []
+        """One kind of request, several times; then some times more, each on a new connection."""
+        latency_s, cpu_s, connecting_cpu_s = [], [], []
         async with httpx.AsyncClient(base_url=self._url, timeout=TRY_LIMIT_S, trust_env=False) as client:
             for key in range(times):
-                asked = request.asked(key)
-                before_s = await self._cpu_s()
                 start_s = monotonic()
-                try:
-                    answer = await client.request(
-                        asked.method, asked.target, headers=dict(asked.headers), content=asked.body
-                    )
-                except httpx.HTTPError as error:
-                    raise StackError(
-                        "application", f"request {request.name}: {type(error).__name__}", log=self._child.log
-                    ) from error
+                cpu_s.append(await self._ask(client, request, key))
                 latency_s.append(round(monotonic() - start_s, 6))
-                cpu_s.append(round(await self._cpu_s() - before_s, 6))
-                if not request.is_good(answer.status_code):
-                    raise UserError(
-                        f"was answered with {answer.status_code} for key {key} (log: {self._child.log})",
-                        where=f"request {request.name} ({asked.method} {asked.target})",
-                        allowed="keys that exist, or the status in its statuses",
-                    )
+            for key in range(min(times, CONNECTING_TIMES)):
+                await self._replace_pool()
+                connecting_cpu_s.append(await self._ask(client, request, key))
         say(f"{request.name}: {times} times")
-        return RequestKind(request=request.name, cpu_s=tuple(cpu_s), latency_s=tuple(latency_s))
+        return RequestKind(
+            request=request.name,
+            cpu_s=tuple(cpu_s),
+            connecting_cpu_s=tuple(connecting_cpu_s),
+            latency_s=tuple(latency_s),
+        )
+
+    async def _ask(self, client: httpx.AsyncClient, request: ApplicationRequest, key: int) -> float:
+        """Ask once; what that computed. Raises `UserError` for an answer that is not good."""
+        asked = request.asked(key)
+        before_s = await self._cpu_s()
+        try:
+            answer = await client.request(asked.method, asked.target, headers=dict(asked.headers), content=asked.body)
+        except httpx.HTTPError as error:
+            raise StackError(
+                "application", f"request {request.name}: {type(error).__name__}", log=self._child.log
+            ) from error
+        computed_s = round(await self._cpu_s() - before_s, 6)
+        if not request.is_good(answer.status_code):
+            raise UserError(
+                f"was answered with {answer.status_code} for key {key} (log: {self._child.log})",
+                where=f"request {request.name} ({asked.method} {asked.target})",
+                allowed="keys that exist, or the status in its statuses",
+            )
+        return computed_s
+
+    async def _replace_pool(self) -> None:
+        await self._child.send(ReplacePool())
+        await self._replaced.get()
 
     async def _cpu_s(self) -> float:
         await self._child.send(ReportCpu())

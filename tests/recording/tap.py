@@ -12,6 +12,7 @@ from harness.proxy.events import EventStream
 from harness.proxy.proxy import Proxy
 from harness.recording import Recorder, Recording
 from harness.simulation.backend import SimulatedPostgres
+from harness.simulation.cores import Cores
 from harness.simulation.libpq import LibpqSockets
 from harness.simulation.loop import VirtualLoop, run
 from harness.simulation.network import Network
@@ -58,11 +59,15 @@ async def recorded(postgres: PostgresServer, client: Client) -> tuple[Any, Recor
         return result, recorder.recording(app="app:app", recorded_at=NOW)
 
 
-def replayed(recording: Recording, client: Client, **options: Any) -> tuple[Any, SimulatedPostgres]:
-    """What the client code gets in virtual time, and the server it got it from."""
+def replayed(
+    recording: Recording, client: Client, *, cores: int | None = None, **options: Any
+) -> tuple[Any, SimulatedPostgres]:
+    """What the client code gets in virtual time, and the server it got it from; `cores`: what its processes share."""
 
     async def main(loop: VirtualLoop) -> tuple[Any, SimulatedPostgres]:
         network = Network(loop)
+        if cores is not None:
+            options["cores"] = Cores(loop, cores)
         server = SimulatedPostgres(loop=loop, recording=recording, **options)
         network.listen(HOST, PORT, server)
         sockets = LibpqSockets(network, HOST, PORT)

@@ -10,7 +10,9 @@ import asyncpg
 import pytest
 
 from harness.postgres import PostgresServer
-from tests.recording.tap import Client, Place, recorded, replayed
+from harness.processes.cpu import cpu_s_of
+from harness.recording import Recorder
+from tests.recording.tap import NOW, Client, Place, listened_to, recorded, replayed
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +99,28 @@ async def channels(place: Place) -> Any:
         while not heard:
             await asyncio.sleep(0.01)
     return heard
+
+
+async def test_what_a_backend_computes_is_measured(postgres: PostgresServer) -> None:
+    heavy, light = "SELECT count(*) FROM generate_series(1, 300000)", "SELECT pg_sleep(0.1)"
+
+    async def client(place: Place) -> None:
+        async with connected(place) as connection:
+            for _ in range(3):
+                await connection.fetchval(heavy)
+                await connection.fetchval(light)
+
+    async with listened_to(postgres, Recorder(cpu_s_of=cpu_s_of)) as (place, recorder):
+        await client(place)
+        recording = recorder.recording(app="app:app", recorded_at=NOW, cores=2)
+    of = {statement.sql: statement for statement in recording.statements}
+    assert recording.connect_cpu is not None
+    assert 0.0003 < recording.connect_cpu.median < 0.1
+    assert all(statement.seconds and statement.cpu and statement.first_cpu for statement in (of[heavy], of[light]))
+    # Counting computes all the time that it takes, and sleeping none.
+    assert 0.005 < of[heavy].cpu.median < of[heavy].seconds.median * 1.1  # type: ignore[union-attr] # just asserted
+    assert of[light].cpu.median < 0.01  # type: ignore[union-attr] # just asserted
+    assert of[light].seconds.median > 0.1  # type: ignore[union-attr] # just asserted
 
 
 @pytest.mark.parametrize(

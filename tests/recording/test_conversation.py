@@ -22,6 +22,7 @@ from harness.postgres import embedded_postgres
 from harness.recording import Answer, Recorder, Recording, Statement
 from harness.recording.conversation import Conversation
 from harness.recording.gathering import Gathering
+from harness.recording.model import Seconds
 from harness.simulation import wire
 from tests.recording.tap import NOW, Place, listened_to
 
@@ -79,6 +80,22 @@ def heard(*chunks: Chunk, times_s: Sequence[float] | None = None) -> Recording:
     return gathering.recording()
 
 
+def computing(*chunks: tuple[str, bytes, float]) -> Recording:
+    """As `heard`, and what its backend has computed by the time of each of the client's chunks."""
+    gathering = Gathering()
+    conversation = Conversation(gathering)
+    conversation.client_sent(STARTUP, 0.0, None)
+    conversation.server_sent(wire.backend_key_data(1234, 5) + WELCOME, 1.0)
+    assert conversation.process_id == 1234
+    for at_s, (who, data, cpu_s) in enumerate(chunks, start=2):
+        if who == CLIENT:
+            conversation.client_sent(data, float(at_s), cpu_s)
+        else:
+            conversation.server_sent(data, float(at_s))
+    conversation.closed()
+    return gathering.recording()
+
+
 def only(recording: Recording) -> Statement:
     (statement,) = recording.statements
     return statement
@@ -120,6 +137,48 @@ def test_the_first_time_runs_from_the_clients_last_byte_to_the_servers_word() ->
     seconds = only(recording).seconds
     assert seconds is not None
     assert seconds.median == 0.75
+
+
+def test_what_a_backend_computes_belongs_to_the_statement_that_it_carried_out() -> None:
+    answered = ONE_COLUMN + row("1") + done("SELECT 1") + wire.READY["I"]
+    statement = parse("SELECT $1 AS n", "s1") + describe("S", "s1") + FLUSH
+    recording = computing(
+        (CLIENT, query("SELECT 1"), 0.5),
+        (SERVER, answered, 0.0),
+        (CLIENT, statement, 0.75),
+        (SERVER, wire.PARSE_COMPLETE + wire.parameter_description([23]) + ONE_COLUMN, 0.0),
+        # What parsing took is the statement's own, as soon as it has been carried out.
+        (CLIENT, bind([b"7"], name="s1") + execute() + SYNC, 1.0),
+        (SERVER, wire.BIND_COMPLETE + row("7") + done("SELECT 1") + wire.READY["I"], 0.0),
+        (CLIENT, query("SELECT 1"), 2.0),
+        # Cut in two: the backend may be at work already.
+        (SERVER, answered, 0.0),
+        (CLIENT, query("SELECT 1")[:4], 2.125),
+        (CLIENT, query("SELECT 1")[4:], 2.125),
+        (SERVER, answered, 0.0),
+        (CLIENT, query("SELECT 1"), 2.5),
+    )
+    assert recording.connect_cpu is not None
+    assert recording.connect_cpu.median == 0.5
+    prepared, simple = recording.statements
+    assert (simple.first_cpu, prepared.first_cpu) == (Seconds.of([0.25]), Seconds.of([1.25]))
+    assert (simple.cpu, prepared.cpu) == (Seconds.of([0.125, 0.375]), None)
+
+
+def test_what_a_statement_that_fails_computes_is_its_own_too() -> None:
+    recording = computing(
+        (CLIENT, query("SELECT 1/0"), 0.5),
+        (SERVER, ERROR + wire.READY["I"], 0.0),
+        (CLIENT, query("SELECT 2"), 0.75),
+        (SERVER, ONE_COLUMN + row("2") + done("SELECT 1") + wire.READY["I"], 0.0),
+        (CLIENT, message(b"X"), 1.0),
+    )
+    assert [statement.first_cpu for statement in recording.statements] == [Seconds.of([0.25])] * 2
+
+
+def test_nothing_is_known_of_computing_where_nobody_says() -> None:
+    recording = heard((CLIENT, query("SELECT 1")), (SERVER, ONE_COLUMN + row("1") + done("SELECT 1") + wire.READY["I"]))
+    assert (recording.connect_cpu, only(recording).cpu, only(recording).first_cpu) == (None, None, None)
 
 
 def test_everything_at_once_without_a_description_of_the_statement() -> None:

@@ -50,6 +50,8 @@ def statements(draw: Any) -> Statement:
         error=draw(ERRORS),
         refused=draw(st.none() | TEXTS),
         seconds=draw(SECONDS),
+        cpu=draw(SECONDS),
+        first_cpu=draw(SECONDS),
     )
 
 
@@ -61,11 +63,19 @@ RECORDINGS = st.builds(
     libraries=st.dictionaries(TEXTS, TEXTS, max_size=3),
     recorded_at=TEXTS,
     connect=SECONDS,
+    connect_cpu=SECONDS,
+    cores=st.none() | st.integers(1, 256),
     has_values=st.booleans(),
     enums=st.lists(OIDS, max_size=3).map(tuple),
     statements=st.lists(statements(), max_size=4).map(tuple),
     requests=st.lists(
-        st.builds(RequestKind, request=TEXTS, cpu_s=st.lists(TIMES).map(tuple), latency_s=st.lists(TIMES).map(tuple)),
+        st.builds(
+            RequestKind,
+            request=TEXTS,
+            cpu_s=st.lists(TIMES).map(tuple),
+            connecting_cpu_s=st.lists(TIMES).map(tuple),
+            latency_s=st.lists(TIMES).map(tuple),
+        ),
         max_size=3,
     ).map(tuple),
     notes=st.lists(TEXTS, max_size=2).map(tuple),
@@ -126,6 +136,11 @@ def changed(line: int, **fields: Any) -> list[str]:
     return [json.dumps(one) + "\n" for one in lines]
 
 
+def test_a_file_of_version_1_is_read_as_one_that_does_not_know_what_the_server_computed() -> None:
+    old = changed(0, recording=1, connect_cpu_s="gone", cores="gone")
+    assert from_lines(old, where="r") == SMALL
+
+
 def answer(**fields: Any) -> dict[str, Any]:
     return {"answers": [{**json.loads(list(to_lines(SMALL))[1])["answers"][0], **fields}]}
 
@@ -133,13 +148,16 @@ def answer(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("line", "fields", "words"),
     [
-        (0, {"recording": 2}, "r, line 1: a recording of version 2 (allowed: version 1)"),
+        (0, {"recording": 3}, "r, line 1: a recording of version 3 (allowed: version 1 or 2)"),
         (0, {"recording": "1"}, 'r, line 1: recording can\'t be "1"'),
         (0, {"app": "gone"}, "r, line 1: app is missing"),
         (0, {"more": 1}, "r, line 1: unknown field more"),
         (0, {"statements": 2}, "r: the recording is cut off or has been added to: 1 of 2 statements"),
         (0, {"requests": 0}, "r: the recording is cut off or has been added to: 1 of 0 requests"),
         (0, {"connect_s": {"count": 1}}, "r, line 1: connect_s can't be"),
+        (0, {"connect_cpu_s": 1}, "r, line 1: connect_cpu_s can't be 1"),
+        (0, {"cores": 0}, "r, line 1: cores can't be 0"),
+        (0, {"cores": True}, "r, line 1: cores can't be true"),
         (1, {"statement": "gone"}, "r, line 2: neither a statement nor a request kind"),
         (1, {"statement": 5}, "r, line 2: statement can't be 5"),
         (1, {"more": 5}, "r, line 2: unknown field more"),

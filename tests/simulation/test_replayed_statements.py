@@ -278,6 +278,73 @@ def test_recorded_times_are_spent_unless_the_story_has_its_own() -> None:
     assert replayed(recorded, client, **own)[0] == pytest.approx([4.0, 0.0, 1.0, 1.0, 0.0])
 
 
+def test_what_was_recorded_as_computed_shares_the_cores() -> None:
+    recorded = recording(
+        statement(
+            READ, answer(1, 5, rows=("one",), seconds=2.0), seconds=took(2.0), cpu=took(0.5), first_cpu=took(1.5)
+        ),
+        statement("COMMIT", Answer(tag="COMMIT", seconds=took(0.5)), columns=None, seconds=took(0.5), cpu=took(0.25)),
+        connect=took(3.0),
+        connect_cpu=took(1.0),
+    )
+
+    async def one(place: Place) -> Any:
+        loop, times = asyncio.get_running_loop(), [asyncio.get_running_loop().time()]
+        connection = await asyncpg.connect(place.dsn, ssl=False)
+        times.append(loop.time())
+        await connection.execute("BEGIN")
+        for _ in range(2):
+            await connection.fetchval(READ, 1, 5)
+            times.append(loop.time())
+        await connection.execute("COMMIT")
+        times.append(loop.time())
+        connection.terminate()
+        return [after - before for before, after in pairwise(times)]
+
+    async def four(place: Place) -> Any:
+        return await asyncio.gather(*(one(place) for _ in range(4)))
+
+    # Alone: what connecting computes, without the client's part of it; and a statement takes what it took.
+    assert replayed(recorded, one, cores=2)[0] == pytest.approx([1.0, 2.0, 2.0, 0.5])
+    # Four on two cores: computing takes twice as long, and the rest of a statement's time does not.
+    for times in replayed(recorded, four, cores=2)[0]:
+        assert times == pytest.approx([2.0, 0.5 + 3.0, 1.5 + 1.0, 0.25 + 0.5])
+    # Without cores to share everything takes what it took, beside others too.
+    for times in replayed(recorded, four)[0]:
+        assert times == pytest.approx([3.0, 2.0, 2.0, 0.5])
+
+
+def test_a_first_time_that_computes_more_than_the_median_took_takes_that() -> None:
+    recorded = recording(
+        statement(READ, answer(1, 5, rows=("one",), seconds=0.5), cpu=took(0.25), first_cpu=took(4.0)),
+    )
+
+    async def story(connection: Any) -> list[float]:
+        loop = asyncio.get_running_loop()
+        times = [loop.time()]
+        for _ in range(2):
+            await connection.fetchval(READ, 1, 5)
+            times.append(loop.time())
+        return [after - before for before, after in pairwise(times)]
+
+    assert ask(recorded, story, cores=1)[0] == pytest.approx([4.0, 0.5])
+
+
+def test_a_recording_that_does_not_know_what_was_computed_takes_its_times_beside_others() -> None:
+    recorded = recording(statement(READ, answer(1, 5, rows=("one",), seconds=2.0)), connect=took(3.0))
+
+    async def one(place: Place) -> float:
+        connection = await asyncpg.connect(place.dsn, ssl=False)
+        await connection.fetchval(READ, 1, 5)
+        connection.terminate()
+        return asyncio.get_running_loop().time()
+
+    async def three(place: Place) -> Any:
+        return await asyncio.gather(*(one(place) for _ in range(3)))
+
+    assert replayed(recorded, three, cores=1)[0] == pytest.approx([5.0, 5.0, 5.0])
+
+
 def test_parameter_statuses_are_the_recorded_servers() -> None:
     async def story(connection: Any) -> Any:
         return connection.get_settings().client_encoding, connection.get_server_version()[:3]
