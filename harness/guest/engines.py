@@ -55,6 +55,8 @@ class Engines:
         """Called by a request that has a connection now, in the greenlet that checked it out."""
         self.connected: Callable[[], None] = lambda: None
         """Called in the same greenlet when a connection has been made."""
+        self.given_back: Callable[[], None] = lambda: None
+        """Called when a connection has been given back."""
         self.executed: Callable[[], None] = lambda: None
         """Called in the greenlet of a request whose statement has been answered."""
         self.threads: ThreadPoolExecutor | None = None
@@ -322,6 +324,7 @@ class Engines:
         event.listen(engine, "after_cursor_execute", lambda *_: self.executed())
         event.listen(engine.pool, "checkout", _holds)
         event.listen(engine.pool, "checkin", _gives_back)
+        event.listen(engine.pool, "checkin", lambda *_: self.given_back())
 
     def _statement_failed(self, context: ExceptionContext) -> None:
         if not context.is_pre_ping:

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -32,9 +33,8 @@ logger = logging.getLogger("coldstart")
 class Processor:
     """The one thread that the application computes on: its requests' computing takes turns.
 
-    A request computes in as many steps as it has statements, and one when it gets a connection: that is when it has
-    something to compute, and between its steps others have their turn. What a wake sets free all at once advances
-    together, as on a real event loop. One that never gets a connection computes nothing.
+    While it has a connection a request computes in as many steps as it has statements, and one when it gets it. Between
+    its steps others have their turn: what a wake sets free all at once advances together, as on a real event loop.
     """
 
     def __init__(self, costs: Mapping[str, "Costs"], cores: Cores) -> None:
@@ -45,7 +45,15 @@ class Processor:
         self._steps: dict[str, int] = {}
         """How many each kind has, as they were counted."""
         self.counts = True
-        """Whether the steps are being counted: then they cost nothing."""
+        """Whether the steps are being counted: then nothing costs anything."""
+
+    async def begin(self, kind: str) -> None:
+        """Spend what a request of this kind computes before it asks for a connection."""
+        await self._compute(self._costs.get(kind, NOTHING).before_s)
+
+    async def end(self, kind: str) -> None:
+        """Spend what it computes besides, as its answer begins."""
+        await self._compute(self._costs.get(kind, NOTHING).after_s)
 
     def step(self) -> None:
         """Spend the computing time of one step of the request that is running here, after that of those before it."""
@@ -57,19 +65,21 @@ class Processor:
             return
         steps = self._steps.get(computing.kind, 1)
         if computing.steps <= steps:
-            self._spend(self._costs.get(computing.kind, NOTHING).cpu_s / steps)
+            self._spend(self._costs.get(computing.kind, NOTHING).held_s / steps)
 
     def connected(self) -> None:
         """Spend what a new connection computes: SCRAM's handshake, and what its first statements cost the driver."""
         computing = COMPUTING.get()
         own = None if computing is None else self._costs.get(computing.kind)
-        self._spend((own or self._costs.get(CONNECTING, NOTHING)).connecting_cpu_s)
+        self._spend((own or self._costs.get(CONNECTING, NOTHING)).connecting_s)
 
     def _spend(self, cpu_s: float) -> None:
         if cpu_s > 0 and not self.counts:
             await_only(self._compute(cpu_s))
 
     async def _compute(self, cpu_s: float) -> None:
+        if cpu_s <= 0 or self.counts:
+            return
         async with self._turn:
             computed = asyncio.Event()
             computing = self._cores.compute(cpu_s, computed.set)
@@ -83,9 +93,14 @@ class Processor:
 class Costs:
     """What the application computes for a request of one kind, in seconds."""
 
-    cpu_s: float = 0.0
-    connecting_cpu_s: float = 0.0
-    """What it computes more where the request makes its connection."""
+    before_s: float = 0.0
+    """Before it asks for a connection."""
+    held_s: float = 0.0
+    """While it has one."""
+    after_s: float = 0.0
+    """Besides."""
+    connecting_s: float = 0.0
+    """What it computes more where it makes its connection."""
 
 
 NOTHING = Costs()
@@ -186,7 +201,7 @@ class ApplicationInstance:
         """One request, until its answer is complete; what the application does afterwards goes on."""
         del hold_s
         assert isinstance(request, ApplicationRequest)
-        exchange = _Exchange(request.asked(key), self._state)
+        exchange = _Exchange(request.asked(key), self._state, partial(self._processor.end, request.name))
         work = self._start(self._carry_out(exchange, request.name))
         try:
             status = await exchange.answered
@@ -206,6 +221,7 @@ class ApplicationInstance:
         COMPUTING.set(Computing(kind))
         VERDICT.set(exchange.verdict)
         try:
+            await self._processor.begin(kind)
             await self._application(exchange.scope, exchange.receive, exchange.send)
         except Exception as exception:
             if self._tells:
@@ -225,7 +241,9 @@ class ApplicationInstance:
 class _Exchange:
     """One request and its answer, as ASGI has them."""
 
-    def __init__(self, asked: Asked, state: dict[str, Any]) -> None:
+    def __init__(self, asked: Asked, state: dict[str, Any], ends: Callable[[], Awaitable[None]]) -> None:
+        """`ends` is awaited as the answer begins."""
+        self._ends = ends
         self.trace = RequestTrace()
         self.verdict = Verdict()
         self.answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -255,6 +273,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
+            await self._ends()
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self.end(self._status)
 

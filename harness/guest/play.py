@@ -143,11 +143,14 @@ class ApplicationDriver(VirtualDriver):
         """What the application computes, by the medians of what was recorded."""
         recorded = {kind.request: kind for kind in self._recording.requests if kind.cpu_s}
         handshake_s = median(recorded.pop(CONNECTING).cpu_s) if CONNECTING in recorded else 0.0
-        costs = {CONNECTING: Costs(connecting_cpu_s=handshake_s)}
+        costs = {CONNECTING: Costs(connecting_s=handshake_s)}
         for name, kind in recorded.items():
             cpu_s = median(kind.cpu_s)
             more_s = median(kind.connecting_cpu_s) - cpu_s if kind.connecting_cpu_s else 0.0
-            costs[name] = Costs(cpu_s, max(handshake_s, more_s))
+            # Where it is not known when it computes, it does so while it has its connection.
+            before_s = median(kind.before_cpu_s) if kind.held_cpu_s else 0.0
+            held_s = median(kind.held_cpu_s) if kind.held_cpu_s else cpu_s
+            costs[name] = Costs(before_s, held_s, max(0.0, cpu_s - before_s - held_s), max(handshake_s, more_s))
         return costs
 
     def _bridge_psycopg(self) -> None:

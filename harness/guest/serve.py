@@ -12,6 +12,7 @@ from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any
 
 from harness.guest.application import NoApplicationError, find_application
+from harness.guest.holding import Holding
 from harness.guest.orders import Orders
 from harness.guest.protocol import Pipes, stop
 from harness.model.errors import UserError
@@ -62,6 +63,8 @@ async def _serve(pipes: Pipes, orders: Orders) -> None:
     timeline.watch.changed = changed_somewhere
     engines = Engines(orders, timeline.watch, now_s=monotonic)
     engines.take_part()
+    holding = Holding()
+    engines.checked_out, engines.given_back = holding.checked_out, holding.given_back
     try:
         application = find_application(orders.app)
     except NoApplicationError as error:
@@ -75,7 +78,7 @@ async def _serve(pipes: Pipes, orders: Orders) -> None:
     pipes.emit("service_ready", port=server.port)
     sampling = asyncio.create_task(_sample(engines, timeline))
     async for command in commands:
-        await _obey(command, engines, pipes)
+        await _obey(command, engines, holding, pipes)
     sampling.cancel()
 
 
@@ -85,7 +88,7 @@ async def _sample(engines: "Engines", timeline: Timeline) -> None:
     await timeline.run()
 
 
-async def _obey(command: dict[str, Any], engines: "Engines", pipes: Pipes) -> None:
+async def _obey(command: dict[str, Any], engines: "Engines", holding: Holding, pipes: Pipes) -> None:
     match command["command"]:
         case "warm_pool":
             try:
@@ -102,7 +105,8 @@ async def _obey(command: dict[str, Any], engines: "Engines", pipes: Pipes) -> No
                 await engines.dispose()
             pipes.emit("pool_replaced")
         case "report_cpu":
-            pipes.emit("cpu_reported", cpu_s=process_time())
+            first_s, held_s = holding.report()
+            pipes.emit("cpu_reported", cpu_s=process_time(), checked_out_at_cpu_s=first_s, held_cpu_s=held_s)
         case other:
             raise AssertionError(f"{other} is not for an application")
 

@@ -121,6 +121,10 @@ class PoolReplaced(Record, frozen=True, kw_only=True):
 class CpuReported(Record, frozen=True, kw_only=True):
     cpu_s: float
     """Of the whole process, since it was started."""
+    checked_out_at_cpu_s: float | None = None
+    """What `cpu_s` was when a connection was checked out for the first time since the last report; None: none was."""
+    held_cpu_s: float = 0.0
+    """How much of `cpu_s` was spent since the last report while a connection was checked out."""
 
 
 class PoolSampled(Record, frozen=True, kw_only=True):

@@ -157,8 +157,9 @@ def _answer(answer: Answer) -> Json:
 
 def _request(kind: RequestKind) -> Json:
     body: Json = {"request": kind.request, "cpu_s": list(kind.cpu_s)}
-    if kind.connecting_cpu_s:
-        body["connecting_cpu_s"] = list(kind.connecting_cpu_s)
+    for name in ("before_cpu_s", "held_cpu_s", "connecting_cpu_s"):
+        if getattr(kind, name):
+            body[name] = list(getattr(kind, name))
     return body | {"latency_s": list(kind.latency_s)}
 
 
@@ -292,6 +293,8 @@ def _request_from(fields: _Fields) -> RequestKind:
     return RequestKind(
         request=fields.get("request", _text),
         cpu_s=fields.maybe("cpu_s", _list_of(_number)) or (),
+        before_cpu_s=fields.maybe("before_cpu_s", _list_of(_number)) or (),
+        held_cpu_s=fields.maybe("held_cpu_s", _list_of(_number)) or (),
         connecting_cpu_s=fields.maybe("connecting_cpu_s", _list_of(_number)) or (),
         latency_s=fields.maybe("latency_s", _list_of(_number)) or (),
     )

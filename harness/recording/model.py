@@ -128,6 +128,10 @@ class RequestKind:
     request: str
     cpu_s: tuple[float, ...] = ()
     """The application's own CPU time, a request each."""
+    before_cpu_s: tuple[float, ...] = ()
+    """How much of `cpu_s` was before it had a connection, and"""
+    held_cpu_s: tuple[float, ...] = ()
+    """how much while it had one; empty: not known."""
     connecting_cpu_s: tuple[float, ...] = ()
     """The same of requests whose connection was a new one: with the handshake, and what its first statements cost the
     driver."""

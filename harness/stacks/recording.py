@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -127,7 +127,7 @@ class Asking:
         self._application = application
         self._child = child
         self._url = url
-        self._reported: asyncio.Queue[float] = asyncio.Queue()
+        self._reported: asyncio.Queue[CpuReported] = asyncio.Queue()
         self._replaced: asyncio.Queue[None] = asyncio.Queue()
         self._warmed: asyncio.Queue[PoolWarmed | PoolNotWarmed | PoolRefused] = asyncio.Queue()
 
@@ -135,8 +135,8 @@ class Asking:
         """Reads what the application's process reports, until it ends."""
         async for record in self._child.records():
             match record:
-                case CpuReported(cpu_s=cpu_s):
-                    self._reported.put_nowait(cpu_s)
+                case CpuReported():
+                    self._reported.put_nowait(record)
                 case PoolWarmed() | PoolNotWarmed() | PoolRefused():
                     self._warmed.put_nowait(record)
                 case PoolReplaced():
@@ -151,9 +151,9 @@ class Asking:
         cpu_s = []
         for _ in range(CONNECTING_TIMES):
             await self._replace_pool()
-            before_s = await self._cpu_s()
+            before_s = (await self._cpu()).cpu_s
             await self._warm(CONNECTED_AT_ONCE)
-            cpu_s.append(round((await self._cpu_s() - before_s) / CONNECTED_AT_ONCE, 6))
+            cpu_s.append(round(((await self._cpu()).cpu_s - before_s) / CONNECTED_AT_ONCE, 6))
         return RequestKind(request=CONNECTING, cpu_s=tuple(cpu_s))
 
     async def _warm(self, connections: int) -> None:
@@ -166,49 +166,66 @@ class Asking:
 
     async def kind(self, request: ApplicationRequest, times: int, say: Callable[[str], None]) -> RequestKind:
         """One kind of request, several times; then some times more, each on a new connection."""
-        latency_s, cpu_s, connecting_cpu_s = [], [], []
+        latency_s: list[float] = []
+        computed: list[_Computed] = []
+        connecting_cpu_s: list[float] = []
         async with httpx.AsyncClient(base_url=self._url, timeout=TRY_LIMIT_S, trust_env=False) as client:
             for key in range(times):
                 start_s = monotonic()
-                cpu_s.append(await self._ask(client, request, key))
+                computed.append(await self._ask(client, request, key))
                 latency_s.append(round(monotonic() - start_s, 6))
             for key in range(min(times, CONNECTING_TIMES)):
                 await self._replace_pool()
-                connecting_cpu_s.append(await self._ask(client, request, key))
+                connecting_cpu_s.append((await self._ask(client, request, key)).cpu_s)
         say(f"{request.name}: {times} times")
         return RequestKind(
             request=request.name,
-            cpu_s=tuple(cpu_s),
+            cpu_s=tuple(one.cpu_s for one in computed),
+            before_cpu_s=tuple(one.before_s for one in computed),
+            held_cpu_s=tuple(one.held_s for one in computed),
             connecting_cpu_s=tuple(connecting_cpu_s),
             latency_s=tuple(latency_s),
         )
 
-    async def _ask(self, client: httpx.AsyncClient, request: ApplicationRequest, key: int) -> float:
+    async def _ask(self, client: httpx.AsyncClient, request: ApplicationRequest, key: int) -> "_Computed":
         """Ask once; what that computed. Raises `UserError` for an answer that is not good."""
         asked = request.asked(key)
-        before_s = await self._cpu_s()
+        before = await self._cpu()
         try:
             answer = await client.request(asked.method, asked.target, headers=dict(asked.headers), content=asked.body)
         except httpx.HTTPError as error:
             raise StackError(
                 "application", f"request {request.name}: {type(error).__name__}", log=self._child.log
             ) from error
-        computed_s = round(await self._cpu_s() - before_s, 6)
+        after = await self._cpu()
         if not request.is_good(answer.status_code):
             raise UserError(
                 f"was answered with {answer.status_code} for key {key} (log: {self._child.log})",
                 where=f"request {request.name} ({asked.method} {asked.target})",
                 allowed="keys that exist, or the status in its statuses",
             )
-        return computed_s
+        # Without a connection all of it is before one, for which it would not have waited.
+        first_s = after.cpu_s if after.checked_out_at_cpu_s is None else after.checked_out_at_cpu_s
+        return _Computed(
+            round(after.cpu_s - before.cpu_s, 6), round(first_s - before.cpu_s, 6), round(after.held_cpu_s, 6)
+        )
 
     async def _replace_pool(self) -> None:
         await self._child.send(ReplacePool())
         await self._replaced.get()
 
-    async def _cpu_s(self) -> float:
+    async def _cpu(self) -> CpuReported:
         await self._child.send(ReportCpu())
         return await self._reported.get()
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """What one request computed, in seconds: in all, before it had a connection, and while it had one."""
+
+    cpu_s: float
+    before_s: float
+    held_s: float
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from harness.recording import CONNECTING
 from harness.simulation.cores import Cores
 from harness.simulation.loop import VirtualLoop, run
 
-COSTS = {"read": Costs(0.3, 0.5), CONNECTING: Costs(connecting_cpu_s=0.2)}
+COSTS = {"read": Costs(held_s=0.3, connecting_s=0.5), CONNECTING: Costs(connecting_s=0.2)}
 
 
 def played(request: Callable[[Processor], None], *, kinds: tuple[str | None, ...], cores: int = 2) -> list[float]:
@@ -66,6 +66,27 @@ def test_a_new_connection_costs_what_its_kind_was_seen_to_compute_more() -> None
 def test_a_kind_that_was_not_recorded_computes_nothing_but_its_handshake(kind: str | None) -> None:
     assert played(three_steps, kinds=(kind,)) == [0.0]
     assert played(lambda processor: processor.connected(), kinds=(kind,)) == pytest.approx([0.2])
+
+
+def test_what_it_computes_before_and_after_its_connection_keeps_no_connection() -> None:
+    costs = {"read": Costs(before_s=0.25, held_s=0.5, after_s=1.0)}
+    times: dict[str, float] = {}
+
+    async def main(loop: VirtualLoop) -> None:
+        processor = Processor(costs, Cores(loop, 1))
+        processor.counts = False
+        COMPUTING.set(Computing("read"))
+        await processor.begin("read")
+        times["checked out"] = loop.time()
+        await greenlet_spawn(processor.step)
+        times["given back"] = loop.time()
+        await processor.end("read")
+        times["answered"] = loop.time()
+        await processor.end("unheard of")
+        assert loop.time() == times["answered"]
+
+    run(main)
+    assert times == pytest.approx({"checked out": 0.25, "given back": 0.75, "answered": 1.75})
 
 
 def test_the_database_beside_it_slows_it_down() -> None:

@@ -71,6 +71,9 @@ async def test_it_serves_is_warmed_and_tells_its_pool(tmp_path: Path, postgres: 
         used = await answer_to(child, CpuReported)
         assert isinstance(used, CpuReported)
         assert used.cpu_s > 0.1
+        # The warm-up and the request had connections, and importing it all had not.
+        assert used.checked_out_at_cpu_s is not None
+        assert 0 < used.held_cpu_s < used.cpu_s - used.checked_out_at_cpu_s < used.cpu_s
         sample = await answer_to(child, PoolSampled)
         assert isinstance(sample, PoolSampled)
         assert (sample.sample.size, sample.sample.connects) == (0, 2)

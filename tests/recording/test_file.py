@@ -73,6 +73,8 @@ RECORDINGS = st.builds(
             RequestKind,
             request=TEXTS,
             cpu_s=st.lists(TIMES).map(tuple),
+            before_cpu_s=st.lists(TIMES).map(tuple),
+            held_cpu_s=st.lists(TIMES).map(tuple),
             connecting_cpu_s=st.lists(TIMES).map(tuple),
             latency_s=st.lists(TIMES).map(tuple),
         ),
