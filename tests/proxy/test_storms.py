@@ -209,3 +209,23 @@ async def test_an_upstream_that_ends_after_its_client_was_gone_writes_no_line(
             server.close()
             await events.next("closed")
     assert ours.child.log.read_text() == ""
+
+
+async def test_a_toxic_removed_with_the_end_of_the_stream_in_it_ends_the_connection_and_writes_no_line(
+    ours: OurServer, upstream: Upstream
+) -> None:
+    proxy = await ProxyUnderTest.create(ours.http, upstream.address)
+    await proxy.add("bandwidth", rate=0)
+    async with ours.events() as events:
+        with await proxy.connect() as client:
+            server = await upstream.accepted()
+            client.half_close()
+            assert await server.until_end() == b""
+            await server.send(b"the last")
+            server.half_close()
+            await asyncio.sleep(0.1)
+            # The end waits behind the bytes. Passing it on is what closes the connection, whose stages are gone then.
+            await proxy.remove("bandwidth")
+            assert await client.until_end() == b"the last"
+            await events.next("closed")
+    assert ours.child.log.read_text() == ""
