@@ -92,8 +92,13 @@ async def test_the_largest_whole_numbers_are_taken_as_they_are(ours: OurServer, 
 
 
 @pytest.mark.parametrize(
-    "listen", [UNRESOLVABLE, "nonsense", "127.0.0.1", "127.0.0.1:99999", "db..example.com:0", f"{'a' * 64}.example:0"]
-)
+    "listen",
+    [
+        UNRESOLVABLE, "nonsense", "127.0.0.1", "127.0.0.1:99999", "db..example.com:0", f"{'a' * 64}.example:0",
+        f"127.0.0.1:{'9' * 5000}", "127.0.0.1:٣٣٠٦",
+    ],
+    ids=lambda listen: listen[:30],
+)  # fmt: skip
 async def test_a_patch_with_a_listen_that_cannot_be_resolved_changes_nothing_however_often_it_is_sent(
     ours: OurServer, echo: Upstream, listen: str
 ) -> None:
@@ -113,10 +118,19 @@ async def test_a_patch_with_a_listen_that_cannot_be_resolved_changes_nothing_how
     assert ours.child.log.read_text() == ""
 
 
-@pytest.mark.parametrize("host", ["db..example.com", "a" * 64, "b" * 70 + ".example", "no-such-host.invalid"])
-async def test_an_upstream_that_cannot_be_dialled_ends_its_clients_and_is_an_event(ours: OurServer, host: str) -> None:
+@pytest.mark.parametrize(
+    "upstream",
+    [
+        "db..example.com:5432", f"{'a' * 64}:5432", f"{'b' * 70}.example:5432", "no-such-host.invalid:5432",
+        "no-port", "127.0.0.1:0", "[:1", f"127.0.0.1:{'9' * 5000}",
+    ],
+    ids=lambda upstream: upstream[:30],
+)  # fmt: skip
+async def test_an_upstream_that_cannot_be_dialled_ends_its_clients_and_is_an_event(
+    ours: OurServer, upstream: str
+) -> None:
     async with ours.events() as events:
-        proxy = await ProxyUnderTest.create(ours.http, f"{host}:5432")
+        proxy = await ProxyUnderTest.create(ours.http, upstream)
         with await proxy.connect() as client:
             await events.next("dial_failed")
             assert await client.ended() == "fin"
