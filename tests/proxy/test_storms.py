@@ -16,6 +16,7 @@ from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
 from harness.proxy.descriptors import DescriptorBudget
 from harness.proxy.tasks import started
+from harness.proxy.toxics import Stub
 from tests.proxy.conftest import client
 from tests.proxy.wire import PATIENCE_S, OurServer, Peer, ProxyUnderTest, Upstream
 
@@ -180,6 +181,25 @@ async def test_a_task_that_fails_is_logged_and_its_connection_hears_of_it(caplog
         await ended.wait()
     assert "dial 7 failed" in caplog.text
     assert "out of order" in caplog.text
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_toxic_that_is_removed_as_its_connection_closes_waits_no_longer(steps: int) -> None:
+    """However many steps of the loop lie between the two: one of them lost the cancellation on Python 3.11."""
+    stub = Stub(write=lambda _: None, close=lambda: None, taken=lambda _: None)
+
+    async def hold_then_go_on() -> None:
+        await stub.sleep(PATIENCE_S)
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(hold_then_go_on())
+    await asyncio.sleep(0)
+    stub.interrupt()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=1.0)
+    assert task.cancelled()
 
 
 def test_a_connection_is_counted_with_the_descriptor_that_its_upstream_will_need() -> None:
