@@ -1,6 +1,7 @@
 """What nobody should send to the API: answered with one line of JSON, and nothing else changes."""
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -164,23 +165,37 @@ async def test_a_body_that_its_client_cuts_short_ends_the_connection_without_a_t
 async def test_a_request_that_does_not_arrive_is_cut_off_after_15_seconds(ours: OurServer) -> None:
     begun = ["", "GET /proxies HT", "POST /proxies HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"]
 
-    async def cut_off_after_s(text: str) -> float:
+    async def cut_off_after_s(text: str, *, goes_on: bool) -> float:
         with await Peer.to(int(ours.http.base_url.port or 0)) as client:
             began_at_s = time.monotonic()
             if text:
                 await client.send(text.encode())
+            slowly = asyncio.create_task(one_byte_at_a_time(client)) if goes_on else None
             async with asyncio.timeout(2 * CUT_OFF_S):
                 try:
                     while await client._read(2**16):
                         pass
                 except ConnectionResetError:
                     pass
+            if slowly is not None:
+                slowly.cancel()
             return time.monotonic() - began_at_s
 
-    for took_s in await asyncio.gather(*(cut_off_after_s(text) for text in begun)):
+    # Whether nothing more comes, or another byte now and then.
+    every = [
+        cut_off_after_s(text, goes_on=goes_on) for text in begun for goes_on in (False, True) if text or not goes_on
+    ]
+    for took_s in await asyncio.gather(*every):
         assert took_s == pytest.approx(CUT_OFF_S, abs=3.0)
     assert (await ours.http.get("/proxies")).status_code == 200
     assert ours.child.log.read_text() == ""
+
+
+async def one_byte_at_a_time(client: Peer) -> None:
+    while True:
+        await asyncio.sleep(0.5)
+        with contextlib.suppress(OSError):
+            await client.send(b"x")
 
 
 async def test_a_hostname_in_listen_is_resolved_as_soon_as_it_is_bound(api: httpx.AsyncClient) -> None:
