@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from typing import Any
 
@@ -17,6 +18,11 @@ HUGE = "1" + "0" * 400
 UNRESOLVABLE = "no-such-host.invalid:3310"
 DEEP = "[" * 100_000
 CUT_OFF_S = 15.0
+
+
+def error_response(**wrong: object) -> str:
+    """A compute whose error at the startup has something wrong with it."""
+    return json.dumps({"error": {"severity": "FATAL", "sqlstate": "57P03", "message": "asleep", **wrong}})
 
 
 @pytest.fixture
@@ -52,6 +58,9 @@ async def everything(server: OurServer) -> list[Any]:
         ("PATCH", "/proxies/db", DEEP),
         ("PATCH", "/proxies/db/toxics/slow", DEEP),
         ("PUT", "/coldstart/proxies/db/compute", DEEP),
+        ("PUT", "/coldstart/proxies/db/compute", error_response(message="a\0b")),
+        ("PUT", "/coldstart/proxies/db/compute", error_response(sqlstate="57P0\0")),
+        ("PUT", "/coldstart/proxies/db/compute", error_response(severity=5)),
         ("POST", "/proxies", r'{"name": "new", "upstream": "127.0.0.1:1", "listen": "127.0.0.1\u0000:0"}'),
         ("POST", "/proxies", r'{"name": "new", "upstream": "127.0.0.1\u0000:1"}'),
         ("POST", "/proxies", r'{"name": "new", "upstream": "127.0.0.1:1", "listen": "\ud800:0"}'),
