@@ -108,6 +108,10 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.recommending
 	@$(BIN)/python -m benchmarks.gate
 
+.PHONY: soak
+soak: $(VENV)/installed-dev ## Churn, storms and wakes on the proxy for an hour: does it grow? (docs/reliability.md, ARGS=--minutes 5)
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
 .PHONY: pools pools-agreement
 pools: $(VENV)/installed-dev ## Grade four pools in virtual time, and write the tables of docs/pools.md
 	@$(BIN)/python -m benchmarks.pools

@@ -67,8 +67,8 @@ class ErrorResponse:
     message: str
 
     def __post_init__(self) -> None:
-        if not all(isinstance(text, str) for text in (self.severity, self.sqlstate, self.message)):
-            raise UserError("severity, sqlstate and message are texts", where="error response")
+        if not all(type(text) is str and "\0" not in text for text in (self.severity, self.sqlstate, self.message)):
+            raise UserError("severity, sqlstate and message are texts without a NUL", where="error response")
         if len(self.sqlstate) != 5:
             raise UserError(f"a SQLSTATE has five characters, got {self.sqlstate!r}", where="error response")
 

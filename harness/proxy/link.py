@@ -136,11 +136,12 @@ class Link:
                 # The toxic closed the connection: nothing goes through here any more.
                 await stub.interruption()
         stage.attached.toxic.removed(stub)
+        for chunk in stub.waiting:
+            self._taken(len(chunk.data))
+            self._pass_on(stage, chunk)
+        # The stage leaves the list last: `_pass_on` finds by it what comes next. Not where the connection is closed,
+        # by the removal or by the end of the stream that was passed on a moment ago: then all stages have left.
         if not self._closed:
-            # The stage leaves the list last: `_pass_on` finds by it what comes next.
-            for chunk in stub.waiting:
-                self._taken(len(chunk.data))
-                self._pass_on(stage, chunk)
             self._stages.remove(stage)
 
     def _take(self, index: int, chunk: Chunk) -> None:

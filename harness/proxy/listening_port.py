@@ -65,6 +65,7 @@ class ListeningPort:
         self._has_room = has_room
         self._retry: asyncio.TimerHandle | None = None
         self._is_full = False
+        self._refuses = False
         self._loop = asyncio.get_running_loop()
         self._socket = bound(host, port)
         self._filler: socket.socket | None = None
@@ -75,26 +76,34 @@ class ListeningPort:
     def accept(self) -> None:
         """Accept connections, those that wait first."""
         self._stop_dropping()
+        self._refuses = False
         self._socket.listen(BACKLOG)
         self._read_queue()
 
     def refuse(self) -> None:
-        """Refuse connections; the port stays ours."""
+        """Refuse connections; the port stays ours. Does nothing while it refuses already."""
+        if self._refuses:
+            return
         self._stop_dropping()
         self._on_readable()
         self._stop_reading_queue()
         self._socket.shutdown(socket.SHUT_RD)
+        self._refuses = True
 
     def drop(self, first_attempt: Callable[[], None]) -> None:
-        """Leave connection requests without an answer; tell when the first one came (within 10 ms)."""
+        """Leave connection requests without an answer; tell when the first one from now on came (within 10 ms)."""
         if sys.platform != "linux":
             raise UserError("connection requests can only be dropped on Linux", where="while_waking drop")
-        self._on_readable()
-        self._stop_reading_queue()
-        self._socket.listen(0)
-        # A queue of length 0 still takes one connection: fill it with our own. Not with more: the kernel would send
-        # the request of a second one again and again, and each would count as an attempt.
-        self._filler = self._fill()
+        if self._polling is not None:
+            self._polling.cancel()
+        if self._filler is None:
+            self._on_readable()
+            self._stop_reading_queue()
+            self._refuses = False
+            self._socket.listen(0)
+            # A queue of length 0 still takes one connection: fill it with our own. Not with more: the kernel would send
+            # the request of a second one again and again, and each would count as an attempt.
+            self._filler = self._fill()
         # Counted from now: a client may be quicker than the task's first step.
         self._polling = started(
             self._poll_drops(self._drops(), first_attempt), name="count of drops", on_failure=first_attempt

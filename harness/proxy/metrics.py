@@ -1,8 +1,12 @@
-"""The counters of `/metrics`, under the names that Toxiproxy gives them with -proxy-metrics and -runtime-metrics."""
+"""The numbers of `/metrics`, under the names that Toxiproxy gives them with -proxy-metrics and -runtime-metrics.
 
+Two are this server's own: how many tasks its loop has, and each proxy's open connections.
+"""
+
+import asyncio
 from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -18,6 +22,8 @@ class ProxyMetrics(Collector):
         self._version = version
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        # Descriptors, memory and CPU time of this process, by the names that Go's collector has too. Linux only.
+        ProcessCollector(registry=self._registry)
 
     def page(self, accept: str) -> tuple[bytes, str]:
         """The metrics in the format an `Accept` header asks for, and that format's content type."""
@@ -25,6 +31,22 @@ class ProxyMetrics(Collector):
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        yield from self._counters()
+        connections = GaugeMetricFamily(
+            "coldstart_connections", "Clients' connections that are open", labels=("proxy",)
+        )
+        for proxy in self._proxies.values():
+            connections.add_metric((proxy.name,), len(proxy.connections))
+        yield connections
+        yield GaugeMetricFamily("coldstart_tasks", "Tasks of the server's event loop", value=len(asyncio.all_tasks()))
+        # There is no Go here. Dashboards for Toxiproxy look for this name, and find which server answers.
+        build = GaugeMetricFamily(
+            "go_build_info", "Which program answers as Toxiproxy", labels=("checksum", "path", "version")
+        )
+        build.add_metric(("unknown", "pg-coldstart", self._version), 1)
+        yield build
+
+    def _counters(self) -> Iterator[CounterMetricFamily]:
         for metric, description in (("received", "received by"), ("sent", "sent from")):
             counter = CounterMetricFamily(
                 f"toxiproxy_proxy_{metric}_bytes",
@@ -35,9 +57,3 @@ class ProxyMetrics(Collector):
                 for stream, size in proxy.transferred.items():
                     counter.add_metric((stream, proxy.listen, proxy.name, proxy.upstream), size)
             yield counter
-        # There is no Go here. Dashboards for Toxiproxy look for this name, and find which server answers.
-        build = GaugeMetricFamily(
-            "go_build_info", "Which program answers as Toxiproxy", labels=("checksum", "path", "version")
-        )
-        build.add_metric(("unknown", "pg-coldstart", self._version), 1)
-        yield build

@@ -1,6 +1,7 @@
 """One proxy: a port, an upstream, the toxics that hang on it, its connections, and a compute if it has one."""
 
 import asyncio
+import logging
 import socket
 from itertools import count
 from time import monotonic
@@ -17,6 +18,8 @@ from harness.proxy.listening_port import ListeningPort
 from harness.proxy.way import Way
 
 STREAMS = ("upstream", "downstream")
+
+LOG = logging.getLogger("harness.proxy")
 
 
 class ConnectionWatcher(Protocol):
@@ -114,13 +117,17 @@ class Proxy:
         loop = asyncio.get_running_loop()
         task = loop.create_task(loop.connect_accepted_socket(lambda: connection.client, client))
         self._accepting.add(task)
-        task.add_done_callback(lambda _: self._accepted(task, connection))
+        task.add_done_callback(lambda _: self._accepted(task, connection, client))
 
-    def _accepted(self, task: "asyncio.Task[Any]", connection: Connection) -> None:
+    def _accepted(self, task: "asyncio.Task[Any]", connection: Connection, client: socket.socket) -> None:
         self._accepting.discard(task)
-        if task.cancelled() or task.exception() is not None:
-            # The client was gone before its connection had begun.
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, OSError):
+            LOG.error("accepting connection %d of %s failed", connection.number, self.name, exc_info=error)
+        if task.cancelled() or error is not None:
+            # With an OSError the client was gone before its connection had begun. Nobody else closes its socket then.
             connection.close()
+            client.close()
             return
         if connection.stage is ConnectionStage.CLOSED:
             return

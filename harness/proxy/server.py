@@ -65,16 +65,17 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
     else:
         print(f"Toxiproxy API on http://{host}:{bound_port}, Ctrl-C stops it", flush=True)  # noqa: T201 - the command's own words
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({stopped, serving}, return_when=asyncio.FIRST_COMPLETED)
+    besides = [stopped, *([watching] if watching else [])]
+    # Stdin's too: where it can't be read any more, nobody would notice that the parent is gone.
+    await asyncio.wait({serving, *besides}, return_when=asyncio.FIRST_COMPLETED)
     events.close()
     server.should_exit = True
     await serving
     collection.close()
-    for task in (watching, stopped):
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    for task in besides:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -232,6 +232,8 @@ class SleepingCompute:
         elif meanwhile is WhileWaking.REFUSE and self.state is State.WAKING:
             self._proxy.listener.refuse()
         else:
+            # A client must be heard now: also one of an outage that came in the middle of another and is kinder.
+            self._hear_clients_again()
             return
         self._turns_away = True
 
@@ -260,13 +262,16 @@ class SleepingCompute:
         self._proxy.report(ComputeWoken(proxy=self._proxy.name, at_s=at_s, planned_at_s=planned_at_s))
         for connection in self._proxy.connections:
             connection.answer()
+        self._hear_clients_again()
+
+    def _hear_clients_again(self) -> None:
         if self._turns_away:
             self._turns_away = False
-            # After this step: what waits in the accept queue are attempts at an active compute.
+            # After this step: what waits in the accept queue are attempts at the compute as it is then.
             asyncio.get_running_loop().call_soon(self._accept_again)
 
     def _accept_again(self) -> None:
-        if self._proxy.enabled and self.state is State.ACTIVE:
+        if self._proxy.enabled and not self._turns_away:
             self._proxy.listener.accept()
 
     def _tick(self) -> None:

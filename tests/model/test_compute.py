@@ -277,8 +277,9 @@ TestComputeMachine = ComputeMachine.TestCase
     [
         (("FATAL", "57P0", "m"), "error response: a SQLSTATE has five characters, got '57P0'"),
         (("FATAL", "57P011", "m"), "error response: a SQLSTATE has five characters, got '57P011'"),
-        (("FATAL", "57P01", None), "error response: severity, sqlstate and message are texts"),
-        ((1, "57P01", "m"), "error response: severity, sqlstate and message are texts"),
+        (("FATAL", "57P01", None), "error response: severity, sqlstate and message are texts without a NUL"),
+        ((1, "57P01", "m"), "error response: severity, sqlstate and message are texts without a NUL"),
+        (("FATAL", "57P01", "a\0b"), "error response: severity, sqlstate and message are texts without a NUL"),
     ],
 )
 def test_an_error_response_that_postgresql_could_not_send_is_refused(fields: tuple[Any, ...], line: str) -> None:

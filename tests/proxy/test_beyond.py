@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import random
 import struct
+import sys
 import time
 from typing import Any
 
@@ -368,3 +369,25 @@ async def test_the_end_of_stdin_stops_the_server_and_closes_its_connections(ours
         await client.round_trip()
         assert await ours.child.stop() == 0
         assert await client.ended() == "fin"
+
+
+async def test_metrics_count_open_connections_and_what_they_cost_the_process(ours: OurServer, echo: Upstream) -> None:
+    proxy = await ProxyUnderTest.create(ours.http, echo.address)
+    await proxy.add("latency", latency=1)
+    before = await metrics(ours)
+    with await proxy.connect() as client:
+        await client.round_trip()
+        during = await metrics(ours)
+    assert before['coldstart_connections{proxy="db"}'] == 0
+    assert during['coldstart_connections{proxy="db"}'] == 1
+    # The toxic has a task on the connection, and the connection has two sockets.
+    assert during["coldstart_tasks"] == before["coldstart_tasks"] + 1 > 1
+    if sys.platform == "linux":
+        assert during["process_open_fds"] == before["process_open_fds"] + 2
+        assert during["process_resident_memory_bytes"] > 2**20
+
+
+async def metrics(server: OurServer) -> dict[str, float]:
+    lines = (await server.http.get("/metrics")).text.splitlines()
+    pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}

@@ -1,6 +1,8 @@
 """What nobody should send to the API: answered with one line of JSON, and nothing else changes."""
 
 import asyncio
+import contextlib
+import json
 import time
 from typing import Any
 
@@ -16,6 +18,11 @@ HUGE = "1" + "0" * 400
 UNRESOLVABLE = "no-such-host.invalid:3310"
 DEEP = "[" * 100_000
 CUT_OFF_S = 15.0
+
+
+def error_response(**wrong: object) -> str:
+    """A compute whose error at the startup has something wrong with it."""
+    return json.dumps({"error": {"severity": "FATAL", "sqlstate": "57P03", "message": "asleep", **wrong}})
 
 
 @pytest.fixture
@@ -51,6 +58,9 @@ async def everything(server: OurServer) -> list[Any]:
         ("PATCH", "/proxies/db", DEEP),
         ("PATCH", "/proxies/db/toxics/slow", DEEP),
         ("PUT", "/coldstart/proxies/db/compute", DEEP),
+        ("PUT", "/coldstart/proxies/db/compute", error_response(message="a\0b")),
+        ("PUT", "/coldstart/proxies/db/compute", error_response(sqlstate="57P0\0")),
+        ("PUT", "/coldstart/proxies/db/compute", error_response(severity=5)),
         ("POST", "/proxies", r'{"name": "new", "upstream": "127.0.0.1:1", "listen": "127.0.0.1\u0000:0"}'),
         ("POST", "/proxies", r'{"name": "new", "upstream": "127.0.0.1\u0000:1"}'),
         ("POST", "/proxies", r'{"name": "new", "upstream": "127.0.0.1:1", "listen": "\ud800:0"}'),
@@ -92,8 +102,13 @@ async def test_the_largest_whole_numbers_are_taken_as_they_are(ours: OurServer, 
 
 
 @pytest.mark.parametrize(
-    "listen", [UNRESOLVABLE, "nonsense", "127.0.0.1", "127.0.0.1:99999", "db..example.com:0", f"{'a' * 64}.example:0"]
-)
+    "listen",
+    [
+        UNRESOLVABLE, "nonsense", "127.0.0.1", "127.0.0.1:99999", "db..example.com:0", f"{'a' * 64}.example:0",
+        f"127.0.0.1:{'9' * 5000}", "127.0.0.1:٣٣٠٦",
+    ],
+    ids=lambda listen: listen[:30],
+)  # fmt: skip
 async def test_a_patch_with_a_listen_that_cannot_be_resolved_changes_nothing_however_often_it_is_sent(
     ours: OurServer, echo: Upstream, listen: str
 ) -> None:
@@ -113,10 +128,19 @@ async def test_a_patch_with_a_listen_that_cannot_be_resolved_changes_nothing_how
     assert ours.child.log.read_text() == ""
 
 
-@pytest.mark.parametrize("host", ["db..example.com", "a" * 64, "b" * 70 + ".example", "no-such-host.invalid"])
-async def test_an_upstream_that_cannot_be_dialled_ends_its_clients_and_is_an_event(ours: OurServer, host: str) -> None:
+@pytest.mark.parametrize(
+    "upstream",
+    [
+        "db..example.com:5432", f"{'a' * 64}:5432", f"{'b' * 70}.example:5432", "no-such-host.invalid:5432",
+        "no-port", "127.0.0.1:0", "[:1", f"127.0.0.1:{'9' * 5000}",
+    ],
+    ids=lambda upstream: upstream[:30],
+)  # fmt: skip
+async def test_an_upstream_that_cannot_be_dialled_ends_its_clients_and_is_an_event(
+    ours: OurServer, upstream: str
+) -> None:
     async with ours.events() as events:
-        proxy = await ProxyUnderTest.create(ours.http, f"{host}:5432")
+        proxy = await ProxyUnderTest.create(ours.http, upstream)
         with await proxy.connect() as client:
             await events.next("dial_failed")
             assert await client.ended() == "fin"
@@ -150,23 +174,37 @@ async def test_a_body_that_its_client_cuts_short_ends_the_connection_without_a_t
 async def test_a_request_that_does_not_arrive_is_cut_off_after_15_seconds(ours: OurServer) -> None:
     begun = ["", "GET /proxies HT", "POST /proxies HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"]
 
-    async def cut_off_after_s(text: str) -> float:
+    async def cut_off_after_s(text: str, *, goes_on: bool) -> float:
         with await Peer.to(int(ours.http.base_url.port or 0)) as client:
             began_at_s = time.monotonic()
             if text:
                 await client.send(text.encode())
+            slowly = asyncio.create_task(one_byte_at_a_time(client)) if goes_on else None
             async with asyncio.timeout(2 * CUT_OFF_S):
                 try:
                     while await client._read(2**16):
                         pass
                 except ConnectionResetError:
                     pass
+            if slowly is not None:
+                slowly.cancel()
             return time.monotonic() - began_at_s
 
-    for took_s in await asyncio.gather(*(cut_off_after_s(text) for text in begun)):
+    # Whether nothing more comes, or another byte now and then.
+    every = [
+        cut_off_after_s(text, goes_on=goes_on) for text in begun for goes_on in (False, True) if text or not goes_on
+    ]
+    for took_s in await asyncio.gather(*every):
         assert took_s == pytest.approx(CUT_OFF_S, abs=3.0)
     assert (await ours.http.get("/proxies")).status_code == 200
     assert ours.child.log.read_text() == ""
+
+
+async def one_byte_at_a_time(client: Peer) -> None:
+    while True:
+        await asyncio.sleep(0.5)
+        with contextlib.suppress(OSError):
+            await client.send(b"x")
 
 
 async def test_a_hostname_in_listen_is_resolved_as_soon_as_it_is_bound(api: httpx.AsyncClient) -> None:

@@ -16,6 +16,7 @@ from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
 from harness.proxy.descriptors import DescriptorBudget
 from harness.proxy.tasks import started
+from harness.proxy.toxics import Stub
 from tests.proxy.conftest import client
 from tests.proxy.wire import PATIENCE_S, OurServer, Peer, ProxyUnderTest, Upstream
 
@@ -182,6 +183,25 @@ async def test_a_task_that_fails_is_logged_and_its_connection_hears_of_it(caplog
     assert "out of order" in caplog.text
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_toxic_that_is_removed_as_its_connection_closes_waits_no_longer(steps: int) -> None:
+    """However many steps of the loop lie between the two: one of them lost the cancellation on Python 3.11."""
+    stub = Stub(write=lambda _: None, close=lambda: None, taken=lambda _: None)
+
+    async def hold_then_go_on() -> None:
+        await stub.sleep(PATIENCE_S)
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(hold_then_go_on())
+    await asyncio.sleep(0)
+    stub.interrupt()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=1.0)
+    assert task.cancelled()
+
+
 def test_a_connection_is_counted_with_the_descriptor_that_its_upstream_will_need() -> None:
     budget = DescriptorBudget(limit=64 + 2 * 3)
     for _ in range(3):
@@ -207,5 +227,25 @@ async def test_an_upstream_that_ends_after_its_client_was_gone_writes_no_line(
             await server.send(b"too late")
             await asyncio.sleep(0.01)
             server.close()
+            await events.next("closed")
+    assert ours.child.log.read_text() == ""
+
+
+async def test_a_toxic_removed_with_the_end_of_the_stream_in_it_ends_the_connection_and_writes_no_line(
+    ours: OurServer, upstream: Upstream
+) -> None:
+    proxy = await ProxyUnderTest.create(ours.http, upstream.address)
+    await proxy.add("bandwidth", rate=0)
+    async with ours.events() as events:
+        with await proxy.connect() as client:
+            server = await upstream.accepted()
+            client.half_close()
+            assert await server.until_end() == b""
+            await server.send(b"the last")
+            server.half_close()
+            await asyncio.sleep(0.1)
+            # The end waits behind the bytes. Passing it on is what closes the connection, whose stages are gone then.
+            await proxy.remove("bandwidth")
+            assert await client.until_end() == b"the last"
             await events.next("closed")
     assert ours.child.log.read_text() == ""

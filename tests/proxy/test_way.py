@@ -9,10 +9,11 @@ import pytest
 from harness.converter import to_json
 from harness.model.distribution import Constant
 from harness.model.server import ConnectCost, IdleReaper
-from tests.proxy.wire import OurServer, ProxyUnderTest, Upstream
+from tests.proxy.wire import OurServer, Peer, ProxyUnderTest, Upstream
 
 pytestmark = pytest.mark.anyio
 QUIET_S = 0.3
+STARTUP = b"\0\0\0\x09\0\x03\0\0\0"
 
 
 async def test_an_outage_ends_what_is_open_and_is_over_by_itself(ours: OurServer, echo: Upstream) -> None:
@@ -39,6 +40,38 @@ async def test_a_restart_refuses_until_it_is_over(ours: OurServer, echo: Upstrea
     await asyncio.sleep(0.05)
     with await proxy.connect() as client:
         await client.round_trip()
+
+
+@pytest.mark.parametrize("second", ["refuse", "drop", "hold", "error"])
+@pytest.mark.parametrize("first", ["refuse", "drop", "hold", "error"])
+async def test_an_outage_in_the_middle_of_another_meets_clients_in_its_own_way(
+    ours: OurServer, echo: Upstream, first: str, second: str
+) -> None:
+    proxy = await ProxyUnderTest.create(ours.http, echo.address, compute={"wake_latency_s": 9})
+    for while_waking in (first, first, second, second):
+        body = {"for_s": 1.5, "while_waking": while_waking}
+        answer = await ours.http.post("/coldstart/proxies/db/outage", json=body)
+        assert (answer.status_code, answer.json()["compute"]["state"]) == (200, "waking")
+    assert await met(proxy) == second
+    while await proxy.state() != "active":
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)
+    with await proxy.connect() as client:
+        await client.round_trip()
+    assert ours.child.log.read_text() == ""
+
+
+async def met(proxy: ProxyUnderTest) -> str:
+    """What a new client meets at this moment, in the words of `while_waking`."""
+    try:
+        client = await Peer.to(proxy.port, patience_s=QUIET_S)
+    except TimeoutError:
+        return "drop"
+    except ConnectionRefusedError:
+        return "refuse"
+    with client:
+        await client.send(STARTUP)
+        return "hold" if await client.is_silent_for(QUIET_S) else "error"
 
 
 async def test_a_share_of_the_open_connections_dies_and_the_others_go_on(ours: OurServer, echo: Upstream) -> None:

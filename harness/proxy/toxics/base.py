@@ -72,8 +72,11 @@ class Stub:
     async def sleep(self, seconds: float) -> bool:
         """Wait; False when interrupted before the time was over."""
         if seconds > 0:
+            # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the interruption, and the
+            # task would wait for ever on a connection that is closed.
             try:
-                await asyncio.wait_for(self._interrupted.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._interrupted.wait()
             except TimeoutError:
                 return True
         return not self.is_interrupted

@@ -15,7 +15,8 @@ class Timeout(Toxic):
     async def pipe(self, stub: Stub) -> None:
         while True:
             try:
-                chunk = await asyncio.wait_for(stub.read(), self.timeout / 1000 if self.timeout > 0 else None)
+                async with asyncio.timeout(self.timeout / 1000 if self.timeout > 0 else None):
+                    chunk = await stub.read()
             except TimeoutError:
                 stub.close()
                 return
