@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import uvicorn
 
+from harness.heartbeat import Stalled, beating
 from harness.model.errors import StackError
 from harness.processes.child import commands, emit
 from harness.processes.http_server import HttpServer, listening_socket
-from harness.processes.messages import AnyProxyEvent, ProxyReady, ProxyReported
+from harness.processes.messages import AnyProxyEvent, ProxyReady, ProxyReported, ProxyStalled
 from harness.processes.open_files import allow_open_files
 from harness.proxy.api import application
 from harness.proxy.coldstart_api import routes
@@ -58,6 +59,7 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
     _on_signals(stop.set)
     gc.freeze()
     serving = asyncio.create_task(server.serve([listening]))
+    beats = asyncio.create_task(beating(_tell_every_proxy(collection)))
     watching = asyncio.create_task(_until_stdin_ends(stop)) if as_child else None
     bound_port = listening.getsockname()[1]
     if as_child:
@@ -70,11 +72,19 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
     server.should_exit = True
     await serving
     collection.close()
-    for task in (watching, stopped):
+    for task in (watching, stopped, beats):
         if task is not None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def _tell_every_proxy(collection: ProxyCollection) -> Stalled:
+    def stalled(at_s: float, for_s: float) -> None:
+        for name in collection.proxies:
+            collection.events.publish(ProxyStalled(proxy=name, at_s=at_s, for_s=for_s))
+
+    return stalled
 
 
 def _on_signals(stop: Callable[[], None]) -> None:
