@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from harness.model.arrivals import Pattern
 from harness.model.doubt import RELEASE_WINDOW_S, release_budget
+from harness.model.timeline import Burst
 from harness.model.trial import Trial
 
 APART_S = RELEASE_WINDOW_S + 0.1
@@ -22,10 +24,18 @@ def released_at_once(trial: Trial) -> int:
     """About how many requests wait when the compute wakes."""
     if trial.wake_latency_s is None:
         return 0
-    return max(
-        round(burst.requests * min(1.0, trial.wake_latency_s / burst.over_s if burst.over_s else 1.0))
-        for burst in trial.story.bursts
-    )
+    return max(_within(burst, trial.wake_latency_s) for burst in trial.story.bursts)
+
+
+def _within(burst: Burst, seconds: float) -> int:
+    """About how many of its requests arrive within so many seconds of the first."""
+    match burst.arrivals:
+        case Pattern.AT_ONCE:
+            return burst.requests
+        case Pattern.GIVEN:
+            return sum(moment_s <= burst.given_s[0] + seconds for moment_s in burst.given_s)
+        case _:
+            return round(burst.requests * min(1.0, seconds / burst.over_s))
 
 
 def at_once(could_start_s: float) -> float:

@@ -1,7 +1,10 @@
 """Trials beside each other begin so that what their wakes release is served one after another."""
 
 import os
+from dataclasses import replace
 from itertools import pairwise
+
+import pytest
 
 from harness.model.doubt import release_budget
 from harness.model.plan import Overrides, PlannedRun
@@ -99,3 +102,18 @@ def test_the_run_says_what_it_decided_and_that_one_trial_is_too_large() -> None:
     assert small.trials > 1
     assert small.why.endswith("bursts begin so that wakes do not meet")
     assert stack.parallelism(trials(20), RunOptions(parallel=1)).why == "as asked"
+
+
+@pytest.mark.parametrize(
+    ("burst", "released"),
+    [
+        (Burst(100, 10.0), 80),
+        (Burst(100, 4.0), 100),
+        (Burst(100, 20.0, "at_once"), 100),
+        (Burst.at(1.0, 2.0, 9.0, 9.1, 30.0), 3),
+    ],
+)
+def test_what_a_wake_of_8_s_releases_follows_from_how_requests_arrive(burst: Burst, released: int) -> None:
+    story = replace(first_story(), timeline=(Warm(), Suspend(), burst))
+    trial = PlannedRun(scenario=story, overrides=Overrides(control=False), real_time=True).trials[0]
+    assert released_at_once(trial) == released
