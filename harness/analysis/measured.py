@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from harness.analysis.labels import Names
+from harness.analysis.sentences import listed
 from harness.model.arrivals import RequestName
 from harness.model.doubt import (
     CALM_P50_S,
@@ -74,6 +76,13 @@ def by_reason(summaries: Sequence[TrialSummary]) -> dict[Reason, list[TrialSumma
         for reason in Reason
         if (marked := [one for one in summaries if any(doubt.reason is reason for doubt in one.doubts)])
     }
+
+
+def marked_trials(summaries: Sequence[TrialSummary], names: Names, *, most: int) -> str:
+    """Those that are no measurement, by configuration and wake, at most so many by name; empty: all are."""
+    marked = [one for one in summaries if not one.is_measurement]
+    labels = dict.fromkeys(f"{names[one.trial.configuration]} at {one.trial.wake_label}" for one in marked)
+    return listed(list(labels), most=most) if marked else ""
 
 
 def worst_of(reason: Reason, summaries: Sequence[TrialSummary]) -> Doubt:

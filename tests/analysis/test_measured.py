@@ -2,24 +2,34 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.analysis import Run, load
+from harness.analysis.charts.paper import notes
+from harness.analysis.compare import compare
+from harness.analysis.decision import Decision, decide
 from harness.analysis.findings import findings
 from harness.analysis.judge import no_measurement
 from harness.analysis.measured import beside_each_other, by_reason, disturbances
 from harness.model.arrivals import RequestMix
-from harness.model.doubt import Component, Reason
+from harness.model.doubt import Component, Doubt, Reason
+from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_NOT_REPRODUCED, EXIT_UNKNOWN
+from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import Outcome
 from harness.model.part import Part
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.scenario import Scenario
+from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.trial import Trial
 from harness.model.wake import profile
+from harness.run import FinishedRun
 
+SAMPLE = Path(__file__).parent.parent.parent / "results" / "sample" / "embedded"
 STORY = Scenario(
     name="any",
     wake=profile("neon", latency_s=8.0),
@@ -125,3 +135,57 @@ def test_the_reasons_are_in_the_files_by_their_names() -> None:
     assert summary(SLEEPING[0]).to_json()["doubts"] == []
     assert summary(SLEEPING[0]).to_row()["doubts"] is None
     assert list(by_reason([one])) == [Reason.LATE_LOAD, Reason.PROXY_STALLED]
+
+
+def disturbed_sample() -> Run:
+    """The embedded sample, with its 10+5 at 12 s disturbed."""
+    run = load(SAMPLE)
+    crash = Doubt(Reason.POSTGRES_RESTARTED, at_s=2.0)
+    run.__dict__["summaries"] = [
+        replace(one, disturbances=(crash,))
+        if (one.trial.configuration, one.trial.wake_latency_s) == ("10+5", 12.0)
+        else one
+        for one in run.summaries
+    ]
+    return run
+
+
+def test_charts_and_comparisons_name_the_marked_trials() -> None:
+    run = disturbed_sample()
+    assert "No measurement (!): 10+5 at wake 12 s." in list(notes([run], lines=True, first_seed=False))
+    assert not any("(!)" in note for note in notes([load(SAMPLE)], lines=True, first_seed=False))
+    (doubt,) = [one for one in compare([run]).doubts if "PostgreSQL crashed" in one]
+    assert doubt.startswith("embedded: in 1 trial (10+5 at wake 12 s) PostgreSQL crashed or was restarted; not a meas")
+    assert doubt.endswith("run it again.")
+
+
+def test_what_to_set_is_not_decided_by_it_and_the_findings_say_why() -> None:
+    run = disturbed_sample()
+    # The whole run is not decided by what crashed, nor is it hidden.
+    text = " ".join(decide(run).sentences)
+    assert "in 1 of 10 trials PostgreSQL crashed or was restarted" in text
+    page = " ".join(findings(run.summaries))
+    assert "Not a measurement (!): (10+5, wake 12 s), because PostgreSQL crashed or was restarted, 2.0 s after" in page
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "verdict", "status"),
+    [
+        (False, Verdict.REPRODUCED, 0),
+        (True, Verdict.REPRODUCED, EXIT_UNKNOWN),
+        (True, Verdict.UNKNOWN, EXIT_UNKNOWN),
+        (False, Verdict.UNKNOWN, 0),
+        (True, Verdict.NOT_REPRODUCED, EXIT_NOT_REPRODUCED),
+    ],
+)
+def test_a_run_with_a_trial_that_is_no_measurement_ends_as_unknown(
+    disturbed: bool, verdict: Verdict, status: int
+) -> None:
+    one = summary(SLEEPING[0], disturbances=(Doubt(Reason.SERVICE_STALLED, 3.0, 0.5, 1.0),) if disturbed else ())
+    done = FinishedRun(
+        id="a", folder=Path("a"), stack="embedded", plan=PlannedRun(scenario=STORY), status=RunStatus.COMPLETE,
+        summaries=[one], judgements=[Judgement("5+0", "no failure", verdict, "")], decision=Decision(()),
+    )  # fmt: skip
+    assert done.exit_status == status
+    aborted = replace(done, status=RunStatus.ABORTED)
+    assert aborted.exit_status == EXIT_INTERRUPTED
