@@ -13,7 +13,7 @@ from harness.analysis.decision import Decision, decide
 from harness.analysis.judge import judge
 from harness.analysis.summarise import write_summary
 from harness.model.errors import StackError, TrialDiedError, UserError
-from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_NOT_REPRODUCED, EXIT_STACK
+from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_NOT_REPRODUCED, EXIT_STACK, EXIT_UNKNOWN
 from harness.model.expectation import Judgement, Verdict
 from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
@@ -52,8 +52,10 @@ class FinishedRun:
             return EXIT_INTERRUPTED
         if self.unwritten:
             return EXIT_STACK
-        missed = any(judgement.verdict is Verdict.NOT_REPRODUCED for judgement in self.judgements)
-        return EXIT_NOT_REPRODUCED if missed else 0
+        if any(judgement.verdict is Verdict.NOT_REPRODUCED for judgement in self.judgements):
+            return EXIT_NOT_REPRODUCED
+        # What was measured is kept and shown, but a build or a script must not take it for a result.
+        return 0 if all(summary.is_measurement for summary in self.summaries) else EXIT_UNKNOWN
 
     def to_json(self) -> dict[str, Any]:
         """The document of `--json`."""

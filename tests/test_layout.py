@@ -25,20 +25,22 @@ ROOMS: dict[str, set[str]] = {
     "access_log": set(),
     "library": {"access_log", "scenario_file", "shipped"},
     "player": set(),
+    # How long a loop stood still, in every process.
+    "heartbeat": set(),
     # What an application's recording is read by, inside of that application's own Python.
     "recording": set(),
     "processes": set(),
-    "proxy": {"converter", "processes"},
-    "postgres": {"processes"},
+    "proxy": {"converter", "heartbeat", "processes"},
+    "postgres": {"heartbeat", "processes"},
     "up": {"postgres", "processes", "proxy"},
     "pgbouncer": {"converter", "postgres", "processes"},
     "compose": {"processes", "proxy", "shipped"},
     "sleeper": {"compose", "processes", "proxy"},
-    "service": {"converter", "processes"},
+    "service": {"converter", "heartbeat", "processes"},
     "results": {"converter", "shipped"},
     "simulation": {"converter", "player", "processes", "recording", "results", "service"},
     # Runs in the process of a user's own application.
-    "guest": {"player", "recording", "service", "simulation"},
+    "guest": {"heartbeat", "player", "recording", "service", "simulation"},
     # The same application from outside: its files, and its processes.
     "application": {"guest", "postgres", "processes", "simulation"},
     "analysis": {"results"},
@@ -53,6 +55,7 @@ ROOMS: dict[str, set[str]] = {
         "compose",
         "converter",
         "guest",
+        "heartbeat",
         "recording",
         "library",
         "up",
@@ -65,7 +68,7 @@ ROOMS: dict[str, set[str]] = {
         "simulation",
     },
     # It brings up a stack for Locust's own command line; the stacks start it as a program.
-    "load": {"converter", "guest", "library", "player", "processes", "service", "stacks"},
+    "load": {"converter", "guest", "heartbeat", "library", "player", "processes", "service", "stacks"},
     "run": {"analysis", "processes", "results", "stacks"},
     # Objectives that fail a build, judged on runs.
     "gate": {"analysis", "results", "run", "stacks"},

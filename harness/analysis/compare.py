@@ -12,16 +12,20 @@ from harness.analysis.columns import by_instance, non_empty, numbers
 from harness.analysis.decision import Decision, decide
 from harness.analysis.differences import Difference, differences_in_words
 from harness.analysis.effect import Effect, SeedEffect
-from harness.analysis.labels import wake_name
+from harness.analysis.labels import Names, wake_name
 from harness.analysis.load import Run
+from harness.analysis.measured import by_reason, marked_trials
 from harness.analysis.pairs import Requests
-from harness.analysis.sentences import answered_within
+from harness.analysis.sentences import answered_within, plural
 from harness.analysis.statistics import Measure, mean, quantiles, rate
+from harness.model.doubt import Reason
 from harness.model.outcomes import FAILURES, Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 
+MAX_MARKED = 3
+"""How many trials that are no measurement are named; of the others the number is given."""
 QUANTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 OTHER_TIMEOUTS = tuple(outcome for outcome in Outcome if outcome.is_timeout and outcome is not Outcome.POOL_TIMEOUT)
 
@@ -278,16 +282,14 @@ def effect_of(run: Run, before: Sequence[TrialSummary], after: Sequence[TrialSum
 def _doubts(runs: Sequence[Run]) -> list[str]:
     """The reasons why the numbers of these runs can't be compared directly, a sentence each."""
     doubts = []
+    names = Names.of(trial for run in runs for trial in run.trials)
     for run in runs:
         if run.manifest.status is not RunStatus.COMPLETE:
             doubts.append(f"{run.folder.name} is {run.manifest.status}: what it measured until then is compared.")
-        if late := [summary for summary in run.summaries if not summary.kept_schedule]:
-            doubts.append(f"{run.folder.name}: in {len(late)} trials the load generator was late; not a measurement.")
-        if marked := [summary for summary in run.summaries if not summary.as_recorded]:
-            doubts.append(
-                f"{run.folder.name}: in {len(marked)} trials the application did what virtual time can't play; "
-                "they are not to be relied on."
-            )
+        for reason, marked in by_reason(run.summaries).items():
+            if reason is not Reason.CUT_SHORT or run.manifest.status is RunStatus.COMPLETE:
+                where = f"{plural(len(marked), 'trial')} ({marked_trials(marked, names, most=MAX_MARKED)})"
+                doubts.append(f"{run.folder.name}: in {where} {reason.clause}; not a measurement. {reason.advice}")
     conditions = {
         "stacks": [run.manifest.stack for run in runs],
         "machines": [str(run.manifest.machine) for run in runs],

@@ -10,10 +10,12 @@ from functools import cached_property
 
 from harness.analysis.labels import Names, wake_name
 from harness.analysis.load import Run
+from harness.analysis.measured import by_reason
 from harness.analysis.next_command import next_commands
 from harness.analysis.sentences import MAX_LISTED, Failures, answered_within, listed, percent, plural, ranking, span
 from harness.model.application import Application
 from harness.model.arrivals import RequestName
+from harness.model.doubt import Reason
 from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
@@ -73,17 +75,10 @@ def _unknown(run: Run) -> str:
     if run.manifest.status is not RunStatus.COMPLETE or len(woken) < planned:
         return f"it was {run.manifest.status}, with {len(woken)} of {planned} trials measured"
     cut_short = [summary for summary in woken if not summary.complete]
-    late = [summary for summary in woken if not summary.kept_schedule]
-    marked = [summary for summary in woken if not summary.as_recorded]
-    reasons = [
-        *([f"{_trials(cut_short, woken)} cut short"] if cut_short else []),
-        *([f"in {_trials(late, woken, verb=False)} the load generator was late"] if late else []),
-        *(
-            [f"in {_trials(marked, woken, verb=False)} the application did what virtual time can't play"]
-            if marked
-            else []
-        ),
-    ]
+    reasons = [f"{_trials(cut_short, woken)} cut short"] if cut_short else []
+    for reason, marked in by_reason(woken).items():
+        if reason is not Reason.CUT_SHORT:
+            reasons.append(f"in {_trials(marked, woken, verb=False)} {reason.clause}")
     return listed(reasons) if reasons else ""
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import assert_never
 
 from harness.analysis.labels import Names, wake_name
+from harness.analysis.measured import by_reason, worst_of
 from harness.analysis.sentences import (
     Failures,
     answered_within,
@@ -20,6 +21,7 @@ from harness.analysis.sentences import (
     span,
     who_succeeds,
 )
+from harness.model.doubt import Reason
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
 from harness.model.summary import TrialSummary
@@ -208,15 +210,14 @@ def doubts(summaries: Group, names: Names) -> list[str]:
         labels = [f"({names[summary.trial.configuration]}, {summary.trial.wake_label})" for summary in group]
         return listed(list(dict.fromkeys(labels)), most=MAX_TRIALS_NAMED)
 
-    late = [summary for summary in summaries if not summary.kept_schedule]
     cut_short = [summary for summary in summaries if not summary.complete]
     found = []
-    if late:
-        worst = max(summary.late_start_s.get("max", 0.0) for summary in late)
-        found.append(
-            f"Not a measurement: {trials(late)}, because the load generator started requests up to {worst:.2f} s late. "
-            "Run fewer trials at a time (--parallel)."
-        )
+    for reason, marked in by_reason(summaries).items():
+        if reason not in (Reason.CUT_SHORT, Reason.NOT_AS_RECORDED):
+            by_how_much = worst_of(reason, marked).sentence_end()
+            found.append(
+                f"Not a measurement (!): {trials(marked)}, because {reason.clause}{by_how_much}. {reason.advice}"
+            )
     slow = [summary for summary in summaries if max(summary.wake_late_s.values(), default=0.0) > WAKE_LATE_S]
     if slow:
         worst = max(max(summary.wake_late_s.values()) for summary in slow)

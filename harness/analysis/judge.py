@@ -7,6 +7,7 @@ changes don't affect are judged as usual.
 
 from collections.abc import Sequence
 
+from harness.model.doubt import Reason
 from harness.model.expectation import Expectation, Judgement, Verdict
 from harness.model.plan import POOLS_NAMED, PlannedRun
 from harness.model.pool import PoolConfiguration
@@ -57,13 +58,8 @@ def _judged(pool: PoolConfiguration, expectation: Expectation, summaries: Sequen
 
 def no_measurement(summaries: Sequence[TrialSummary]) -> str:
     """Why these trials, together, are no measurement; empty: they are one."""
-    if any(not summary.complete for summary in summaries):
-        return "a trial was cut short"
-    if any(not summary.kept_schedule for summary in summaries):
-        return "the load generator did not keep its schedule"
-    if any(not summary.as_recorded for summary in summaries):
-        return "the application did what virtual time can't play"
-    return ""
+    reasons = {doubt.reason for summary in summaries for doubt in summary.doubts}
+    return next((reason.clause for reason in Reason if reason in reasons), "")
 
 
 def _changed(plan: PlannedRun, pool: str, what: str) -> Judgement:

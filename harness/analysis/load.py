@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from harness.analysis.measured import beside_each_other
 from harness.analysis.summarise import summarise
 from harness.model.plan import PlannedRun
 from harness.model.scenario import Scenario
@@ -57,7 +58,7 @@ class Run:
     @cached_property
     def summaries(self) -> list[TrialSummary]:
         """The summary of each trial that was started, controls included, in the order of the trials."""
-        return [
+        found = [
             summarise(
                 trial,
                 requests=self.rows(trial, "requests"),
@@ -69,6 +70,7 @@ class Run:
             for trial, recorded in zip(self.trials, self.manifest.trials, strict=True)
             if trial.number in self._places["requests"]
         ]
+        return beside_each_other(found, cores=self.manifest.machine.get("cores") or 1)
 
     @cached_property
     def summary(self) -> "pd.DataFrame":

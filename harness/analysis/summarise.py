@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from harness.analysis.away import away
 from harness.analysis.columns import by_instance, non_empty, numbers
+from harness.analysis.measured import disturbances
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
 from harness.model.part import Part
@@ -74,9 +76,30 @@ def summarise(
         not_played=_not_played(events),
         wake_late_s=_wake_late_s(events),
         bursts_started_s=_bursts_started_s(events),
+        disturbances=disturbances(trial, events),
+        releases=_releases(requests, events),
+        began_at_s=_began_at_s(events),
         part_of=part_of,
     )
     return whole
+
+
+def _releases(requests: pa.Table, events: Rows) -> list[tuple[float, int]]:
+    """When the database answered again, and how many requests were under way then."""
+    arrival_s, end_s = numbers(requests, "arrival_s"), numbers(requests, "end_s")
+    return [
+        (row["at_s"], int(np.count_nonzero((arrival_s <= row["at_s"]) & (end_s > row["at_s"]))))
+        for row in events
+        if row["event"] == Event.WOKEN
+    ]
+
+
+def _began_at_s(events: Rows) -> float | None:
+    """When the first burst began, in seconds since 1970."""
+    for row in events:
+        if row["event"] == Event.BURST_STARTED and (utc := json.loads(row["detail"] or "{}").get("utc")):
+            return float(datetime.fromisoformat(utc).timestamp() - row["at_s"])
+    return None
 
 
 def _answers(events: Rows) -> dict[str, int]:

@@ -66,7 +66,7 @@ def coldstart() -> None:
       2    bad input
       3    a part of the stack died
       4    missed: an objective, or a rule of lint; or a --fail-if holds
-      5    unknown: what an objective is about was no measurement
+      5    unknown: a trial was no measurement, or what an objective is about was none
       130  Ctrl-C
     """
 

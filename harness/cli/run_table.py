@@ -49,7 +49,7 @@ def seeds_note(summaries: Sequence[TrialSummary]) -> str:
 
 def is_reliable(summary: TrialSummary) -> bool:
     """Whether a trial's numbers are what they seem; one of which they are not is marked (!)."""
-    return summary.kept_schedule and summary.complete and summary.as_recorded
+    return summary.is_measurement
 
 
 def _of_one_seed(summaries: Sequence[TrialSummary]) -> Sheet:

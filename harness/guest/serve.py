@@ -15,6 +15,7 @@ from harness.guest.application import NoApplicationError, find_application
 from harness.guest.holding import Holding
 from harness.guest.orders import Orders
 from harness.guest.protocol import Pipes, stop
+from harness.heartbeat import beating
 from harness.model.errors import UserError
 from harness.model.rows import PoolSample
 from harness.service.sampling import Timeline
@@ -77,9 +78,11 @@ async def _serve(pipes: Pipes, orders: Orders) -> None:
     is_ready = True
     pipes.emit("service_ready", port=server.port)
     sampling = asyncio.create_task(_sample(engines, timeline))
+    beats = asyncio.create_task(beating(lambda at_s, for_s: pipes.emit("loop_stalled", at_s=at_s, for_s=for_s)))
     async for command in commands:
         await _obey(command, engines, holding, pipes)
     sampling.cancel()
+    beats.cancel()
 
 
 async def _sample(engines: "Engines", timeline: Timeline) -> None:

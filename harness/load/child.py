@@ -10,6 +10,7 @@ from stdin but its end.
 
 import functools
 import os
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.converter import from_json
+from harness.heartbeat import EVERY_S, Heartbeat
 from harness.load.distribution import Conductor
 from harness.load.records import row
 from harness.load.user import OpenLoopUser
@@ -30,6 +32,7 @@ from harness.processes.messages import (
     AnyCommand,
     BurstFinished,
     LoadReady,
+    LoopStalled,
     MasterListening,
     RequestEnded,
     StartBurst,
@@ -53,10 +56,36 @@ class ScheduledUser(OpenLoopUser):
     batches: "Batches | None" = None
     """A worker's rows on their way to the master."""
 
+    def burst_begins(self) -> None:
+        self._beats = Beats(emit if self.batches is None else self.batches.add)
+
     def burst_ended(self) -> None:
+        self._beats.end()
         if self.batches is not None:
             self.batches.send()
         super().burst_ended()
+
+
+class Beats:
+    """Watches gevent's loop during a burst: what came while it stood still is recorded late."""
+
+    def __init__(self, deliver: Callable[[LoopStalled], None]) -> None:
+        self._deliver = deliver
+        self._heart = Heartbeat(time.monotonic())
+        self._beating = gevent.spawn(fatal(self._run))
+
+    def end(self) -> None:
+        self._beating.kill()
+        self._beat()
+
+    def _run(self) -> None:
+        while True:
+            gevent.sleep(EVERY_S)
+            self._beat()
+
+    def _beat(self) -> None:
+        if (stall := self._heart.beat(time.monotonic())) is not None:
+            self._deliver(LoopStalled(at_s=stall[0], for_s=stall[1]))
 
 
 class Batches:
@@ -66,7 +95,7 @@ class Batches:
         self._runner = runner
         self._lines: list[bytes] = []
 
-    def add(self, record: RequestEnded) -> None:
+    def add(self, record: RequestEnded | LoopStalled) -> None:
         self._lines.append(to_line(record))
 
     def send(self) -> None:

@@ -39,6 +39,9 @@ class OpenLoopUser(FastHttpUser):
     def on_start(self) -> None:
         self.environment.runner.send_message(WAITING)
 
+    def burst_begins(self) -> None:
+        """A share of a burst is to be driven."""
+
     def burst_ended(self) -> None:
         """Every request of the share has ended."""
         self.environment.runner.send_message(FINISHED, {"at_s": time.monotonic()})
@@ -47,6 +50,7 @@ class OpenLoopUser(FastHttpUser):
     def play(self) -> None:
         """One share of a burst, from its start to the end of its last request."""
         started = self.inbox.next_share()
+        self.burst_begins()
         requests = Group()
         for arrival in started.share.arrivals():
             wait_until(started.start_s + arrival.at_s)

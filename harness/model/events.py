@@ -55,6 +55,14 @@ class Event(StrEnum):
         "An attempt failed; value_s: how long it took; detail: which, the exception's name",
     )
     LISTENER_NOTIFIED = "listener_notified", "It heard a notification; detail: the payload"
+    STALLED = (
+        "stalled",
+        "A part stood still, so that what it did meanwhile came late; value_s: for how long; detail: which part",
+    )
+    RESTARTED = (
+        "restarted",
+        "PostgreSQL crashed or was restarted, which no story asks of it: it ended all of its processes",
+    )
     ANSWERED = (
         "answered",
         "How an application's statements were answered from its recording; detail: exactly, by the same shape, by the "

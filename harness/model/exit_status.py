@@ -9,6 +9,6 @@ EXIT_STACK = 3
 EXIT_MISSED = 4
 """An objective or a rule is missed, or a condition of `--fail-if` holds."""
 EXIT_UNKNOWN = 5
-"""No objective is known to be missed, and one of them can't be judged: what it is about was no measurement."""
+"""A trial was no measurement; or no objective is known to be missed, and one of them can't be judged for that."""
 EXIT_INTERRUPTED = 130
 """Ctrl-C."""

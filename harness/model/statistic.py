@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from harness.model.columns import Column, TypeName
+from harness.model.doubt import Doubt
 from harness.model.outcomes import Outcome
 
 TYPE_NAMES: dict[type, TypeName] = {int: "int", float: "float", str: "text", bool: "bool"}
@@ -70,6 +71,20 @@ class Quantiles(Statistic):
 
     def cells(self, name: str, value: Mapping[str, float]) -> dict[str, Any]:
         return {_quantile(name, quantile): value.get(quantile) for quantile in self.of}
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons(Statistic):
+    """The reasons of doubts: a list of their names in the JSON document, and one text in summary.csv."""
+
+    def columns(self, name: str, type_: Any) -> tuple[Column, ...]:  # noqa: ANN401, ARG002 - a type
+        return (Column(name, "text", self.meaning, nullable=True),)
+
+    def cells(self, name: str, value: Sequence[Doubt]) -> dict[str, Any]:
+        return {name: " ".join(self.to_json(value)) or None}
+
+    def to_json(self, value: Sequence[Doubt]) -> list[str]:
+        return [doubt.reason.value for doubt in value]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ the fields. The JSON document, summary.csv, results/README.md and the terminal f
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, get_type_hints
 
 from harness.model.columns import TRIALS, Column
+from harness.model.doubt import Doubt, Reason
 from harness.model.outcomes import Outcome
 from harness.model.part import Part
 from harness.model.pool import MEANINGS, SETTINGS, PoolConfiguration
-from harness.model.statistic import ByOutcome, OnTerminal, Quantiles, Statistic, column, statistics_of
+from harness.model.statistic import ByOutcome, OnTerminal, Quantiles, Reasons, Statistic, column, statistics_of
 from harness.model.trial import Trial
 
 
@@ -135,6 +136,12 @@ class TrialSummary:
         dict[str, float],
         Statistic("detected, woken, first_released, last_released: how long after its due time each was", in_csv=False),
     ] = field(default_factory=dict)
+    disturbances: tuple[Doubt, ...] = ()
+    """What else than the pool its numbers show, beside the three above: `doubts` are all of them."""
+    releases: Sequence[tuple[float, int]] = field(default=(), repr=False)
+    """When the database answered again, and how many requests were under way at that moment."""
+    began_at_s: float | None = field(default=None, repr=False)
+    """When the first burst began, in seconds since 1970; None: in virtual time, or not known."""
     latencies_s: Sequence[float] = field(default=(), repr=False, compare=False)
     """Every request's latency, in the order of their numbers."""
     ok_latencies_s: Sequence[float] = field(default=(), repr=False, compare=False)
@@ -155,6 +162,27 @@ class TrialSummary:
     def as_recorded(self) -> bool:
         """Whether an application did nothing that virtual time can't play; always so for the service under test."""
         return not self.not_played
+
+    @property
+    def doubts(
+        self,
+    ) -> Annotated[
+        tuple[Doubt, ...],
+        Reasons("Why it is no measurement, each reason by its name; empty: it is one", after="kept_schedule"),
+    ]:
+        late_s = self.late_start_s.get("max")
+        found = [
+            *([] if self.complete else [Doubt(Reason.CUT_SHORT)]),
+            *([] if self.kept_schedule else [Doubt(Reason.LATE_LOAD, late_s)]),
+            *self.disturbances,
+            *([] if self.as_recorded else [Doubt(Reason.NOT_AS_RECORDED)]),
+        ]
+        return tuple(found)
+
+    @property
+    def is_measurement(self) -> bool:
+        """Whether its numbers are the pool's; if not, it is marked (!) and nothing is concluded from it."""
+        return not self.doubts
 
     @property
     def failed(self) -> Annotated[int, Statistic("Those that did not end ok", in_json=False, after="requests")]:
@@ -223,7 +251,7 @@ class TrialSummary:
             return self
         if self.part_of is None:
             raise ValueError("this summary was made without the trial's rows")
-        return self.part_of(part)
+        return replace(self.part_of(part), disturbances=self.disturbances)
 
     @property
     def bursts(self) -> list["TrialSummary"]:

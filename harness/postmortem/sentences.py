@@ -11,6 +11,7 @@ from harness.analysis.away import away
 from harness.analysis.columns import numbers
 from harness.analysis.findings import alert_sentence, why
 from harness.analysis.labels import Names
+from harness.analysis.measured import by_reason
 from harness.analysis.sentences import Failures, listed, percent, plural, seconds, span
 from harness.analysis.statistics import rate
 from harness.model.distribution import Constant, three_figures
@@ -272,8 +273,8 @@ def unknown(incident: Incident, changes: Changes | None) -> Iterator[str]:
             "How much of this is due to just these arrivals: the run measured "
             f"{plural(len(incident.summaries), 'seed')}; `--repeat 10` measures more."
         )
-    if late := [summary for summary in incident.summaries if not summary.kept_schedule]:
-        yield f"The exact numbers: in {len(late)} trials the load generator was late; that is not a measurement."
+    for reason, marked in by_reason(incident.summaries).items():
+        yield f"The exact numbers: in {plural(len(marked), 'trial')} {reason.clause}; that is not a measurement."
     if run.manifest.status is not RunStatus.COMPLETE:
         yield f"The rest: the run is {run.manifest.status}, and this is what it measured until then."
     if changes is None:

@@ -131,6 +131,14 @@ class PoolSampled(Record, frozen=True, kw_only=True):
     sample: PoolSample
 
 
+class LoopStalled(Record, frozen=True, kw_only=True):
+    """From the service, an application or Locust: its loop stood still (harness/heartbeat.py)."""
+
+    at_s: float
+    """Since when, on the monotonic clock."""
+    for_s: float
+
+
 class ListenerReported(Record, frozen=True, kw_only=True):
     """Something happened to the service's queue listener."""
 
@@ -319,6 +327,12 @@ class ComputeWoken(ProxyEvent, frozen=True, kw_only=True, tag="woken"):
     """When it was to answer again."""
 
 
+class ProxyStalled(ProxyEvent, frozen=True, kw_only=True, tag="stalled"):
+    """The proxy server's loop stood still, and every proxy with it, since `at_s`."""
+
+    for_s: float
+
+
 class ConnectionReleased(ProxyEvent, frozen=True, kw_only=True, tag="released"):
     """A held connection reached the database."""
 
@@ -336,6 +350,7 @@ AnyProxyEvent: TypeAlias = (
     | FirstAttempt
     | ComputeWoken
     | ConnectionReleased
+    | ProxyStalled
 )
 
 
@@ -357,9 +372,9 @@ AnyCommand: TypeAlias = (
 AnyRecord: TypeAlias = (
     ServiceReady | ApplicationDescribed | LocustfileRefused | RequestHeard | UsersHeard |
     PoolWarmed | PoolNotWarmed | PoolRefused | PoolReplaced | CpuReported |
-    PoolSampled | ListenerReported | MasterListening | LoadReady | RequestEnded | BurstFinished | SimulatorReady |
-    RowsPlayed | TrialPlayed | TrialRefused | ProxyReady | PostgresReady | PgBouncerReady | ContainersReady |
-    StackReady | BurstPlanned | StoryPlayed | StackFailed | ProxyReported
+    PoolSampled | LoopStalled | ListenerReported | MasterListening | LoadReady | RequestEnded | BurstFinished |
+    SimulatorReady | RowsPlayed | TrialPlayed | TrialRefused | ProxyReady | PostgresReady | PgBouncerReady |
+    ContainersReady | StackReady | BurstPlanned | StoryPlayed | StackFailed | ProxyReported
 )  # fmt: skip
 
 MalformedError = msgspec.DecodeError

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import uvicorn
 
+from harness.heartbeat import Stalled, beating
 from harness.model.errors import StackError
 from harness.processes.child import commands, emit
 from harness.processes.http_server import HttpServer, listening_socket
-from harness.processes.messages import AnyProxyEvent, ProxyReady, ProxyReported
+from harness.processes.messages import AnyProxyEvent, ProxyReady, ProxyReported, ProxyStalled
 from harness.processes.open_files import allow_open_files
 from harness.proxy.api import application
 from harness.proxy.coldstart_api import routes
@@ -58,6 +59,7 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
     _on_signals(stop.set)
     gc.freeze()
     serving = asyncio.create_task(server.serve([listening]))
+    beats = asyncio.create_task(beating(_tell_every_proxy(collection)))
     watching = asyncio.create_task(_until_stdin_ends(stop)) if as_child else None
     bound_port = listening.getsockname()[1]
     if as_child:
@@ -65,7 +67,7 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
     else:
         print(f"Toxiproxy API on http://{host}:{bound_port}, Ctrl-C stops it", flush=True)  # noqa: T201 - the command's own words
     stopped = asyncio.create_task(stop.wait())
-    besides = [stopped, *([watching] if watching else [])]
+    besides = [stopped, beats, *([watching] if watching else [])]
     # Stdin's too: where it can't be read any more, nobody would notice that the parent is gone.
     await asyncio.wait({serving, *besides}, return_when=asyncio.FIRST_COMPLETED)
     events.close()
@@ -76,6 +78,14 @@ async def _serve(host: str, port: int, *, as_child: bool) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _tell_every_proxy(collection: ProxyCollection) -> Stalled:
+    def stalled(at_s: float, for_s: float) -> None:
+        for name in collection.proxies:
+            collection.events.publish(ProxyStalled(proxy=name, at_s=at_s, for_s=for_s))
+
+    return stalled
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -80,7 +80,7 @@ def confirmed(answer: Answer, summaries: Sequence[TrialSummary]) -> tuple[Confir
                 predicted=answer.found is not None and answer.found.resolved == pool,
                 measured=objectives.are_met(worst),
                 values=objectives.values(worst),
-                is_a_measurement=all(one.complete and one.kept_schedule and one.as_recorded for one in of_pool),
+                is_a_measurement=all(one.is_measurement for one in of_pool),
             )
         )
     return tuple(found)

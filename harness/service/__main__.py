@@ -14,6 +14,7 @@ from typing import NoReturn
 import uvicorn
 
 from harness.converter import from_json
+from harness.heartbeat import beating
 from harness.model.errors import UserError
 from harness.model.listener import QueueListener
 from harness.model.pool import PoolConfiguration
@@ -23,6 +24,7 @@ from harness.processes.child import commands, emit
 from harness.processes.http_server import HttpServer, listening_socket
 from harness.processes.messages import (
     ListenerReported,
+    LoopStalled,
     PoolNotWarmed,
     PoolReplaced,
     PoolSampled,
@@ -71,6 +73,7 @@ async def serve() -> NoReturn:
     async with asyncio.TaskGroup() as running:
         running.create_task(HttpServer(config).serve([http_socket]))
         running.create_task(timeline.run())
+        running.create_task(beating(_emit_stall))
         gc.freeze()
         emit(ServiceReady(port=http_socket.getsockname()[1]))
         async with listening(listener, url, _emit_listener_event):
@@ -108,6 +111,10 @@ async def _warm(instance: Instance, ages_s: tuple[float, ...]) -> None:
 
 def _emit_sample(sample: PoolSample) -> None:
     emit(PoolSampled(sample=sample))
+
+
+def _emit_stall(at_s: float, for_s: float) -> None:
+    emit(LoopStalled(at_s=at_s, for_s=for_s))
 
 
 def _emit_listener_event(event: ListenerEvent) -> None:

@@ -38,6 +38,7 @@ from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
 from harness.stacks.target import SleepingDatabase
+from harness.stacks.vitals import Vitals
 
 CAN_SUSPEND = frozenset({OnSuspend.CLOSE, OnSuspend.TERMINATE, OnSuspend.FREEZE})
 HOST = "127.0.0.1"
@@ -103,8 +104,9 @@ class ComposeStack(RealTimeStack):
                 version="",
                 password=ready.password,
             )
+            vitals = await stack.enter_async_context(Vitals.watching((server.host, server.port)))
             databases = ComposeDatabases(
-                server, ToxiproxyServer(ready.toxiproxy), ready.proxies, ready.container, options.logs
+                server, vitals, ToxiproxyServer(ready.toxiproxy), ready.proxies, ready.container, options.logs
             )
             application = plan.overrides.application
             await databases.prepare(pooler_versions(plan.trials), application)
@@ -116,10 +118,17 @@ class ComposeDatabases:
     """One PostgreSQL, and for each trial a database and a proxy of its own."""
 
     def __init__(
-        self, server: PostgresServer, toxiproxy: ToxiproxyServer, proxies: dict[int, int], container: str, logs: Path
+        self,
+        server: PostgresServer,
+        vitals: Vitals,
+        toxiproxy: ToxiproxyServer,
+        proxies: dict[int, int],
+        container: str,
+        logs: Path,
     ) -> None:
         self.events = ProxyEvents()
         self._server = server
+        self._vitals = vitals
         self._toxiproxy = toxiproxy
         self._published_ports = proxies
         self._free_ports = list(proxies)
@@ -195,6 +204,7 @@ class ComposeDatabases:
                 slow=partial(self._slow, name),
                 outage=outage,
                 lose=_no_loss,
+                vitals=self._vitals,
             )
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:

@@ -24,6 +24,7 @@ from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
 from harness.stacks.target import SleepingDatabase
+from harness.stacks.vitals import Vitals
 
 SUPERUSER_RESERVED_CONNECTIONS = 3
 """PostgreSQL's default: of its max_connections, those that are no ordinary role's."""
@@ -59,8 +60,10 @@ class EmbeddedStack(RealTimeStack):
             )
             port = (await proxy.next_record(ProxyReady)).port
             client = await stack.enter_async_context(ProxyClient(port))
+            vitals = await stack.enter_async_context(Vitals.watching((server.host, server.port)))
             databases = EmbeddedDatabases(
                 server,
+                vitals,
                 client,
                 options.logs,
                 pooler_versions(plan.trials),
@@ -76,6 +79,7 @@ class EmbeddedDatabases:
     def __init__(
         self,
         server: PostgresServer,
+        vitals: Vitals,
         proxy: ProxyClient,
         logs: Path,
         poolers: dict[str, str],
@@ -87,6 +91,7 @@ class EmbeddedDatabases:
         self._logs = logs
         self.events = ProxyEvents()
         self._server = server
+        self._vitals = vitals
         self._proxy = proxy
         self._poolers = poolers
 
@@ -97,7 +102,7 @@ class EmbeddedDatabases:
     async def database(self, trial: Trial) -> AsyncIterator[SleepingDatabase]:
         name = f"trial-{trial.number}"
         async with AsyncExitStack() as stack:
-            server = await self._server_of(trial, stack)
+            server, vitals = await self._server_of(trial, stack)
             if self._template is not None:
                 database = f"trial_{trial.number}"
                 await make_database(server, database, self._template)
@@ -115,20 +120,21 @@ class EmbeddedDatabases:
                 slow=partial(proxy.slow, name),
                 outage=partial(proxy.outage, name),
                 lose=partial(proxy.lose, name),
+                vitals=vitals,
             )
 
-    async def _server_of(self, trial: Trial, stack: AsyncExitStack) -> PostgresServer:
+    async def _server_of(self, trial: Trial, stack: AsyncExitStack) -> tuple[PostgresServer, Vitals]:
         """The run's server; where the story limits all connections, one of its own with that limit."""
         limit = trial.story.max_connections
         if limit is None:
-            return self._server
+            return self._server, self._vitals
         log = self._logs / f"trial-{trial.number}.postgres.log"
         server, postgres = await stack.enter_async_context(
             embedded_postgres(log=log, max_connections=limit + SUPERUSER_RESERVED_CONNECTIONS)
         )
         await stack.enter_async_context(beside(postgres.watch()))
         await create_catalogue(server.dsn)
-        return server
+        return server, await stack.enter_async_context(Vitals.watching((server.host, server.port)))
 
 
 def _way(trial: Trial) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import assert_never
 
+from harness.model.doubt import Component
 from harness.model.events import Event
 from harness.processes.messages import (
     AnyProxyEvent,
@@ -17,6 +18,7 @@ from harness.processes.messages import (
     DialFailed,
     FirstAttempt,
     ProxyReported,
+    ProxyStalled,
 )
 from harness.processes.process import Child
 from harness.stacks.timebase import TrialRows
@@ -82,6 +84,8 @@ class _WakeEvents:
                 if self._last_released is None:
                     self._rows.event(Event.FIRST_RELEASED, event.at_s, value_s=event.late_s)
                 self._last_released = event
+            case ProxyStalled():
+                self._rows.event(Event.STALLED, event.at_s, value_s=event.for_s, part=Component.PROXY)
             case ConnectionAccepted() | ClientNamed() | ConnectionClosed() | DialFailed():
                 pass
             case _:

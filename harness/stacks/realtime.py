@@ -15,6 +15,7 @@ from typing import Protocol
 
 from harness.application.starting import check_in_real_time, start_application
 from harness.model.application import Application
+from harness.model.doubt import release_budget
 from harness.model.plan import PlannedRun
 from harness.model.server import ServerLimits
 from harness.model.timeline import Deploy
@@ -33,10 +34,11 @@ from harness.stacks.pooled import check_pooler
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.target import SleepingDatabase, Target
 from harness.stacks.timebase import TrialRows
+from harness.stacks.wakes_apart import WakesApart, released_at_once
 
-RELEASE_BUDGET = 160
-"""Requests that may be released at the same moment, a core: more, and the wake would show this machine's own queue."""
 LOCUSTS_A_CORE = 3
+WAKES_A_TRIAL = 4
+"""So many times what this machine can release at once are held back at a time: their wakes are kept apart."""
 RESERVED_CONNECTIONS = 20
 """For the catalogue, ghosts of trials that end, and PostgreSQL's own reserve."""
 
@@ -68,19 +70,20 @@ class RealTimeStack:
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         """As many trials as this machine can release at one moment without measuring itself."""
-        if options.parallel is not None:
-            return Parallelism(min(options.parallel, len(trials)), "as asked")
         cores = os.cpu_count() or 1
-        released = max(1, *(_released_at_once(trial) for trial in trials))
-        fitting = max(1, cores * RELEASE_BUDGET * 4 // released)
+        released, budget = max(1, *(released_at_once(trial) for trial in trials)), release_budget(cores)
+        fitting = max(1, budget * WAKES_A_TRIAL // released)
         locusts = 1 if options.workers is None else options.workers + 1
         at_a_time = min(len(trials), fitting, max(1, cores * LOCUSTS_A_CORE // locusts))
         each = "" if options.workers is None else f"each trial has {locusts} Locust processes, "
         why = (
-            f"{cores} cores, {each}and a wake releases about {released} requests a trial; "
-            f"trials begin one after the other, so that their wakes do not meet"
+            f"{cores} {'core' if cores == 1 else 'cores'}, {each}and a wake releases about {released} requests a trial"
         )
-        return Parallelism(at_a_time, why)
+        beyond = f"; this machine serves {budget} at once, so that trial is no measurement of its pool"
+        if options.parallel is not None:
+            at_a_time, why = min(options.parallel, len(trials)), "as asked" + (f"; {why}" if released > budget else "")
+        apart = "; bursts begin so that wakes do not meet" if at_a_time > 1 else ""
+        return Parallelism(at_a_time, why + apart + (beyond if released > budget else ""))
 
     def versions(self) -> dict[str, str]:
         """Of the libraries that the trials run on."""
@@ -97,6 +100,7 @@ class RunningRealTime:
         self._options = options
         self._application = application
         self._starting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
+        self._apart = WakesApart(os.cpu_count() or 1)
 
     def versions(self) -> dict[str, str]:
         return self._databases.versions()
@@ -116,11 +120,16 @@ class RunningRealTime:
                     )
                 )
                 await load.next_record(LoadReady)
-            with self._databases.events.of(target.database.proxy, rows):
-                driver = ChildLoadDriver(trial, target, load, rows, progress)
+            with (
+                self._databases.events.of(target.database.proxy, rows),
+                target.database.vitals.by(rows),
+                self._apart.of(trial) as start_s,
+            ):
+                driver = ChildLoadDriver(trial, target, load, rows, progress, start_s=start_s)
                 async with driver.attending(driver.read_load(), load.watch()):
                     await driver.try_application()
                     await Player(trial, driver).play()
+                    await target.database.vitals.settled()
 
     @asynccontextmanager
     async def target(self, trial: Trial) -> AsyncIterator[Target]:
@@ -172,13 +181,3 @@ async def as_limited(
     role = f"trial_{trial.number}"
     dsn = server.dsn_at(server.host, server.port, database=database)
     return replace(server, user=role, password=await create_role(dsn, role, limits))
-
-
-def _released_at_once(trial: Trial) -> int:
-    """About how many requests wait when the compute wakes."""
-    if trial.wake_latency_s is None:
-        return 0
-    return max(
-        round(burst.requests * min(1.0, trial.wake_latency_s / burst.over_s if burst.over_s else 1.0))
-        for burst in trial.story.bursts
-    )

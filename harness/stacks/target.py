@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.application.starting import try_requests
 from harness.model.application import Application
+from harness.model.doubt import Component
 from harness.model.errors import StackError, UserError
 from harness.model.events import Event
 from harness.model.rows import ListenerEvent
@@ -16,6 +17,7 @@ from harness.postgres import PostgresServer
 from harness.processes.beside import beside
 from harness.processes.messages import (
     ListenerReported,
+    LoopStalled,
     PoolNotWarmed,
     PoolRefused,
     PoolReplaced,
@@ -26,6 +28,7 @@ from harness.processes.messages import (
 )
 from harness.processes.process import Child
 from harness.stacks.timebase import TrialRows
+from harness.stacks.vitals import Vitals
 
 LISTENER_PATIENCE_S = 60.0
 """How long a listener's first connection may take; the database is awake at that time."""
@@ -43,6 +46,8 @@ class DatabaseControls:
     outage: Callable[[Outage], Awaitable[None]]
     lose: Callable[[ConnectionLoss], Awaitable[None]]
     """Ends some of the open connections."""
+    vitals: Vitals
+    """What tells whether it answers, and is still the one that it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,8 @@ class TargetDriver:
                 case PoolSampled(sample=sample):
                     if self._rows is not None:
                         self._rows.pool(sample, instance=instance)
+                case LoopStalled(at_s=at_s, for_s=for_s):
+                    self.event(Event.STALLED, at_s, value_s=for_s, part=Component.SERVICE)
                 case ListenerReported(event=event):
                     self._listener_reported(event)
                 case PoolWarmed() | PoolNotWarmed() | PoolRefused():

@@ -31,6 +31,7 @@ from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.running_application import Asking, RunningApplicationDriver, WatchedDatabase
 from harness.stacks.target import DatabaseControls, Target
 from harness.stacks.timebase import TrialRows
+from harness.stacks.vitals import Vitals
 from harness.up.database import PROXY
 from harness.up.running import RunningUp, the_running_one
 
@@ -78,7 +79,8 @@ class TargetStack:
             client = await stack.enter_async_context(ProxyClient(up.api_port))
             events = await stack.enter_async_context(client.borrowed(PROXY))
             asking = await stack.enter_async_context(Asking.of(application))
-            running = RunningTarget(application, up, client, asking, options)
+            vitals = await stack.enter_async_context(Vitals.watching(up.postgres))
+            running = RunningTarget(application, up, client, asking, vitals, options)
             await stack.enter_async_context(beside(running.read(events)))
             yield running
 
@@ -87,12 +89,19 @@ class RunningTarget:
     """An application and a lent database: ready for one trial after another."""
 
     def __init__(
-        self, application: Application, up: RunningUp, client: ProxyClient, asking: Asking, options: RunOptions
+        self,
+        application: Application,
+        up: RunningUp,
+        client: ProxyClient,
+        asking: Asking,
+        vitals: Vitals,
+        options: RunOptions,
     ) -> None:
         self._application = application
         self._up = up
         self._client = client
         self._asking = asking
+        self._vitals = vitals
         self._options = options
         self._events = ProxyEvents()
         self._watched = WatchedDatabase(client, up.port)
@@ -129,16 +138,18 @@ class RunningTarget:
                 slow=await stack.enter_async_context(self._slowing()),
                 outage=partial(self._client.outage, PROXY),
                 lose=partial(self._client.lose, PROXY),
+                vitals=self._vitals,
             )
             target = Target((url,), (), controls, self._application)
             driver = RunningApplicationDriver(
                 trial, target, load, rows, progress,
                 asking=self._asking, watched=self._watched, note=partial(self._note, recorder),
             )  # fmt: skip
-            with self._events.of(PROXY, rows, since_s=since_s):
+            with self._events.of(PROXY, rows, since_s=since_s), self._vitals.by(rows):
                 async with driver.attending(driver.read_load(), load.watch()):
                     await driver.try_application()
                     await Player(trial, driver).play()
+                    await self._vitals.settled()
 
     @asynccontextmanager
     async def _slowing(self) -> "AsyncIterator[Any]":

@@ -34,6 +34,11 @@ class Behind:
     children: tuple[Child, ...] = ()
     """The processes that it needs."""
 
+    @property
+    def own_port(self) -> int | None:
+        """Where it listens; None: it is not ours."""
+        return None if self.version is None else int(self.place.rpartition(":")[2])
+
 
 def check_own(init: Path | None, *, upstream: str | None, data: Path | None) -> None:
     """Raises `UserError` for what a database of the user's can't have, or ours can't."""

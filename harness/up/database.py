@@ -140,7 +140,16 @@ async def running_database(
                 listen = joined(host, port)
                 _, port = await client.create(PROXY, upstream=behind.place, listen=listen, compute=compute)
                 database = RunningDatabase(behind, LOOPBACK if host in WILDCARDS else host, port, client)
-                announce(folder, RunningUp(port=port, api_port=api_port, pid=os.getpid(), version=behind.version))
+                announce(
+                    folder,
+                    RunningUp(
+                        port=port,
+                        api_port=api_port,
+                        pid=os.getpid(),
+                        version=behind.version,
+                        postgres_port=behind.own_port,
+                    ),
+                )
                 watched = [child.watch() for child in (proxy, *behind.children)]
                 async with beside(database.attend(proxy, heard), *watched):
                     yield database

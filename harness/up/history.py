@@ -14,6 +14,7 @@ from harness.processes.messages import (
     ConnectionReleased,
     DialFailed,
     FirstAttempt,
+    ProxyStalled,
 )
 
 BY_COMMAND = "coldstart wake"
@@ -81,7 +82,7 @@ class History:
                 # The one who wakes it may say who it is only after the wake.
                 if self.wakes and self.wakes[-1].connection == connection:
                     self.wakes[-1] = replace(self.wakes[-1], by=name_of(event))
-            case ConnectionAccepted() | ConnectionReleased() | DialFailed():
+            case ConnectionAccepted() | ConnectionReleased() | DialFailed() | ProxyStalled():
                 pass
             case _:
                 assert_never(event)

@@ -17,6 +17,7 @@ from harness.model.errors import StackError, UserError
 from harness.postgres.folder import LOCK, locked_folder, prefix, sweep
 
 PART = "up"
+HOST = "127.0.0.1"
 STATE = "state.json"
 
 
@@ -31,6 +32,12 @@ class RunningUp:
     pid: int
     version: str | None = None
     """PostgreSQL's; None: it is not ours."""
+    postgres_port: int | None = None
+    """Where our PostgreSQL itself listens, on loopback; None: it is not ours."""
+
+    @property
+    def postgres(self) -> tuple[str, int] | None:
+        return None if self.postgres_port is None else (HOST, self.postgres_port)
 
 
 @contextmanager

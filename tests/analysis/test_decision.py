@@ -164,7 +164,7 @@ def test_a_late_answer_is_none_where_the_story_has_a_patience() -> None:
     ("changed", "status", "says"),
     [
         ({"complete": False}, RunStatus.COMPLETE, "6 of 6 trials were cut short"),
-        ({"kept_schedule": False}, RunStatus.COMPLETE, "in 6 of 6 trials the load generator was late"),
+        ({"kept_schedule": False}, RunStatus.COMPLETE, "in 6 of 6 trials the load generator did not keep its schedule"),
         ({"not_played": {"a thread": 1}}, RunStatus.COMPLETE, "the application did what virtual time can't play"),
         ({}, RunStatus.ABORTED, "it was aborted, with 6 of 6 trials measured"),
     ],
@@ -180,7 +180,7 @@ def test_what_is_not_to_be_relied_on_decides_nothing(changed: Mapping[str, Any],
 def test_one_marked_trial_of_many_is_enough_to_doubt_and_a_marked_control_is_not() -> None:
     first = run().summaries[0].trial.number
     found = decide(run(change=lambda one: replace(one, kept_schedule=one.trial.number != first)))
-    assert "in 1 of 6 trials the load generator was late" in said(found)
+    assert "in 1 of 6 trials the load generator did not keep its schedule" in said(found)
     found = decide(run(change=lambda one: replace(one, kept_schedule=not one.trial.is_control)))
     assert found.sentences[0].startswith("Nothing to set")
 

@@ -15,7 +15,10 @@ from harness.model.timeline import Burst, Suspend
 from harness.model.trial import Trial
 from harness.model.wake import profile
 
-NOT_WRITTEN = {"trial", "latencies_s", "ok_latencies_s", "listener", "bursts_started_s", "part_of"}
+NOT_WRITTEN = {
+    "trial", "latencies_s", "ok_latencies_s", "listener", "bursts_started_s", "part_of", "disturbances", "releases",
+    "began_at_s",
+}  # fmt: skip
 """What a summary is made of or carries along, but is no number of it."""
 WAKE = profile("neon", latency_s=8.0)
 STORY = Story(name="told", wake=WAKE, timeline=(Suspend(), Burst(requests=4, over_s=1)))
@@ -59,8 +62,9 @@ def test_only_a_nullable_column_is_ever_empty(wake: bool) -> None:
 
 def test_a_number_is_the_same_in_the_document_and_in_the_file() -> None:
     document, row = summary().to_json(), summary().to_row()
-    for name in set(document) & set(row) - {"trial"}:
+    for name in set(document) & set(row) - {"trial", "doubts"}:
         assert document[name] == row[name], name
+    assert (document["doubts"], row["doubts"]) == (["cut_short", "late_load"], "cut_short late_load")
     assert document["latency_s"]["p95"] == row["latency_p95_s"] == 2.0
     assert row["checkout_wait_max_s"] is None
     assert document["outcomes"] == {"ok": 6, "pool_timeout": 3, "error": 1}, "what did not occur is left out"

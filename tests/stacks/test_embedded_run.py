@@ -15,12 +15,16 @@ import pytest
 
 from harness.analysis import load
 from harness.library import load_scenario
+from harness.model.exit_status import EXIT_UNKNOWN
 from harness.model.plan import Overrides, PlannedRun
 from harness.model.status import RunStatus
 from harness.postmortem.incident import incident
 from harness.results import find_run
 from harness.stacks.base import RunOptions
 from harness.stacks.embedded import EmbeddedStack
+
+PLAYED = (0, EXIT_UNKNOWN)
+"""On a machine that does other things meanwhile a trial may be no measurement, which these tests do not need."""
 
 RUN = [sys.executable, "-m", "harness", "run", "cold_burst", "--stack", "embedded", "--no-charts"]
 SMALL = ["--pool", "2+1", "--wake", "1.5", "--requests", "40", "--over", "2"]
@@ -29,7 +33,7 @@ LONG = ["--pool", "2+1", "--wake", "20", "--requests", "40", "--over", "4", "--n
 
 def document(out: Path, *arguments: str) -> dict[str, Any]:
     done = subprocess.run([*RUN, *arguments, "--out", str(out), "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in PLAYED, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -51,6 +55,7 @@ def test_the_document_has_every_trial_and_its_control(tmp_path: Path) -> None:
     assert trial["peak_waiting"] > 10
     assert trial["kept_schedule"]
     assert trial["complete"]
+    assert trial["doubts"] == control["doubts"] == []
     # Expectations speak of the file's own story and pools, not of these.
     assert [(expected["pool"], expected["verdict"]) for expected in found["expectations"]] == [("2+1", "unknown")]
 

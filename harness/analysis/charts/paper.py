@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 from harness.analysis.away import away
 from harness.analysis.labels import Names
 from harness.analysis.load import Run
+from harness.analysis.measured import marked_trials
 from harness.model.events import Event
 from harness.model.outcomes import Outcome, Role
 from harness.model.trial import Trial
@@ -29,6 +30,7 @@ LABEL_WIDTH = 24
 LEGEND_WIDTH = 30
 LEGEND_LINE_IN = 0.13
 PANEL_WIDTH = 52
+MAX_MARKED = 3
 MAX_POOLS = 8
 """More pools than this can't be distinguished on one chart."""
 MANY = 2_000
@@ -210,6 +212,9 @@ def notes(runs: Sequence[Run], *, lines: bool, first_seed: bool) -> Iterator[str
         yield common
     if meanings := names.meanings():
         yield f"{'; '.join(meanings)}."
+    for run in runs:
+        if marked := marked_trials(run.summaries, names, most=MAX_MARKED):
+            yield f"No measurement (!): {marked}."
     for shortened in dict.fromkeys(run.plan.shortened for run in runs):
         if shortened:
             yield f"Shortened for real time: {shortened}."
