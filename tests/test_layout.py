@@ -46,7 +46,7 @@ ROOMS: dict[str, set[str]] = {
     "search": {"application", "simulation"},
     "recommend": {"analysis", "results", "search", "simulation"},
     "worst": {"analysis", "converter", "recommend", "search", "simulation"},
-    "postmortem": {"analysis", "recommend", "results", "search", "simulation"},
+    "postmortem": {"analysis", "processes", "recommend", "results", "search", "simulation"},
     "lint": {"analysis", "application", "search"},
     "stacks": {
         "application",

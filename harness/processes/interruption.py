@@ -1,0 +1,128 @@
+"""Ctrl-C, SIGTERM and SIGHUP: all three end a command in the same way, and none is lost or comes at a bad moment."""
+
+import _thread
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+
+INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+IMPORT_POLL_S = 0.02
+IMPORT_LIMIT_S = 3.0
+"""An import that takes longer than this is interrupted after all."""
+
+T = TypeVar("T")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While inside, each of the three raises `KeyboardInterrupt`, but not in the middle of an import.
+
+    Some libraries lose an exception while they are imported: the command would go on, or fail for another reason.
+    What the program was started with ignored (`nohup`, `&` in a script) stays ignored. Main thread only.
+    """
+    before = {number: signal.getsignal(number) for number in INTERRUPTING}
+    heard = [number for number in INTERRUPTING if before[number] is not signal.SIG_IGN]
+    try:
+        if signal.SIGINT in heard:
+            signal.signal(signal.SIGINT, _Interrupt())
+        for number in heard:
+            if number is not signal.SIGINT:
+                signal.signal(number, _as_ctrl_c)
+        yield
+    finally:
+        for number in heard:
+            if number is not signal.SIGINT:
+                signal.signal(number, before[number])
+        # What follows is the end of the command: a Ctrl-C now could only spoil its last words.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """While inside, none of the three acts; one that came acts on leaving. For what must be done in one piece."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    came: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.getsignal(number) for number in INTERRUPTING}
+    heard = [number for number in INTERRUPTING if before[number] is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, remember)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """While inside, SIGTERM and SIGHUP are a Ctrl-C, also where the program has not said so for all of itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [number for number in INTERRUPTING[1:] if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _as_ctrl_c)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run`, in which Ctrl-C cancels `main`: asyncio arranges that only where it finds Python's own handler."""
+    before = signal.getsignal(signal.SIGINT)
+    if not isinstance(before, _Interrupt):
+        return asyncio.run(main)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return asyncio.run(main)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _as_ctrl_c(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+class _Interrupt:
+    """The handler of Ctrl-C."""
+
+    def __init__(self) -> None:
+        self._first_at_s: float | None = None
+
+    def __call__(self, _number: int, frame: FrameType | None) -> None:
+        now_s = time.monotonic()
+        self._first_at_s = self._first_at_s or now_s
+        if _importing(frame) and now_s < self._first_at_s + IMPORT_LIMIT_S:
+            # Not threading.Thread: the interrupted code may hold one of that module's locks.
+            _thread.start_new_thread(_again_soon, ())
+            return
+        self._first_at_s = None
+        raise KeyboardInterrupt
+
+
+def _again_soon() -> None:
+    time.sleep(IMPORT_POLL_S)
+    _thread.interrupt_main(signal.SIGINT)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
