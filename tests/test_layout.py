@@ -40,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
     # Runs in the process of a user's own application.
     "guest": {"player", "recording", "service", "simulation"},
     # The same application from outside: its files, and its processes.
-    "application": {"guest", "postgres", "processes", "simulation"},
+    "application": {"guest", "postgres", "processes", "service", "simulation"},
     "analysis": {"results"},
     # What plays many trials to find an answer: recommend, lint, the worst story.
     "search": {"application", "simulation"},
