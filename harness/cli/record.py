@@ -74,6 +74,9 @@ def record(**given: Any) -> int:  # noqa: ANN401 - click's options, each with it
         )
     except BaseExceptionGroup as group:
         raise first_of(group) from None
+    except KeyboardInterrupt:
+        shutil.rmtree(logs)
+        raise
     shutil.rmtree(logs)
     if given["without_values"]:
         recording = without_values(recording)

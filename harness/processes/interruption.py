@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 
 INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 IMPORT_POLL_S = 0.02
-IMPORT_LIMIT_S = 3.0
-"""An import that takes longer than this is interrupted after all."""
 
 T = TypeVar("T")
 
@@ -101,23 +99,17 @@ def _as_ctrl_c(_number: int, _frame: FrameType | None) -> None:
 class _Interrupt:
     """The handler of Ctrl-C."""
 
-    def __init__(self) -> None:
-        self._first_at_s: float | None = None
-
     def __call__(self, _number: int, frame: FrameType | None) -> None:
-        now_s = time.monotonic()
-        self._first_at_s = self._first_at_s or now_s
-        if _importing(frame) and now_s < self._first_at_s + IMPORT_LIMIT_S:
-            # Not threading.Thread: the interrupted code may hold one of that module's locks.
-            _thread.start_new_thread(_again_soon, ())
-            return
-        self._first_at_s = None
-        raise KeyboardInterrupt
+        if not _importing(frame):
+            raise KeyboardInterrupt
+        # Not threading.Thread: the interrupted code may hold one of that module's locks.
+        _thread.start_new_thread(_again_soon, (_thread.get_ident(),))
 
 
-def _again_soon() -> None:
+def _again_soon(main_thread: int) -> None:
     time.sleep(IMPORT_POLL_S)
-    _thread.interrupt_main(signal.SIGINT)
+    # To that thread: it may be waiting by then, which the signal must end.
+    signal.pthread_kill(main_thread, signal.SIGINT)
 
 
 def _importing(frame: FrameType | None) -> bool:
