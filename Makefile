@@ -108,6 +108,10 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.recommending
 	@$(BIN)/python -m benchmarks.gate
 
+.PHONY: drills
+drills: $(VENV)/installed-dev ## Do every fault to a real run, in each of its phases, and look at what is left (ARGS="--only SIGINT --jobs 2")
+	@$(BIN)/python -m benchmarks.drills $(ARGS)
+
 .PHONY: pools pools-agreement
 pools: $(VENV)/installed-dev ## Grade four pools in virtual time, and write the tables of docs/pools.md
 	@$(BIN)/python -m benchmarks.pools

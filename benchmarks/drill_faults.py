@@ -9,7 +9,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker.errors
@@ -55,8 +55,8 @@ class Fault:
     name: str
     do: Do
     expected: Expected
-    while_writing: Expected | None = None
-    """Expected instead where the fault comes as the results are written; None: the same."""
+    instead: Mapping[Phase, Expected] = field(default_factory=dict)
+    """In these phases something else is expected."""
     phases: tuple[Phase, ...] = PHASES
     part: str | None = None
     """Of the command's processes, the one that it is done to; None: the command's own, or none."""
@@ -71,7 +71,7 @@ class Fault:
     """Undoes what `prepared` did."""
 
     def expects(self, phase: Phase) -> Expected:
-        return self.while_writing if phase is Phase.WRITING and self.while_writing is not None else self.expected
+        return self.instead.get(phase, self.expected)
 
 
 # A crash of PostgreSQL and a process that stood still must mark the trial (issue 18, "it never lies"): until they do,
@@ -82,6 +82,8 @@ KILLED = Expected(exits=(-signal.SIGKILL,), marked=("killed",))
 KILLED_LATE = Expected(exits=(-signal.SIGKILL, 0), marked=("killed", "complete"))
 DIED = Expected(exits=(3,), marked=("failed",), line=PART_LINE)
 DIED_LATE = Expected(exits=(3, 0), marked=("failed", "complete"), line=PART_LINE)
+# A server that ends before it was ready may have lost its port to another: it is started once more.
+TRIED_AGAIN = {Phase.SET_UP: DIED_LATE, Phase.WRITING: DIED_LATE}
 STOPPED = Expected(exits=(130,), marked=("aborted",))
 STOPPED_LATE = Expected(exits=(130, 0), marked=("aborted", "complete"))
 WHOLE = Expected(exits=(0,), marked=("complete",))
@@ -209,18 +211,11 @@ def _loopback_down(run: Drilled, _phase: Phase) -> None:
 
 
 def _second_run(run: Drilled, _phase: Phase) -> None:
-    argv = [*_argv(run), *RUN, "--out", str(run.out)]
-    done = subprocess.run(argv, capture_output=True, check=False, cwd=CHECKOUT, env=_environment(run), timeout=120)
+    first = psutil.Process(run.process.pid)
+    argv = [*first.cmdline()[:3], *RUN, "--out", str(run.out)]
+    done = subprocess.run(argv, capture_output=True, check=False, cwd=CHECKOUT, env=first.environ(), timeout=120)
     if done.returncode != 0:
         raise AssertionError(f"the second run: status {done.returncode}: {done.stderr.decode()[-200:]}")
-
-
-def _argv(run: Drilled) -> list[str]:
-    return psutil.Process(run.process.pid).cmdline()[:3]
-
-
-def _environment(run: Drilled) -> dict[str, str]:
-    return psutil.Process(run.process.pid).environ()
 
 
 def _jump(run: Drilled, _phase: Phase) -> None:
@@ -309,14 +304,14 @@ def _clock_built(folder: Path) -> None:
 
 ONE_WORKER = (*RUN, "--pool", "2+0", "--workers", "1")
 FAULTS: tuple[Fault, ...] = (
-    Fault(name="kill -9 the run", do=_signal(signal.SIGKILL), expected=KILLED, while_writing=KILLED_LATE),
+    Fault(name="kill -9 the run", do=_signal(signal.SIGKILL), expected=KILLED, instead={Phase.WRITING: KILLED_LATE}),
     *(
         Fault(
             name=f"kill -9 {part}",
             do=_signal(signal.SIGKILL, part),
             part=part,
             expected=DIED,
-            while_writing=DIED_LATE,
+            instead=TRIED_AGAIN if part == "postmaster" else {Phase.WRITING: DIED_LATE},
             command=ONE_WORKER if part == "Locust worker" else RUN,
         )
         for part in ("supervisor", "postmaster", "proxy", "service", "Locust", "Locust worker")
@@ -327,10 +322,12 @@ FAULTS: tuple[Fault, ...] = (
         part="backend",
         expected=MARKED_AS_NO_MEASUREMENT,
     ),
-    Fault(name="SIGTERM", do=_signal(signal.SIGTERM), expected=STOPPED, while_writing=STOPPED_LATE),
-    Fault(name="SIGINT", do=_signal(signal.SIGINT), expected=STOPPED, while_writing=STOPPED_LATE),
-    Fault(name="SIGINT twice", do=_signal(signal.SIGINT, times=2), expected=STOPPED, while_writing=STOPPED_LATE),
-    Fault(name="SIGHUP", do=_signal(signal.SIGHUP), expected=STOPPED, while_writing=STOPPED_LATE),
+    Fault(name="SIGTERM", do=_signal(signal.SIGTERM), expected=STOPPED, instead={Phase.WRITING: STOPPED_LATE}),
+    Fault(name="SIGINT", do=_signal(signal.SIGINT), expected=STOPPED, instead={Phase.WRITING: STOPPED_LATE}),
+    Fault(
+        name="SIGINT twice", do=_signal(signal.SIGINT, times=2), expected=STOPPED, instead={Phase.WRITING: STOPPED_LATE}
+    ),
+    Fault(name="SIGHUP", do=_signal(signal.SIGHUP), expected=STOPPED, instead={Phase.WRITING: STOPPED_LATE}),
     *(
         Fault(
             name=f"SIGSTOP {part or 'the run'}, {STOPPED_S:g} s",
@@ -346,13 +343,13 @@ FAULTS: tuple[Fault, ...] = (
         do=_signal(signal.SIGINT, "postmaster"),
         part="postmaster",
         expected=DIED,
-        while_writing=DIED_LATE,
+        instead=TRIED_AGAIN,
     ),
     Fault(
         name="disk of the results full",
         do=_fill("out"),
         expected=LACKS,
-        while_writing=LACKS_PERHAPS,
+        instead={Phase.WRITING: LACKS_PERHAPS},
         needs=_with_root_and("mount"),
         prepared=_on_a_small_disk("out", OUT_OF_DISK),
         ended=_unmounted("out"),

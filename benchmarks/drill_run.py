@@ -31,7 +31,7 @@ TRIALS = 2
 BURSTS = 2
 PARTS = {
     "supervisor": r"harness\.postgres\.supervisor",
-    "postmaster": r"bin/postgres -D ",
+    "postmaster": r"bin/postgres -D .* -c port=",
     "backend": r"^postgres: .*127\.0\.0\.1\(\d+\)",
     "proxy": r"-m harness\.(up\.)?proxy",
     "service": r"-m harness\.service",
@@ -132,7 +132,9 @@ class Drilled:
         while self.process.poll() is None and time.monotonic() < deadline_s:
             for process in self.children():
                 try:
-                    if pattern.search(" ".join(process.cmdline())):
+                    parent = process.parent()
+                    # A server's newest child still has the command line of its parent.
+                    if pattern.search(_line(process)) and not (parent and pattern.search(_line(parent))):
                         return process
                 except psutil.Error:
                     continue
@@ -141,7 +143,7 @@ class Drilled:
 
     def children(self) -> list[psutil.Process]:
         try:
-            found = psutil.Process(self.process.pid).children(recursive=True)
+            found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
         self.pids.update(process.pid for process in found)
@@ -171,7 +173,7 @@ class Drilled:
         return left
 
     def _left(self) -> list[str]:
-        processes = [f"process {' '.join(one.cmdline()[:4])}" for one in marked(self.name)]
+        processes = [f"process {words}" for words in marked(self.name).values()]
         places = [path for place in ("tmp", "runtime") for path in (self.folder / place).iterdir()]
         # A log that the message names is left on purpose.
         folders = [f"folder {path.name}" for path in places if path.name != FILLER and path.name not in self.stderr]
@@ -179,16 +181,23 @@ class Drilled:
 
     def end(self) -> None:
         for process in marked(self.name):
-            process.kill()
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
 
 
-def marked(name: str) -> list[psutil.Process]:
-    """The processes of the drill of this name."""
-    found = []
+def _line(process: psutil.Process) -> str:
+    return " ".join(process.cmdline())
+
+
+def marked(name: str) -> dict[psutil.Process, str]:
+    """The processes of the drill of this name, with how their command lines begin."""
+    found = {}
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK) == name and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                found[process] = " ".join(process.cmdline()[:4])
         except psutil.Error:
             continue
     return found

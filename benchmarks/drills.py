@@ -20,11 +20,10 @@ from uuid import uuid4
 
 from benchmarks.drill_faults import FAULTS, Expected, Fault
 from benchmarks.drill_run import CHECKOUT, Drilled, MissedError, Phase, drilled, end_all
-from benchmarks.report import DOCS, write_table
+from benchmarks.report import RELIABILITY_PAGE, write_table
 from harness.analysis import load
 from harness.model.errors import UserError
 
-PAGE = DOCS / "reliability.md"
 RESULTS = CHECKOUT / "results" / "drills.jsonl"
 MISSES = 3
 """How often a drill whose phase was over too soon is begun anew."""
@@ -62,8 +61,8 @@ def main() -> int:
     parser.add_argument("--table", action="store_true", help="only write the tables of docs/reliability.md")
     given = parser.parse_args()
     # Whoever starts this in the background has it ignored, and with it every command that is drilled.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: end_all())
+    for signal_ in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_, lambda *_: end_all())
     if given.table:
         write_tables(read(given.results))
         return 0
@@ -197,24 +196,25 @@ def read(results: Path) -> list[Drill]:
 
 
 def write_tables(drills: Sequence[Drill]) -> None:
-    write_table("drills-expected", ("fault", "exit status", "the run is marked"), list(expectations()), page=PAGE)
+    write_table(
+        "drills-expected", ("fault", "exit status", "the run is marked"), list(expectations()), page=RELIABILITY_PAGE
+    )
     phases = list(Phase)
     rows = []
     for fault in FAULTS:
         cells = [cell([d for d in drills if d.fault == fault.name and d.phase == phase]) for phase in phases]
         rows.append([fault.name, *cells, cell([d for d in drills if d.fault == fault.name])])
     rows.append(["all", *(cell([d for d in drills if d.phase == phase]) for phase in phases), cell(drills)])
-    write_table("drills", ("fault", *phases, "all"), rows, page=PAGE)
+    write_table("drills", ("fault", *phases, "all"), rows, page=RELIABILITY_PAGE)
 
 
 def expectations() -> Iterator[list[str]]:
     for fault in FAULTS:
         expected = fault.expected
         row = [fault.name, either(expected.exits), either(expected.marked) or "–"]
-        if fault.while_writing is not None and Phase.WRITING in fault.phases:
-            late = fault.while_writing
-            row[1] += f"; while writing {either(late.exits)}"
-            row[2] += f"; while writing {either(late.marked)}"
+        for phase, other in fault.instead.items():
+            row[1] += f"; {phase}: {either(other.exits)}"
+            row[2] += f"; {phase}: {either(other.marked)}"
         yield row
 
 

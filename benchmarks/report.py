@@ -17,6 +17,7 @@ FINDINGS_PAGE = DOCS / "findings.md"
 STACKS_PAGE = DOCS / "stacks.md"
 POOLS_PAGE = DOCS / "pools.md"
 APPLICATIONS_PAGE = DOCS / "applications.md"
+RELIABILITY_PAGE = DOCS / "reliability.md"
 
 
 def write_table(

@@ -94,6 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
         # What this machine has run out of is no bug, wherever it was noticed.
         if (lacking := exhausted(error)) is None:
             raise
+        # An event loop that got no files complains as it is collected.
+        sys.unraisablehook = lambda _: None
         status = _explain(lacking, EXIT_STACK)
     sys.exit(status)
 
