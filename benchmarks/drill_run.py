@@ -1,5 +1,6 @@
 """A command of coldstart's that a fault is done to: started in folders of its own, and looked for afterwards."""
 
+import json
 import os
 import re
 import shutil
@@ -27,8 +28,8 @@ LIMIT_S = 90.0
 GONE_LIMIT_S = 15.0
 """Within which everything must have ended after the command has."""
 POLL_S = 0.003
-TRIALS = 2
 BURSTS = 2
+"""Of a trial."""
 PARTS = {
     "supervisor": r"harness\.postgres\.supervisor",
     "postmaster": r"bin/postgres -D .* -c port=",
@@ -112,9 +113,12 @@ class Drilled:
             case Phase.WRITING if part is None:
                 return any(self.out.glob("*/*.parquet")) or any(self.out.glob("*/.*.parquet.new"))
             case Phase.WRITING:
-                return self._events().count('"burst_ended"') >= TRIALS * BURSTS
+                return self._events().count('"burst_ended"') >= BURSTS * self._trials()
             case _:
                 return EVENTS[phase] in self._events()
+
+    def _trials(self) -> int:
+        return sum(len(json.loads((folder / "manifest.json").read_text())["trials"]) for folder in self.runs)
 
     def _events(self) -> str:
         text = ""

@@ -83,13 +83,15 @@ def terminable() -> Iterator[None]:
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run`, in which Ctrl-C cancels `main`: asyncio arranges that only where it finds Python's own handler."""
     before = signal.getsignal(signal.SIGINT)
-    if not isinstance(before, _Interrupt):
-        return asyncio.run(main)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if is_ours := isinstance(before, _Interrupt):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return asyncio.run(main)
     finally:
-        signal.signal(signal.SIGINT, before)
+        # Where not even a loop could be made, it would complain that nobody awaited it.
+        main.close()
+        if is_ours:
+            signal.signal(signal.SIGINT, before)
 
 
 def _as_ctrl_c(_number: int, _frame: FrameType | None) -> None:
