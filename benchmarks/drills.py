@@ -38,7 +38,7 @@ class Drill:
     took_s: float = 0.0
     exit_status: int | None = None
     line: str = ""
-    """The last on standard error."""
+    """The last on standard error, where something was not as expected."""
     marked: list[str] = field(default_factory=list)
     """The status of each run in its manifest."""
     unexpected: list[str] = field(default_factory=list)
@@ -145,7 +145,7 @@ def drill_once(fault: Fault, phase: Phase) -> Drill:
 
 def judge(drill: Drill, run: Drilled, expected: Expected) -> None:
     """Hold what came of it against what is expected."""
-    drill.line, drill.left = last_line(run), run.left()
+    line, drill.left = last_line(run), run.left()
     wrong = drill.unexpected
     if drill.exit_status is None:
         wrong.append("did not end")
@@ -153,8 +153,8 @@ def judge(drill: Drill, run: Drilled, expected: Expected) -> None:
         wrong.append(f"exit status {drill.exit_status}")
     if "Traceback" in run.stderr + run.stdout:
         wrong.append("a traceback: " + run.stderr[-1000:])
-    if drill.exit_status in (2, 3) and not re.search(expected.line, drill.line):
-        wrong.append(f"the line {drill.line!r}")
+    if drill.exit_status in (2, 3) and not re.search(expected.line, line):
+        wrong.append(f"the line {line!r}")
     for folder in run.runs:
         try:
             kept = load(folder)
@@ -166,6 +166,8 @@ def judge(drill: Drill, run: Drilled, expected: Expected) -> None:
             wrong.append(f"marked {kept.manifest.status.value}")
     if expected.marked and not drill.marked:
         wrong.append("no run is kept")
+    if wrong:
+        drill.line = line
 
 
 def last_line(run: Drilled) -> str:
