@@ -83,7 +83,8 @@ def main() -> int:
     with ThreadPoolExecutor(given.jobs) as pool:
         for number in range(given.rounds):
             tried = Counter((drill.fault, drill.phase) for drill in read(given.results))
-            ordered = sorted(chosen, key=lambda one: tried[one[0].name, one[1].value])
+            by_fault = Counter(name for name, _ in tried.elements())
+            ordered = sorted(chosen, key=lambda one: (tried[one[0].name, one[1].value], by_fault[one[0].name]))
             under_way = [pool.submit(drill_before, deadline_s, fault, phase) for fault, phase in ordered]
             for done in as_completed(under_way):
                 if (drill := done.result()) is not None:
