@@ -23,8 +23,10 @@ def writing(path: Path) -> Iterator[None]:
         raise unwritable(path, error) from error
 
 
-def unwritable(path: Path, error: OSError) -> StackError | UserError:
+def unwritable(path: Path, error: OSError | MemoryError) -> StackError | UserError:
     """The error to raise for this failure to write to `path`."""
+    if isinstance(error, MemoryError):
+        return StackError(str(path), "can't be written: out of memory")
     # Arrow and matplotlib raise OSError with their own text and no strerror.
     what = f"can't be written: {error.strerror or error}"
     if error.errno in FULL:

@@ -128,7 +128,7 @@ class RunWriter:
     def close(self, status: RunStatus) -> None:
         """Turn the JSON lines into Parquet files and write the manifest with the run's final status.
 
-        On a full disk a table stays in JSON lines, which can be read too, and the status is `failed`; `StackError` or
+        On a full disk, or without memory, a table stays in JSON lines, which can be read too, and the status is `failed`; `StackError` or
         `UserError` is raised once the manifest is written.
         """
         (self.folder / RESERVE).unlink(missing_ok=True)
@@ -136,7 +136,7 @@ class RunWriter:
             spool.close()
             try:
                 self._finish(name)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._failed = self._failed or unwritable(self.folder / f"{name}.parquet", error)
                 (self.folder / f".{name}.parquet.new").unlink(missing_ok=True)
         self.manifest.status = RunStatus.FAILED if self._failed else status

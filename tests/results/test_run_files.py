@@ -13,7 +13,7 @@ import pytest
 from harness.analysis import load
 from harness.analysis.judge import judge
 from harness.model.columns import EVENTS, POOL, REQUESTS, Column
-from harness.model.errors import UserError
+from harness.model.errors import StackError, UserError
 from harness.model.expectation import Verdict
 from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
@@ -132,6 +132,23 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert len(run.requests) == 4
     assert len(run.pool) == 3
     assert not run.summaries[0].complete
+
+
+def test_a_run_that_is_closed_without_memory_has_its_status_and_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    run = writer(tmp_path)
+    fill(run)
+    with monkeypatch.context() as patched:
+        patched.setattr("pyarrow.parquet.write_table", no_memory)
+        with pytest.raises(StackError, match="^can't be written: out of memory$"):
+            run.close(RunStatus.COMPLETE)
+    kept = load(run.folder)
+    assert kept.manifest.status is RunStatus.FAILED
+    assert len(kept.requests) == 4
 
 
 def test_a_line_that_the_kill_cut_off_is_left_out(tmp_path: Path) -> None:
