@@ -61,6 +61,14 @@ def nothing(run: Drilled, _phase: Phase) -> None:
     run.look()
 
 
+def highest_file(process: psutil.Process) -> int:
+    """The limit under which it keeps what it has open, and gets only what it closes itself."""
+    try:
+        return max(int(path.name) for path in Path(f"/proc/{process.pid}/fd").iterdir()) + 1
+    except (OSError, ValueError):
+        raise MissedError("had ended") from None
+
+
 def limited(which: int, used: Callable[[psutil.Process], int], part: str | None = None) -> Do:
     """From now on the process gets no more of it than it has."""
 

@@ -13,6 +13,7 @@ from benchmarks.drill_doing import (
     clock,
     clock_built,
     filled,
+    highest_file,
     jump,
     kill_container,
     limited,
@@ -165,12 +166,12 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         name="no more files for the run",
-        do=limited(resource.RLIMIT_NOFILE, lambda process: process.num_fds()),
+        do=limited(resource.RLIMIT_NOFILE, highest_file),
         expected=LACKS_PERHAPS,
     ),
     Fault(
         name="no more files for the service",
-        do=limited(resource.RLIMIT_NOFILE, lambda process: process.num_fds(), "service"),
+        do=limited(resource.RLIMIT_NOFILE, highest_file, "service"),
         part="service",
         expected=LACKS_PERHAPS,
         phases=PHASES[:4],

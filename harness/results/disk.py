@@ -7,8 +7,8 @@ from pathlib import Path
 
 from harness.model.errors import StackError, UserError
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""No space, a quota or file size limit, or a failing disk: errors that the user can't correct with another path."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""No space, a quota or file size limit, a failing disk, no more files or memory: another path would not help."""
 
 
 @contextmanager

@@ -128,8 +128,8 @@ class RunWriter:
     def close(self, status: RunStatus) -> None:
         """Turn the JSON lines into Parquet files and write the manifest with the run's final status.
 
-        On a full disk, or without memory, a table stays in JSON lines, which can be read too, and the status is `failed`; `StackError` or
-        `UserError` is raised once the manifest is written.
+        On a full disk, or without memory, a table stays in JSON lines, which can be read too, and the status is
+        `failed`; `StackError` or `UserError` is raised once the manifest is written.
         """
         (self.folder / RESERVE).unlink(missing_ok=True)
         for name, spool in self._spools.items():

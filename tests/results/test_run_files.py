@@ -144,8 +144,9 @@ def test_a_run_that_is_closed_without_memory_has_its_status_and_its_rows(
     fill(run)
     with monkeypatch.context() as patched:
         patched.setattr("pyarrow.parquet.write_table", no_memory)
-        with pytest.raises(StackError, match="^can't be written: out of memory$"):
+        with pytest.raises(StackError) as raised:
             run.close(RunStatus.COMPLETE)
+    assert str(raised.value) == f"{run.folder / 'requests.parquet'}: can't be written: out of memory"
     kept = load(run.folder)
     assert kept.manifest.status is RunStatus.FAILED
     assert len(kept.requests) == 4
