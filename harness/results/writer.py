@@ -131,7 +131,6 @@ class RunWriter:
         On a full disk, or without memory, a table stays in JSON lines, which can be read too, and the status is
         `failed`; `StackError` or `UserError` is raised once the manifest is written.
         """
-        (self.folder / RESERVE).unlink(missing_ok=True)
         for name, spool in self._spools.items():
             spool.close()
             try:
@@ -143,6 +142,8 @@ class RunWriter:
         if self._failed:
             self.manifest.notes.append(str(self._failed))
         self.manifest.ended_at = _iso(datetime.now(UTC))
+        # Not before: the tables would take its place.
+        (self.folder / RESERVE).unlink(missing_ok=True)
         try:
             self._write_manifest()
         finally:

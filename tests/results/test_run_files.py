@@ -20,6 +20,7 @@ from harness.model.status import RunStatus
 from harness.model.summary import SUMMARY
 from harness.model.wake import profile
 from harness.results import RunWriter, find_run
+from harness.results.writer import RESERVE
 from harness.scenario import Burst, Scenario, Suspend, Warm, at_least, none
 
 SCENARIO = Scenario(
@@ -150,6 +151,24 @@ def test_a_run_that_is_closed_without_memory_has_its_status_and_its_rows(
     kept = load(run.folder)
     assert kept.manifest.status is RunStatus.FAILED
     assert len(kept.requests) == 4
+
+
+def test_the_space_for_the_last_manifest_is_kept_until_the_tables_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserved: list[int] = []
+    run = writer(tmp_path)
+    finish = RunWriter._finish
+
+    def watched(self: RunWriter, name: str) -> None:
+        reserved.append((run.folder / RESERVE).stat().st_size)
+        finish(self, name)
+
+    monkeypatch.setattr(RunWriter, "_finish", watched)
+    run.close(RunStatus.COMPLETE)
+    assert len(reserved) == 3
+    assert min(reserved) >= (run.folder / "manifest.json").stat().st_size
+    assert not (run.folder / RESERVE).exists()
 
 
 def test_a_line_that_the_kill_cut_off_is_left_out(tmp_path: Path) -> None:
