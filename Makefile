@@ -111,6 +111,9 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 .PHONY: soak
 soak: $(VENV)/installed-dev ## Churn, storms and wakes on the proxy for an hour: does it grow? (docs/reliability.md, ARGS=--minutes 5)
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
+.PHONY: drills
+drills: $(VENV)/installed-dev ## Do every fault to a real run, in each of its phases, and look at what is left (ARGS="--only SIGINT --jobs 2")
+	@$(BIN)/python -m benchmarks.drills $(ARGS)
 
 .PHONY: pools pools-agreement
 pools: $(VENV)/installed-dev ## Grade four pools in virtual time, and write the tables of docs/pools.md

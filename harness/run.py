@@ -1,9 +1,9 @@
 """A run: a set of trials with one manifest, on one stack, recorded while it runs and judged at the end."""
 
 import asyncio
-import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -20,6 +20,7 @@ from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 from harness.processes.beside import first_of
+from harness.processes.interruption import held, run_async, terminable
 from harness.results import RunWriter
 from harness.results.disk import writing
 from harness.results.folder import DEFAULT_RUNS
@@ -94,7 +95,8 @@ def execute(
     unlike = unlike_the_scenario(chosen.name, plan)
     progress.say(why)
     progress.say(f"{len(trials)} trials, {parallelism.trials} at a time: {parallelism.why}")
-    writer = RunWriter.create(
+    create = partial(
+        RunWriter.create,
         out or DEFAULT_RUNS,
         plan=plan,
         stack=chosen.name,
@@ -104,14 +106,8 @@ def execute(
         notes=[why, parallelism.why, *unlike],
         argv=list(argv),
     )
-    status = RunStatus.FAILED
-    try:
-        options = replace(options, logs=writer.logs, parallel=parallelism.trials)
-        status = _record(chosen, plan, options, writer, progress)
-    finally:
-        if status is RunStatus.FAILED:
-            progress.say(f"what was measured until then is kept in {writer.folder}")
-        run = _close(writer, status)
+    with terminable():
+        writer, run, status = _recorded(chosen, plan, options, progress, create)
     judgements = judge(plan, run.summaries)
     unwritten = ""
     try:
@@ -135,16 +131,36 @@ def execute(
     )
 
 
-def _close(writer: RunWriter, status: RunStatus) -> Run:
-    """Write the run's last files and read the run back; Ctrl-C is ignored meanwhile."""
-    ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _recorded(
+    stack: Stack, plan: PlannedRun, options: RunOptions, progress: Progress, create: Callable[[], RunWriter]
+) -> tuple[RunWriter, Run, RunStatus]:
+    """Play and record the trials: the run's folder gets its final status whenever a signal comes."""
+    writer: RunWriter | None = None
+    status = RunStatus.FAILED
     try:
-        writer.close(status)
-        run = load(writer.folder)
-        with writing(writer.folder / "summary.csv"):
-            write_summary(run.summaries, writer.folder / "summary.csv")
+        with held():
+            writer = create()
+        options = replace(options, logs=writer.logs, parallel=writer.manifest.parallel)
+        status = _record(stack, plan, options, writer, progress)
+    except KeyboardInterrupt:
+        if writer is None:
+            raise
+        status = RunStatus.ABORTED
     finally:
-        signal.signal(signal.SIGINT, ctrl_c)
+        if writer is not None:
+            with held():
+                if status is RunStatus.FAILED:
+                    progress.say(f"what was measured until then is kept in {writer.folder}")
+                run = _close(writer, status)
+    return writer, run, status
+
+
+def _close(writer: RunWriter, status: RunStatus) -> Run:
+    """Write the run's last files and read the run back."""
+    writer.close(status)
+    run = load(writer.folder)
+    with writing(writer.folder / "summary.csv"):
+        write_summary(run.summaries, writer.folder / "summary.csv")
     return run
 
 
@@ -160,7 +176,7 @@ def _draw(run: Run, progress: Progress) -> None:
 def _record(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWriter, progress: Progress) -> RunStatus:
     """Run every trial and return the status of the run: COMPLETE or ABORTED."""
     try:
-        asyncio.run(_run_all(stack, plan, options, writer, progress))
+        run_async(_run_all(stack, plan, options, writer, progress))
     except KeyboardInterrupt:
         return RunStatus.ABORTED
     except BaseExceptionGroup as group:
@@ -170,10 +186,6 @@ def _record(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWrit
 
 
 async def _run_all(stack: Stack, plan: PlannedRun, options: RunOptions, writer: RunWriter, progress: Progress) -> None:
-    main = asyncio.current_task()
-    assert main is not None
-    # asyncio.run turns Ctrl-C into a cancellation of this task; SIGTERM ends a run in the same way.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     places = asyncio.Semaphore(options.parallel or 1)
     deaths: list[TrialDiedError] = []
     async with stack.running(plan, options) as running, asyncio.TaskGroup() as group:

@@ -83,7 +83,7 @@ def _limited(interrupted: threading.Event) -> Iterator[None]:
         raise _TakesTooLong
 
     ctrl_c = signal.getsignal(signal.SIGINT)
-    if ctrl_c is signal.default_int_handler:
+    if callable(ctrl_c):
         signal.signal(signal.SIGINT, interrupt)
     alarm = signal.signal(signal.SIGALRM, too_long)
     began_s = monotonic()

@@ -42,13 +42,13 @@ ROOMS: dict[str, set[str]] = {
     # Runs in the process of a user's own application.
     "guest": {"heartbeat", "player", "recording", "service", "simulation"},
     # The same application from outside: its files, and its processes.
-    "application": {"guest", "postgres", "processes", "simulation"},
+    "application": {"guest", "postgres", "processes", "service", "simulation"},
     "analysis": {"results"},
     # What plays many trials to find an answer: recommend, lint, the worst story.
     "search": {"application", "simulation"},
     "recommend": {"analysis", "results", "search", "simulation"},
     "worst": {"analysis", "converter", "recommend", "search", "simulation"},
-    "postmortem": {"analysis", "recommend", "results", "search", "simulation"},
+    "postmortem": {"analysis", "processes", "recommend", "results", "search", "simulation"},
     "lint": {"analysis", "application", "search"},
     "stacks": {
         "application",

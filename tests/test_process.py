@@ -88,6 +88,48 @@ async def test_a_killed_one_is_named_by_its_signal_while_it_is_watched(tmp_path:
             await child.watch()
 
 
+async def test_what_was_killed_from_outside_is_not_explained_by_a_line_of_its_log(tmp_path: Path) -> None:
+    code = "import os, sys, signal; print('all is well', file=sys.stderr, flush=True); os.kill(os.getpid(), 9)"
+    child = await Child.start("victim", [sys.executable, "-c", code], log=tmp_path / "log")
+    assert str(await child.died()) == f"victim: was killed by SIGKILL (log: {tmp_path / 'log'})"
+    await child.stop()
+
+
+async def test_what_crashes_is_explained_by_its_last_line(tmp_path: Path) -> None:
+    code = "import os, sys; print('double free', file=sys.stderr, flush=True); os.abort()"
+    child = await Child.start("victim", [sys.executable, "-c", code], log=tmp_path / "log")
+    assert str(await child.died()) == f"victim: was killed by SIGABRT: double free (log: {tmp_path / 'log'})"
+    await child.stop()
+
+
+async def test_its_own_reason_is_found_among_the_lines_of_what_it_had_started(tmp_path: Path) -> None:
+    code = """
+import sys
+from harness.model.errors import StackError
+from harness.processes.child import explain
+status = explain(StackError("victim", "the server was\\nkilled by SIGKILL"))
+print("FATAL:  terminating connection due to unexpected postmaster exit", file=sys.stderr, flush=True)
+sys.exit(status)
+"""
+    child = await Child.start("victim", [sys.executable, "-c", code], log=tmp_path / "log")
+    said = f"victim: ended with status 1: the server was killed by SIGKILL (log: {tmp_path / 'log'})"
+    assert str(await child.died()) == said
+    await child.stop()
+
+
+async def test_an_error_of_a_stack_is_told_as_the_death_of_who_answers_for_it(tmp_path: Path) -> None:
+    async def failing(child: Child) -> None:
+        async with child.answerable():
+            raise StackError("database", "can't be reached")
+
+    async with Child.running("warming", [sys.executable, "-c", WARMING], log=tmp_path / "log") as child:
+        await child.next_record(LoadReady)
+        os.kill(child.pid, signal.SIGKILL)
+        with pytest.raises(StackError, match="warming: was killed by SIGKILL") as raised:
+            await failing(child)
+        assert str(raised.value.__cause__) == "database: can't be reached"
+
+
 NO_RECORDS = {
     "no JSON": "Welcome to my application",
     "not an object": "[1, 2]",

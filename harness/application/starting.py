@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import asyncpg
-
 from harness.guest import enter
 from harness.guest.orders import Orders, Play
 from harness.model.application import Application
@@ -31,6 +29,7 @@ from harness.processes.message import Command
 from harness.processes.messages import PlayApplication
 from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
+from harness.service.catalogue import administering
 from harness.simulation.simulators import Program
 from harness.simulation.virtual_driver import DATABASE, HOST, PASSWORD, PORT, USER
 
@@ -185,12 +184,9 @@ def simulator(application: Application, folder: Path) -> Program:
 
 
 async def make_database(server: PostgresServer, name: str, template: str | None = None) -> None:
-    """A database of this name on the server, empty or a copy of another one."""
-    connection = await asyncpg.connect(server.dsn, ssl=False)
-    try:
+    """A database of this name on the server, empty or a copy of another one. Raises `StackError`."""
+    async with administering(server.dsn) as connection:
         await connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
-    finally:
-        await connection.close()
 
 
 async def prepare_database(application: Application, server: PostgresServer, log: Path) -> None:

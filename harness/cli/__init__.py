@@ -1,16 +1,17 @@
 """`coldstart`: a module for each command. This one turns `UserError` and `StackError` into exit statuses."""
 
 import importlib
-import signal
 import sys
 from typing import Any
 
 import click
 
 from harness import __version__
-from harness.cli.terminal import echo, prepare_streams
+from harness.cli.exhausted import exhausted
+from harness.cli.terminal import OutputError, echo, prepare_streams
 from harness.model.errors import StackError, UserError
 from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_STACK, EXIT_USER
+from harness.processes.interruption import interruptible
 
 COMMANDS = {
     "run": "harness.cli.run:run",
@@ -46,6 +47,13 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        """As click does it, but click itself would answer Ctrl-C with an empty line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            return _explain("interrupted", EXIT_INTERRUPTED)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
@@ -67,25 +75,28 @@ def coldstart() -> None:
       3    a part of the stack died
       4    missed: an objective, or a rule of lint; or a --fail-if holds
       5    unknown: a trial was no measurement, or what an objective is about was none
-      130  Ctrl-C
+      130  Ctrl-C, SIGTERM or SIGHUP
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `coldstart` and exit with its status, one of those in the help above."""
     try:
-        # From here on Ctrl-C is an exception, unless we were started with it ignored (`nohup`, `&` in a script).
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        prepare_streams()
-        status = _status(arguments)
-        sys.stdout.flush()
+        with interruptible():
+            prepare_streams()
+            status = _status(arguments)
+            sys.stdout.flush()
     except KeyboardInterrupt:
-        status = EXIT_INTERRUPTED
-    except OSError as error:
-        status = _explain(f"standard output: {error.strerror}", EXIT_STACK)
-    # From here on the interpreter only shuts down: Ctrl-C now would print a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        status = _explain("interrupted", EXIT_INTERRUPTED)
+    except OutputError as error:
+        status = _explain(str(error), EXIT_STACK)
+    except BaseException as error:
+        # What this machine has run out of is no bug, wherever it was noticed.
+        if (lacking := exhausted(error)) is None:
+            raise
+        # An event loop that got no files complains as it is collected.
+        sys.unraisablehook = lambda _: None
+        status = _explain(lacking, EXIT_STACK)
     sys.exit(status)
 
 
@@ -101,7 +112,7 @@ def _status(arguments: list[str] | None) -> int:
     except StackError as error:
         return _explain(str(error), EXIT_STACK)
     except click.Abort:
-        return EXIT_INTERRUPTED
+        return _explain("interrupted", EXIT_INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 

@@ -1,12 +1,12 @@
 """`coldstart calibrate`: measured times for the simulated stack."""
 
-import asyncio
 import tempfile
 from pathlib import Path
 
 import click
 
 from harness.cli.terminal import echo
+from harness.processes.interruption import run_async
 
 FILE = Path("results") / "calibration.json"
 
@@ -21,7 +21,7 @@ def calibrate(out: Path) -> None:
     from harness.stacks.calibrating import calibrate as measure
 
     with tempfile.TemporaryDirectory(prefix="coldstart-") as logs:
-        measured = asyncio.run(measure(Path(logs)))
+        measured = run_async(measure(Path(logs)))
     write_calibration(measured, out)
     for name, seconds in measured.medians_s().items():
         echo(f"{name:10}  {seconds * 1000:6.2f} ms (median)")

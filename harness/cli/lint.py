@@ -1,6 +1,5 @@
 """`coldstart lint`: the chain of timeouts of a configuration, and for each finding a trial that fails because of it."""
 
-import asyncio
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from harness.model.exit_status import EXIT_MISSED
 from harness.model.patience import PERSON_WAITS_S
 from harness.model.server import PoolMode
 from harness.model.wake import WakeProfile, profile, read_wake
+from harness.processes.interruption import run_async
 
 if TYPE_CHECKING:
     from harness.lint.linting import Linted
@@ -123,7 +123,7 @@ def _linted(case: Case) -> "Linted":
         async with Playing.running(say=lambda line: echo(line, err=True)) as found:
             return await every_rule(case, found)
 
-    return asyncio.run(playing())
+    return run_async(playing())
 
 
 def _print(linted: "Linted") -> None:

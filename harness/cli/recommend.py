@@ -1,6 +1,5 @@
 """`coldstart recommend`: what to set, how far it holds, and why nothing cheaper will do."""
 
-import asyncio
 import json
 import shlex
 import sys
@@ -17,6 +16,7 @@ from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.model.exit_status import EXIT_MISSED, EXIT_NOT_REPRODUCED
 from harness.model.limits import LARGEST_SEED, MAX_CONNECTIONS, MAX_INSTANCES, MAX_PROCESSES, MAX_TRIALS
+from harness.processes.interruption import run_async
 
 if TYPE_CHECKING:
     from harness.application.env_file import EnvFile
@@ -91,7 +91,7 @@ def recommend(**given: Any) -> int:  # noqa: ANN401 - click's options, each with
     question = question_of(given, env_file)
     charts = not given["as_json"] if given["charts"] is None else given["charts"]
     folder = new_folder(given["out"] or DEFAULT_FOLDER, question.plan.scenario.name)
-    found, points = asyncio.run(_answer(question, given, charts=charts))
+    found, points = run_async(_answer(question, given, charts=charts))
     if found.confirmed_at_s is not None:
         found = _confirmed(found, given["confirm"], folder)
     write(found, points, folder, argv=["coldstart", *map(shlex.quote, sys.argv[1:])], charts=charts)

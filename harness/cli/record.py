@@ -1,6 +1,5 @@
 """`coldstart record`: an application's statements and their answers, for virtual time."""
 
-import asyncio
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from harness.cli.options import FILE, RECORDED, with_options
 from harness.cli.questions import RECORDING_FILE, application_of, read_settings
 from harness.cli.terminal import echo
 from harness.model.pool import PoolConfiguration
+from harness.processes.interruption import run_async
 
 TIMES = 20
 MOST_TIMES = 10_000
@@ -62,7 +62,7 @@ def record(**given: Any) -> int:  # noqa: ANN401 - click's options, each with it
     logs = Path(tempfile.mkdtemp(prefix="coldstart-record-"))
     # Kept when something fails: the message names the log.
     try:
-        recording = asyncio.run(
+        recording = run_async(
             recorded_by(
                 application,
                 pool,
@@ -74,6 +74,9 @@ def record(**given: Any) -> int:  # noqa: ANN401 - click's options, each with it
         )
     except BaseExceptionGroup as group:
         raise first_of(group) from None
+    except KeyboardInterrupt:
+        shutil.rmtree(logs)
+        raise
     shutil.rmtree(logs)
     if given["without_values"]:
         recording = without_values(recording)

@@ -1,6 +1,5 @@
 """`coldstart requests`: a requests file, of an OpenAPI document, an access log, or the users of a locustfile."""
 
-import asyncio
 import shutil
 import tempfile
 from base64 import b64encode
@@ -30,6 +29,7 @@ from harness.model.application_request import METHODS, ApplicationRequest
 from harness.model.arrivals import RequestMix
 from harness.model.errors import StackError, UserError
 from harness.model.replay import REQUEST_COLUMN, TIME_COLUMN
+from harness.processes.interruption import run_async
 
 if TYPE_CHECKING:
     from harness.application.heard import Heard
@@ -140,7 +140,7 @@ def from_locustfile(locustfile: Path, **given: Any) -> None:  # noqa: ANN401 - c
     )
     check_listening(listening)
     with _log_kept_on_failure("locustfile") as log:
-        listened = asyncio.run(listen(listening, log=log))
+        listened = run_async(listen(listening, log=log))
     found = heard(listened.requests, target=listening.target, methods=methods)
     _check_heard(found, listened, listening, given["methods"])
     _write(found.drafts, **_where_to(given))
@@ -225,7 +225,7 @@ def _of_application(given: dict[str, Any]) -> str:
     )
     check_application(application)
     with _log_kept_on_failure("application") as log:
-        return asyncio.run(describe(application, log=log))
+        return run_async(describe(application, log=log))
 
 
 @contextmanager

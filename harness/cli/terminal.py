@@ -16,6 +16,8 @@ SIGNS = {
 }  # fmt: skip
 """Replacements for the characters of our output that an encoding may lack; any other becomes `?`."""
 FALLBACK = "coldstart"
+GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EIO})
+"""Nobody reads on; EIO is a terminal that was closed."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -33,15 +35,19 @@ def prepare_streams() -> None:
 
     A result may have taken minutes to measure, so printing it never fails because of a sign that the stream's
     encoding lacks (`LC_ALL=C`), or because nobody reads on (`coldstart list | head -1`). A full disk is still an
-    `OSError`, once.
+    `OutputError`, once.
     """
     codecs.register_error(FALLBACK, _in_other_signs)
     sys.stdout = _prepared(sys.stdout, 1)
     sys.stderr = _prepared(sys.stderr, 2)
 
 
+class OutputError(Exception):
+    """Standard output or standard error can't be written: which, and why."""
+
+
 class _Output(io.FileIO):
-    """A file whose output is discarded once its reader has gone (without an error) or it is full (`OSError`, once)."""
+    """A file whose output is discarded once its reader has gone (without an error) or it is full (an error, once)."""
 
     def write(self, content: bytes | memoryview, /) -> int:  # type: ignore[override]  # what a BufferedWriter passes on
         try:
@@ -51,9 +57,10 @@ class _Output(io.FileIO):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
-            if error.errno in (errno.EPIPE, errno.ECONNRESET):
+            if error.errno in GONE:
                 return len(content)
-            raise
+            name = "standard output" if self.fileno() == 1 else "standard error"
+            raise OutputError(f"{name}: {error.strerror}") from error
 
 
 def _prepared(stream: TextIO | None, number: int) -> TextIO:

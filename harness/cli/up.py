@@ -13,6 +13,7 @@ from harness.cli.options import BEHAVIOUR, FOLDER, with_options
 from harness.model.errors import UserError
 from harness.model.limits import LARGEST_SEED
 from harness.model.wake import WakeProfile, profile, read_wake
+from harness.processes.interruption import run_async
 
 PORT = 5433
 """PostgreSQL's own is 5432, where one may be running already."""
@@ -42,7 +43,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 def up(**given: Any) -> None:  # noqa: ANN401 - click's options, each with its type above
     """Serve a PostgreSQL that really sleeps. For psql and any application; Ctrl-C stops it."""
-    asyncio.run(_serve(_wake_of(given), given))
+    run_async(_serve(_wake_of(given), given))
 
 
 def _wake_of(given: dict[str, Any]) -> WakeProfile:

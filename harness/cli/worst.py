@@ -1,6 +1,5 @@
 """`coldstart worst`: the smallest story that breaks a configuration, as a scenario file."""
 
-import asyncio
 import json
 import textwrap
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from harness.cli.terminal import echo
 from harness.model.errors import UserError
 from harness.model.exit_status import EXIT_MISSED
 from harness.model.limits import LARGEST_SEED, MAX_PROCESSES, MAX_TRIALS, check_name
+from harness.processes.interruption import run_async
 
 if TYPE_CHECKING:
     from harness.worst.search import Found, Question
@@ -71,7 +71,7 @@ def worst(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
 
     question = question_of(given)
     path = _path(given, question)
-    found = asyncio.run(_found(question, given))
+    found = run_async(_found(question, given))
     command = None if found.smallest is None else _write(found, path, given)
     if given["as_json"]:
         from harness.worst.document import to_json

@@ -10,7 +10,7 @@ class RunStatus(StrEnum):
     COMPLETE = "complete"
     """Every trial was played."""
     ABORTED = "aborted"
-    """Ctrl-C, or SIGTERM; what was measured until then is kept."""
+    """Ctrl-C, SIGTERM or SIGHUP; what was measured until then is kept."""
     FAILED = "failed"
     """A part of the stack could not start or died; what was measured until then is kept."""
     KILLED = "killed"

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,8 +13,13 @@ from pwd import getpwnam
 
 from harness.model.errors import StackError
 from harness.postgres.binaries import Binaries
+from harness.postgres.shared_memory import remove_segment
 
 LOCK = "lock"
+DATA = "data"
+"""PostgreSQL's own, in the folder of its part."""
+REMOVE_LIMIT_S = 2.0
+REMOVE_POLL_S = 0.02
 UNPRIVILEGED = "nobody"
 SHARED_PLACES = ("/tmp", "/var/tmp")  # noqa: S108 - the folder itself is made by mkdtemp
 """For root, when its own folder for temporary files is closed to everybody else."""
@@ -56,7 +62,7 @@ def server_folder(owner: Account, part: str = "postgres") -> Iterator[Path]:
             os.chown(folder, owner.uid, owner.gid)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         os.close(lock)
 
 
@@ -90,11 +96,32 @@ def sweep(part: str = "postgres", places: Sequence[Path] = ()) -> list[Path]:
         try:
             with suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_segment(folder / DATA)
+                _remove(folder)
                 swept.append(folder)
         finally:
             os.close(lock)
     return swept
+
+
+def _remove(folder: Path) -> None:
+    """Remove it, and its lock last: without that nobody would take what is left for a leftover.
+
+    The processes of a server that was killed need a moment to notice, and may write until then.
+    """
+    patient_until_s = time.monotonic() + REMOVE_LIMIT_S
+    while True:
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != LOCK:
+                path.unlink(missing_ok=True)
+        if [path.name for path in folder.iterdir()] in ([], [LOCK]):
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        if time.monotonic() > patient_until_s:
+            return
+        time.sleep(REMOVE_POLL_S)
 
 
 def readable_by(binaries: Binaries, owner: Account, folder: Path) -> Binaries:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
+from harness.postgres.folder import sweep
 from harness.postgres.kept import KeptFolder
+from harness.postgres.shared_memory import remove_segment
 from harness.processes.messages import PostgresReady
 from harness.processes.process import Child
 
@@ -62,6 +64,13 @@ async def embedded_postgres(
         argv.append(str(kept.path))
     # The supervisor has the folder's lock too: killed or not, nobody starts on data whose server is still ending.
     inherits = () if kept is None else (kept.lock,)
-    async with Child.running("postgres", argv, log=log, inherits=inherits) as child:
+    child = await Child.start("postgres", argv, log=log, inherits=inherits)
+    try:
         ready = await child.next_record(PostgresReady)
         yield PostgresServer(**asdict(ready)), child
+    finally:
+        if await child.stop() < 0:
+            # The supervisor could tidy nothing up.
+            sweep()
+            if kept is not None:
+                remove_segment(kept.data)

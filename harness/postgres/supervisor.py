@@ -20,9 +20,11 @@ from pathlib import Path
 
 from harness.model.errors import StackError, UserError
 from harness.postgres.binaries import Binaries, binaries
-from harness.postgres.folder import Account, account, readable_by, server_folder
+from harness.postgres.folder import DATA, Account, account, readable_by, server_folder
 from harness.postgres.kept import KeptFolder
-from harness.processes.child import emit, watch_stdin
+from harness.postgres.shared_memory import PID_FILE, remove_segment
+from harness.processes.child import emit, explain, watch_stdin
+from harness.processes.ending import how_ended
 from harness.processes.messages import PostgresReady
 
 HOST = "127.0.0.1"
@@ -43,6 +45,8 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "max_wal_size": "256MB",
     "logging_collector": "off",
+    # In the data folder, which goes with the server: in /dev/shm a killed one would leave a megabyte for ever.
+    "dynamic_shared_memory_type": "mmap",
 }
 # Where the data is thrown away nothing waits for a disk; autovacuum would be noise in the measurements.
 THROWN_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
@@ -88,19 +92,24 @@ def main() -> int:
                 while server.poll() is None and not gone.wait(READY_POLL_S * 5):
                     pass
                 if server.poll() is not None and not gone.is_set():
-                    raise StackError("postgres", f"the server ended with status {server.returncode}")
+                    raise StackError("postgres", f"the server {how_ended(server.returncode)}")
             finally:
                 _stop(server)
+                remove_segment(cluster.data)
+    except OSError as error:
+        # A full disk, no more processes, no more files.
+        return explain(
+            StackError("postgres", f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}")
+        )
     except (StackError, UserError) as error:
-        print(error, file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log, its last line the reason
-        return 1
+        return explain(error)
     return 0
 
 
 def _cluster(found: Binaries, folder: Path, owner: Account) -> Cluster:
     """The data in `folder`, this run's own; or those of the kept folder, made there the first time."""
     if len(sys.argv) < 3:
-        data = folder / "data"
+        data = folder / DATA
         return Cluster(data, _initdb(found, folder, data, owner), is_new=True, is_kept=False)
     kept = KeptFolder(Path(sys.argv[2]), lock=-1)
     if kept.is_finished:
@@ -161,7 +170,7 @@ def _start(
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], data: Path, gone: threading.Event) -> bool:
-    pid_file = data / "postmaster.pid"
+    pid_file = data / PID_FILE
     limit_at_s = time.monotonic() + START_LIMIT_S
     while server.poll() is None:
         # Line 1 of postmaster.pid is the server's process, line 8 its status (PostgreSQL, miscadmin.h,

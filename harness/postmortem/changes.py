@@ -5,7 +5,6 @@ of fewer seeds, others are added, with other arrivals and wakes: the number of s
 reliable it is. The requests of one seed get no significance test: they are exact, not a sample.
 """
 
-import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from harness.model.pool import PoolConfiguration
 from harness.model.trial import Trial
 from harness.postmortem.helped import MARGIN, would_have_helped
 from harness.postmortem.incident import Incident
+from harness.processes.interruption import run_async
 from harness.recommend.answer import Answer
 from harness.search.playing import PlayedTrial, Playing, program_of
 from harness.simulation.simulators import Program, Say
@@ -114,7 +114,7 @@ def changes(incident: Incident, plan: PlannedRun, say: Say, *, recording: Path |
     `recording` is that of the user's own application, where the run's plan does not name one. Raises `UserError` for an
     application that can't be played, and `TrialDiedError` when the process of a replayed trial dies twice.
     """
-    return asyncio.run(_changes(incident, plan, say, program_of(plan, recording=recording, where="postmortem")))
+    return run_async(_changes(incident, plan, say, program_of(plan, recording=recording, where="postmortem")))
 
 
 async def _changes(incident: Incident, plan: PlannedRun, say: Say, program: Program) -> Changes:

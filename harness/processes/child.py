@@ -9,6 +9,8 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
+from harness.model.errors import StackError
+from harness.processes.ending import REASON
 from harness.processes.message import Record
 from harness.processes.messages import AnyCommand, command_from, to_line
 
@@ -48,6 +50,14 @@ async def commands() -> AsyncIterator[AnyCommand]:
             yield command_from(line)
     finally:
         transport.close()
+
+
+def explain(error: Exception) -> int:
+    """Write why this process can't go on to its log, where its parent finds it among others' lines; exit status 1."""
+    # Its parent names the part.
+    why = error.what if isinstance(error, StackError) else str(error)
+    print(f"{REASON}{' '.join(why.split())}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log
+    return 1
 
 
 def watch_stdin(on_end: Callable[[], None]) -> threading.Thread:

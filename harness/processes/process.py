@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from harness.model.errors import StackError
+from harness.processes.ending import how_ended, why_ended
 from harness.processes.message import Command, Record
 from harness.processes.messages import AnyRecord, MalformedError, record_from, to_line
 
@@ -23,9 +24,8 @@ LINE_LIMIT = 16 * 2**20
 SHOWN = 120
 """Characters of a line that is no record."""
 STOP_GRACE_S = 5.0
-TAIL = 16 * 2**10
-"""Bytes at the end of a log: a crash's traceback of every thread fits."""
-FATAL = "Fatal Python error:"
+DEATH_S = 3.0
+"""How long one that dies may take to tidy up, while somebody has noticed already that it does not answer."""
 
 R = TypeVar("R", bound=Record)
 
@@ -137,9 +137,20 @@ class Child:
     async def died(self) -> StackError:
         """Waits until the process has ended; the error that says so, with the last words of its log."""
         status = await self._process.wait()
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        last = _last_words(self.log)
-        return StackError(self.name, f"{how}{': ' + last if last else ''}", log=self.log)
+        why = why_ended(status, self.log)
+        return StackError(self.name, f"{how_ended(status)}{': ' + why if why else ''}", log=self.log)
+
+    @asynccontextmanager
+    async def answerable(self) -> AsyncIterator[None]:
+        """A `StackError` inside is told as the death of this child, where it has died: that is what explains it."""
+        try:
+            yield
+        except StackError as error:
+            try:
+                died = await asyncio.wait_for(self.died(), DEATH_S)
+            except TimeoutError:
+                raise error from error.__cause__
+            raise died from error
 
     async def watch(self) -> None:
         """Runs as long as the child does. Raises `StackError` when it ends unasked or writes what is no record."""
@@ -196,15 +207,3 @@ class Child:
         text = line.decode(errors="replace").strip()
         shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
         return StackError(self.name, f"wrote a line that is not a record: {shown!r}: {why}", log=self.log)
-
-
-def _last_words(log: Path) -> str:
-    """The last line; of a crash that faulthandler wrote down, what it was and where."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL))
-        lines = file.read().decode(errors="replace").strip().splitlines()
-    crashes = [number for number, line in enumerate(lines) if line.startswith(FATAL)]
-    if crashes:
-        where = next((line.strip() for line in lines[crashes[-1] :] if line.startswith("  File ")), "")
-        return ", ".join(filter(None, (lines[crashes[-1]].removeprefix(FATAL).strip(), where)))
-    return lines[-1].strip() if lines else ""

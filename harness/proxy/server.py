@@ -15,6 +15,7 @@ from harness.heartbeat import Stalled, beating
 from harness.model.errors import StackError
 from harness.processes.child import commands, emit
 from harness.processes.http_server import HttpServer, listening_socket
+from harness.processes.interruption import run_async
 from harness.processes.messages import AnyProxyEvent, ProxyReady, ProxyReported, ProxyStalled
 from harness.processes.open_files import allow_open_files
 from harness.proxy.api import application
@@ -28,12 +29,12 @@ API_BACKLOG = 128
 
 def serve(*, host: str, port: int) -> None:
     """Serve in the foreground until Ctrl-C or SIGTERM, and say where. Raises `StackError` for a taken port."""
-    asyncio.run(_serve(host, port, as_child=False))
+    run_async(_serve(host, port, as_child=False))
 
 
 def serve_as_child(*, host: str, port: int) -> None:
     """Serve until stdin ends; writes `ProxyReady` and every event on stdout."""
-    asyncio.run(_serve(host, port, as_child=True))
+    run_async(_serve(host, port, as_child=True))
 
 
 async def _serve(host: str, port: int, *, as_child: bool) -> None:

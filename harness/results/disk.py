@@ -7,8 +7,8 @@ from pathlib import Path
 
 from harness.model.errors import StackError, UserError
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""No space, a quota or file size limit, or a failing disk: errors that the user can't correct with another path."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""No space, a quota or file size limit, a failing disk, no more files or memory: another path would not help."""
 
 
 @contextmanager
@@ -23,8 +23,10 @@ def writing(path: Path) -> Iterator[None]:
         raise unwritable(path, error) from error
 
 
-def unwritable(path: Path, error: OSError) -> StackError | UserError:
+def unwritable(path: Path, error: OSError | MemoryError) -> StackError | UserError:
     """The error to raise for this failure to write to `path`."""
+    if isinstance(error, MemoryError):
+        return StackError(str(path), "can't be written: out of memory")
     # Arrow and matplotlib raise OSError with their own text and no strerror.
     what = f"can't be written: {error.strerror or error}"
     if error.errno in FULL:

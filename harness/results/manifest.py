@@ -17,6 +17,7 @@ from harness.model.trial import Trial
 from harness.model.wake import WakeProfile
 from harness.results.folder import MANIFEST
 from harness.results.format_2 import OLD_FORMAT, upgraded
+from harness.results.lock import is_held
 
 FORMAT = 3
 
@@ -70,7 +71,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The folder's manifest. One that says `running` while its process is gone gets the status `killed`.
+        """The folder's manifest. One that says `running` while nobody writes the run gets the status `killed`.
 
         Raises `UserError` for a file that is no manifest of this format or the one before.
         """
@@ -79,7 +80,7 @@ class Manifest:
         except ValueError:
             raise UserError(f"{MANIFEST} can't be read: it is not JSON", where=str(folder)) from None
         manifest = from_json(_of_this_format(document, folder), cls, where=f"{folder}: {MANIFEST} can't be read")
-        if manifest.status is RunStatus.RUNNING and not _runs(manifest.pid):
+        if manifest.status is RunStatus.RUNNING and not _is_written(folder, manifest.pid):
             manifest.status = RunStatus.KILLED
         return manifest
 
@@ -143,6 +144,12 @@ def _of_this_format(document: object, folder: Path) -> object:
         return document
     what = f"was written by another version of coldstart (format {found}, this one reads {OLD_FORMAT} and {FORMAT})"
     raise UserError(what, where=str(folder))
+
+
+def _is_written(folder: Path, pid: int) -> bool:
+    """Whether the process that writes the run lives: it holds the lock. (Another may have its process id by now.)"""
+    held = is_held(folder)
+    return _runs(pid) if held is None else held
 
 
 def _runs(pid: int) -> bool:

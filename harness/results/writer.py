@@ -19,6 +19,7 @@ from harness.model.status import RunStatus
 from harness.model.trial import Trial
 from harness.results.disk import unwritable
 from harness.results.folder import MANIFEST
+from harness.results.lock import hold, let_go
 from harness.results.manifest import Manifest, RecordedTrial, git_commit, this_machine
 from harness.results.read import TABLES, read_spool
 from harness.shipped import checkout
@@ -36,6 +37,7 @@ class RunWriter:
         self.folder = folder
         self.manifest = manifest
         self.logs = folder / "logs"
+        self._lock: int | None = None
         self._spools: dict[str, IO[bytes]] = {}
         self._failed: StackError | UserError | None = None
         self.noted: list[str] = []
@@ -79,12 +81,18 @@ class RunWriter:
         writer = cls(out / id_, manifest)
         try:
             writer.logs.mkdir(parents=True)
-            manifest.write(writer.folder)
-            writer._reserve()
+            writer._lock = hold(writer.folder)
             # Unbuffered, so that a line that did not fit on a full disk can be truncated again.
             spools = {name: writer.folder / f"{name}.jsonl" for name in TABLES}
-            writer._spools = {name: path.open("ab", buffering=0) for name, path in spools.items()}
+            for name, path in spools.items():
+                writer._spools[name] = path.open("ab", buffering=0)
+            # Last of its files: it is what makes the folder a run, which can be read whenever it is cut short.
+            manifest.write(writer.folder)
+            writer._reserve()
         except OSError as error:
+            for spool in writer._spools.values():
+                spool.close()
+            let_go(writer.folder, writer._lock)
             shutil.rmtree(writer.folder, ignore_errors=True)
             raise unwritable(out, error) from error
         return writer
@@ -120,22 +128,27 @@ class RunWriter:
     def close(self, status: RunStatus) -> None:
         """Turn the JSON lines into Parquet files and write the manifest with the run's final status.
 
-        On a full disk a table stays in JSON lines, which can be read too, and the status is `failed`; `StackError` or
-        `UserError` is raised once the manifest is written.
+        On a full disk, or without memory, a table stays in JSON lines, which can be read too, and the status is
+        `failed`; `StackError` or `UserError` is raised once the manifest is written.
         """
-        (self.folder / RESERVE).unlink(missing_ok=True)
         for name, spool in self._spools.items():
             spool.close()
             try:
                 self._finish(name)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._failed = self._failed or unwritable(self.folder / f"{name}.parquet", error)
                 (self.folder / f".{name}.parquet.new").unlink(missing_ok=True)
         self.manifest.status = RunStatus.FAILED if self._failed else status
         if self._failed:
             self.manifest.notes.append(str(self._failed))
         self.manifest.ended_at = _iso(datetime.now(UTC))
-        self._write_manifest()
+        # Not before: the tables would take its place.
+        (self.folder / RESERVE).unlink(missing_ok=True)
+        try:
+            self._write_manifest()
+        finally:
+            let_go(self.folder, self._lock)
+            self._lock = None
         if self._failed and status is not RunStatus.FAILED:
             raise self._failed
 

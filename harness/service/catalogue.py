@@ -1,15 +1,22 @@
 """The catalogue in the database: a schema and the same seeded rows every time."""
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
 
 import asyncpg
 
+from harness.model.errors import StackError
 from harness.model.server import ServerLimits
 from harness.service.statements import ARTISTS, SCHEMA, TRACKS, artist, track
 
+CONNECT_LIMIT_S = 60.0
+CLOSE_LIMIT_S = 10.0
+
 
 async def create_role(dsn: str, name: str, limits: ServerLimits) -> str:
-    """A role with these limits and with the catalogue's rights; its password."""
+    """A role with these limits and with the catalogue's rights; its password. Raises `StackError`."""
     settings = {
         "idle_in_transaction_session_timeout": limits.idle_in_transaction_session_timeout_s,
         "idle_session_timeout": limits.idle_session_timeout_s,
@@ -21,27 +28,44 @@ async def create_role(dsn: str, name: str, limits: ServerLimits) -> str:
     )
     connections = -1 if limits.role_connection_limit is None else limits.role_connection_limit
     password = secrets.token_urlsafe(24)
-    connection = await asyncpg.connect(dsn, ssl="prefer" if "sslmode" in dsn else False, timeout=60)
-    try:
+    async with administering(dsn) as connection:
         await connection.execute(
             f"CREATE ROLE {name} LOGIN PASSWORD '{password}' CONNECTION LIMIT {connections};"
             f"{set_timeouts}"
             f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {name}"
         )
-    finally:
-        await connection.close()
     return password
 
 
 async def create_catalogue(dsn: str) -> None:
-    """Create the tables where they are missing and fill them; plays are emptied."""
-    connection = await asyncpg.connect(dsn, ssl="prefer" if "sslmode" in dsn else False, timeout=60)
-    try:
+    """Create the tables where they are missing and fill them; plays are emptied. Raises `StackError`."""
+    async with administering(dsn) as connection:
         async with connection.transaction():
             await connection.execute(SCHEMA)
             await connection.execute("TRUNCATE artists, tracks, plays")
             await connection.copy_records_to_table("artists", records=[artist(number) for number in range(ARTISTS)])
             await connection.copy_records_to_table("tracks", records=[track(number) for number in range(TRACKS)])
         await connection.execute("ANALYZE")
-    finally:
-        await connection.close()
+
+
+@asynccontextmanager
+async def administering(
+    dsn: str, *, statement_cache_size: int = 100
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection to prepare a database by. Raises `StackError` for whatever goes wrong on it: the server is a part.
+
+    (Not reached, no connection left, gone meanwhile, no memory, a full disk.)
+    """
+    ssl: Literal["prefer", False] = "prefer" if "sslmode" in dsn else False
+    try:
+        connection = await asyncpg.connect(
+            dsn, ssl=ssl, timeout=CONNECT_LIMIT_S, statement_cache_size=statement_cache_size
+        )
+        try:
+            yield connection
+            await connection.close(timeout=CLOSE_LIMIT_S)
+        finally:
+            connection.terminate()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise StackError("postgres", f"can't be worked on: {why}") from error

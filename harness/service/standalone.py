@@ -11,7 +11,7 @@ import sys
 import uvicorn
 from sqlalchemy import make_url
 
-from harness.model.errors import UserError
+from harness.model.errors import StackError, UserError
 from harness.model.pool import PoolConfiguration
 from harness.service.app import create_app
 from harness.service.catalogue import create_catalogue
@@ -44,5 +44,5 @@ async def serve() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(serve())
-    except UserError as error:
+    except (StackError, UserError) as error:
         sys.exit(str(error))

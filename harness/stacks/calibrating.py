@@ -15,7 +15,7 @@ from harness.postgres import embedded_postgres
 from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient
-from harness.service.catalogue import create_catalogue
+from harness.service.catalogue import administering, create_catalogue
 from harness.service.statements import READ_TRACK, WRITE_PLAY
 
 SAMPLES = 300
@@ -30,8 +30,9 @@ STATEMENT_ROUND_TRIPS = 2
 
 async def calibrate(logs: Path) -> Calibration:
     """Measure for some seconds. Raises `StackError` when PostgreSQL or the proxy does not start."""
-    async with embedded_postgres(log=logs / "postgres.log") as (server, _):
-        await create_catalogue(server.dsn)
+    async with embedded_postgres(log=logs / "postgres.log") as (server, postgres):
+        async with postgres.answerable():
+            await create_catalogue(server.dsn)
         argv = [sys.executable, "-m", "harness.proxy", "0"]
         async with AsyncExitStack() as stack:
             proxy = await stack.enter_async_context(Child.running("toxiproxy", argv, log=logs / "toxiproxy.log"))
@@ -41,16 +42,13 @@ async def calibrate(logs: Path) -> Calibration:
 
 
 async def _measure(dsn: str, source: str) -> Calibration:
-    connection = await asyncpg.connect(dsn, ssl=False, statement_cache_size=0)
-    try:
+    async with administering(dsn, statement_cache_size=0) as connection:
         round_trips_s = await _timed(SAMPLES, lambda: connection.execute("SELECT 1"))
         statements_s = [
             statement_s
             for sql in STATEMENTS
             for statement_s in await _timed(SAMPLES // len(STATEMENTS), lambda sql=sql: connection.fetch(sql, 7))  # type: ignore[misc]
         ]
-    finally:
-        await connection.close()
     connects_s = await _timed(CONNECTS, lambda: _connect_and_close(dsn), warm_up=3)
     round_trip_s = median(round_trips_s)
     return Calibration(

@@ -32,7 +32,7 @@ from harness.proxy.client import SLOW, slow_toxic
 from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
-from harness.service.catalogue import create_catalogue
+from harness.service.catalogue import administering, create_catalogue
 from harness.stacks.base import RunOptions
 from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents
@@ -220,11 +220,8 @@ class ComposeDatabases:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
         """One that does not go through Toxiproxy."""
-        connection = await asyncpg.connect(self._server.dsn, ssl=False)
-        try:
+        async with administering(self._server.dsn) as connection:
             yield connection
-        finally:
-            await connection.close()
 
     def _signal(self, name: str, pids: Sequence[int]) -> None:
         command = ["sh", "-c", f"kill -{name} {' '.join(map(str, pids))}"]

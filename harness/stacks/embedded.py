@@ -48,12 +48,13 @@ class EmbeddedStack(RealTimeStack):
                 embedded_postgres(log=options.logs / "postgres.log", max_connections=connections_needed(plan.trials))
             )
             application = plan.overrides.application
-            if application is None:
-                await create_catalogue(server.dsn)
-            else:
-                await make_database(server, TEMPLATE)
-                log = options.logs / "prepare.log"
-                await prepare_database(application, replace(server, database=TEMPLATE), log)
+            async with postgres.answerable():
+                if application is None:
+                    await create_catalogue(server.dsn)
+                else:
+                    await make_database(server, TEMPLATE)
+                    log = options.logs / "prepare.log"
+                    await prepare_database(application, replace(server, database=TEMPLATE), log)
             argv = [sys.executable, "-m", "harness.proxy", "0"]
             proxy = await stack.enter_async_context(
                 Child.running("toxiproxy", argv, log=options.logs / "toxiproxy.log")
@@ -132,8 +133,9 @@ class EmbeddedDatabases:
         server, postgres = await stack.enter_async_context(
             embedded_postgres(log=log, max_connections=limit + SUPERUSER_RESERVED_CONNECTIONS)
         )
+        async with postgres.answerable():
+            await create_catalogue(server.dsn)
         await stack.enter_async_context(beside(postgres.watch()))
-        await create_catalogue(server.dsn)
         return server, await stack.enter_async_context(Vitals.watching((server.host, server.port)))
 
 

@@ -13,13 +13,14 @@ import pytest
 from harness.analysis import load
 from harness.analysis.judge import judge
 from harness.model.columns import EVENTS, POOL, REQUESTS, Column
-from harness.model.errors import UserError
+from harness.model.errors import StackError, UserError
 from harness.model.expectation import Verdict
 from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
 from harness.model.summary import SUMMARY
 from harness.model.wake import profile
 from harness.results import RunWriter, find_run
+from harness.results.writer import RESERVE
 from harness.scenario import Burst, Scenario, Suspend, Warm, at_least, none
 
 SCENARIO = Scenario(
@@ -132,6 +133,42 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert len(run.requests) == 4
     assert len(run.pool) == 3
     assert not run.summaries[0].complete
+
+
+def test_a_run_that_is_closed_without_memory_has_its_status_and_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    run = writer(tmp_path)
+    fill(run)
+    with monkeypatch.context() as patched:
+        patched.setattr("pyarrow.parquet.write_table", no_memory)
+        with pytest.raises(StackError) as raised:
+            run.close(RunStatus.COMPLETE)
+    assert str(raised.value) == f"{run.folder / 'requests.parquet'}: can't be written: out of memory"
+    kept = load(run.folder)
+    assert kept.manifest.status is RunStatus.FAILED
+    assert len(kept.requests) == 4
+
+
+def test_the_space_for_the_last_manifest_is_kept_until_the_tables_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserved: list[int] = []
+    run = writer(tmp_path)
+    finish = RunWriter._finish
+
+    def watched(self: RunWriter, name: str) -> None:
+        reserved.append((run.folder / RESERVE).stat().st_size)
+        finish(self, name)
+
+    monkeypatch.setattr(RunWriter, "_finish", watched)
+    run.close(RunStatus.COMPLETE)
+    assert len(reserved) == 3
+    assert min(reserved) >= (run.folder / "manifest.json").stat().st_size
+    assert not (run.folder / RESERVE).exists()
 
 
 def test_a_line_that_the_kill_cut_off_is_left_out(tmp_path: Path) -> None:

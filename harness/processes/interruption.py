@@ -1,0 +1,153 @@
+"""Ctrl-C, SIGTERM and SIGHUP: all three end a command in the same way, and none is lost or comes at a bad moment."""
+
+import _thread
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+
+INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+IMPORT_POLL_S = 0.02
+
+T = TypeVar("T")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While inside, each of the three raises `KeyboardInterrupt`, but not in the middle of an import.
+
+    Some libraries lose an exception while they are imported: the command would go on, or fail for another reason.
+    What the program was started with ignored (`nohup`, `&` in a script) stays ignored. Main thread only.
+    """
+    before = {number: signal.getsignal(number) for number in INTERRUPTING}
+    heard = [number for number in INTERRUPTING if before[number] is not signal.SIG_IGN]
+    try:
+        if signal.SIGINT in heard:
+            signal.signal(signal.SIGINT, _Interrupt())
+        for number in heard:
+            if number is not signal.SIGINT:
+                signal.signal(number, _as_ctrl_c)
+        yield
+    finally:
+        for number in heard:
+            if number is not signal.SIGINT:
+                signal.signal(number, before[number])
+        # What follows is the end of the command: a Ctrl-C now could only spoil its last words.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """While inside, none of the three acts; one that came acts on leaving. For what must be done in one piece."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    came: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.getsignal(number) for number in INTERRUPTING}
+    heard = [number for number in INTERRUPTING if before[number] is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, remember)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """While inside, SIGTERM and SIGHUP are a Ctrl-C, also where the program has not said so for all of itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [number for number in INTERRUPTING[1:] if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _as_ctrl_c)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run`, in which Ctrl-C cancels `main`, once: a second one must not cut its cleaning up short.
+
+    Raises `KeyboardInterrupt` when `main` has ended because of it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        if not callable(before) or threading.current_thread() is not threading.main_thread():
+            return asyncio.run(main)
+        cancelling = _Cancelling()
+        signal.signal(signal.SIGINT, cancelling)
+        try:
+            return asyncio.run(cancelling.following(main))
+        except asyncio.CancelledError:
+            if cancelling.came:
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            signal.signal(signal.SIGINT, before)
+    finally:
+        # Where not even a loop could be made, it would complain that nobody awaited it.
+        main.close()
+
+
+class _Cancelling:
+    """The handler of Ctrl-C while a coroutine runs."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._task: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def following(self, main: Coroutine[Any, Any, T]) -> T:
+        self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
+        return await main
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        if self._task is None or self._loop is None:
+            raise KeyboardInterrupt
+        if not self.came and not self._loop.is_closed():
+            self.came = True
+            # The loop may be waiting in its selector.
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+
+def _as_ctrl_c(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+class _Interrupt:
+    """The handler of Ctrl-C."""
+
+    def __call__(self, _number: int, frame: FrameType | None) -> None:
+        if not _importing(frame):
+            raise KeyboardInterrupt
+        # Not threading.Thread: the interrupted code may hold one of that module's locks.
+        _thread.start_new_thread(_again_soon, (_thread.get_ident(),))
+
+
+def _again_soon(main_thread: int) -> None:
+    time.sleep(IMPORT_POLL_S)
+    # To that thread: it may be waiting by then, which the signal must end.
+    signal.pthread_kill(main_thread, signal.SIGINT)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
