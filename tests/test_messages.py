@@ -17,16 +17,8 @@ from harness.model.rows import ListenerEvent, PoolSample, RequestRow
 from harness.model.timeline import Burst
 from harness.processes import messages
 from harness.processes.message import Command, Record
-from harness.processes.messages import (
-    AnyCommand,
-    AnyProxyEvent,
-    AnyRecord,
-    ProxyEvent,
-    Transferred,
-    command_from,
-    record_from,
-    to_line,
-)
+from harness.processes.messages import AnyCommand, AnyRecord, command_from, record_from, to_line
+from harness.processes.proxy_messages import AnyProxyEvent, ProxyEvent, Transferred
 from harness.processes.share import StartShare, share_from, to_share
 
 # msgspec reads whole numbers of 64 bits; seeds and ports are far below.

@@ -16,7 +16,7 @@ from harness.cli.terminal import echo
 from harness.model.compute import State
 from harness.model.errors import StackError
 from harness.model.wake import WakeProfile
-from harness.processes.messages import (
+from harness.processes.proxy_messages import (
     AnyProxyEvent,
     ClientNamed,
     ComputeSuspended,

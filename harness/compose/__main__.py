@@ -21,7 +21,8 @@ from harness.compose.engine import SERVICES
 from harness.compose.project import Project, project, sweep
 from harness.model.errors import StackError
 from harness.processes.child import emit, watch_stdin
-from harness.processes.messages import ConnectionAccepted, ContainersReady, ProxyReported
+from harness.processes.messages import ContainersReady, ProxyReported
+from harness.processes.proxy_messages import ConnectionAccepted
 
 ALIVE_EVERY_S = 0.5
 ACCEPTED = "Accepted client"

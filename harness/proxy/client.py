@@ -16,7 +16,7 @@ from harness.model.compute import State
 from harness.model.errors import StackError, UserError
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.wake import WakeProfile
-from harness.processes.messages import AnyProxyEvent
+from harness.processes.proxy_messages import AnyProxyEvent
 from harness.proxy.addresses import ANY_PORT
 from harness.proxy.compute_settings import ComputeSettings
 

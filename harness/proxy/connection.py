@@ -7,7 +7,7 @@ from typing import Protocol
 
 from harness.model.compute import ErrorResponse
 from harness.model.protocol import encoded
-from harness.processes.messages import AnyProxyEvent, DialFailed
+from harness.processes.proxy_messages import AnyProxyEvent, DialFailed
 from harness.proxy.departures import Departures
 from harness.proxy.end import NOBODY, End
 from harness.proxy.link import AttachedToxic, Link

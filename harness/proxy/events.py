@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from harness.processes.messages import AnyProxyEvent, to_line
+from harness.processes.messages import to_line
+from harness.processes.proxy_messages import AnyProxyEvent
 
 BACKLOG = 100_000
 """Events kept for a listener that does not read; when it is full the stream to that listener ends."""

@@ -7,7 +7,7 @@ from itertools import count
 from time import monotonic
 from typing import Any, Protocol
 
-from harness.processes.messages import AnyProxyEvent, ConnectionAccepted, ConnectionClosed, Transferred
+from harness.processes.proxy_messages import AnyProxyEvent, ConnectionAccepted, ConnectionClosed, Transferred
 from harness.proxy.addresses import ANY_PORT, joined, split
 from harness.proxy.connection import Connection, ConnectionStage
 from harness.proxy.departures import Departures

@@ -16,8 +16,9 @@ from harness.model.errors import StackError
 from harness.processes.child import commands, emit
 from harness.processes.http_server import HttpServer, listening_socket
 from harness.processes.interruption import run_async
-from harness.processes.messages import AnyProxyEvent, ProxyReady, ProxyReported, ProxyStalled
+from harness.processes.messages import ProxyReady, ProxyReported
 from harness.processes.open_files import allow_open_files
+from harness.processes.proxy_messages import AnyProxyEvent, ProxyStalled
 from harness.proxy.api import application
 from harness.proxy.coldstart_api import routes
 from harness.proxy.collection import ProxyCollection

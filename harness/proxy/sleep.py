@@ -26,7 +26,13 @@ from harness.model.compute import (
     WhileWaking,
     Woken,
 )
-from harness.processes.messages import ClientNamed, ComputeSuspended, ComputeWoken, ConnectionReleased, FirstAttempt
+from harness.processes.proxy_messages import (
+    ClientNamed,
+    ComputeSuspended,
+    ComputeWoken,
+    ConnectionReleased,
+    FirstAttempt,
+)
 from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.connection import Connection, ConnectionStage
 from harness.proxy.proxy import Proxy

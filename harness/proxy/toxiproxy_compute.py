@@ -36,7 +36,7 @@ from harness.model.compute import (
 from harness.model.errors import UserError
 from harness.model.timeline import Outage
 from harness.model.wake import WakeProfile
-from harness.processes.messages import ComputeSuspended, ComputeWoken, FirstAttempt
+from harness.processes.proxy_messages import ComputeSuspended, ComputeWoken, FirstAttempt
 from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.timer import TickTimer
 from harness.proxy.toxiproxy import ToxiproxyServer

@@ -17,7 +17,7 @@ import asyncpg
 from harness.compose.sessions import DatabaseSessions
 from harness.model.errors import StackError
 from harness.model.wake import WakeProfile
-from harness.processes.messages import ComputeSuspended, ComputeWoken, FirstAttempt
+from harness.processes.proxy_messages import ComputeSuspended, ComputeWoken, FirstAttempt
 from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.connection import Connection
 from harness.proxy.events import EventStream

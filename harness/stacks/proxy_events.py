@@ -7,7 +7,9 @@ from typing import assert_never
 
 from harness.model.doubt import Component
 from harness.model.events import Event
-from harness.processes.messages import (
+from harness.processes.messages import ProxyReported
+from harness.processes.process import Child
+from harness.processes.proxy_messages import (
     AnyProxyEvent,
     ClientNamed,
     ComputeSuspended,
@@ -17,10 +19,8 @@ from harness.processes.messages import (
     ConnectionReleased,
     DialFailed,
     FirstAttempt,
-    ProxyReported,
     ProxyStalled,
 )
-from harness.processes.process import Child
 from harness.stacks.timebase import TrialRows
 
 

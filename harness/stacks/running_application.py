@@ -15,8 +15,8 @@ from harness.model.errors import StackError, UserError
 from harness.model.events import Event
 from harness.model.timeline import ConnectionLoss
 from harness.model.trial import Trial
-from harness.processes.messages import AnyProxyEvent, ConnectionAccepted
 from harness.processes.process import Child
+from harness.processes.proxy_messages import AnyProxyEvent, ConnectionAccepted
 from harness.proxy.client import ProxyClient
 from harness.stacks.base import Progress
 from harness.stacks.child_load import ChildLoadDriver

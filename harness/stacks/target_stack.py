@@ -22,7 +22,8 @@ from harness.model.timeline import Deploy, Warm
 from harness.model.trial import Trial
 from harness.player import Player
 from harness.processes.beside import beside
-from harness.processes.messages import AnyProxyEvent, LoadReady
+from harness.processes.messages import LoadReady
+from harness.processes.proxy_messages import AnyProxyEvent
 from harness.proxy.client import ProxyClient, compute_of
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.driving import running_load

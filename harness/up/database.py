@@ -11,8 +11,9 @@ from harness.model.compute import State, WhileWaking
 from harness.model.errors import UserError
 from harness.model.wake import WakeProfile, profile
 from harness.processes.beside import beside, first_of
-from harness.processes.messages import AnyProxyEvent, ProxyReady, ProxyReported
+from harness.processes.messages import ProxyReady, ProxyReported
 from harness.processes.process import Child
+from harness.processes.proxy_messages import AnyProxyEvent
 from harness.proxy.addresses import joined
 from harness.proxy.client import ComputeState, ProxyClient, compute_of
 from harness.proxy.compute_settings import check_can

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from harness.model.compute import State
-from harness.processes.messages import (
+from harness.processes.proxy_messages import (
     AnyProxyEvent,
     ClientNamed,
     ComputeSuspended,

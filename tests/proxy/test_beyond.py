@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from harness.processes.messages import ConnectionAccepted, ProxyReported
+from harness.processes.messages import ProxyReported
+from harness.processes.proxy_messages import ConnectionAccepted
 from tests.proxy.wire import OurServer, Peer, ProxyUnderTest, Upstream
 
 pytestmark = pytest.mark.anyio

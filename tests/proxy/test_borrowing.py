@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.model.errors import StackError, UserError
-from harness.processes.messages import ComputeSuspended, ComputeWoken, FirstAttempt
+from harness.processes.proxy_messages import ComputeSuspended, ComputeWoken, FirstAttempt
 from harness.proxy.client import ProxyClient
 from tests.proxy.wire import PATIENCE_S, OurServer, Upstream
 

@@ -17,8 +17,9 @@ from harness.model.compute import Behaviour, OnSuspend, State
 from harness.model.errors import StackError, UserError
 from harness.model.wake import profile
 from harness.postgres import PostgresServer
-from harness.processes.messages import ComputeWoken, ConnectionAccepted, FirstAttempt, ProxyReady, ProxyReported
+from harness.processes.messages import ProxyReady, ProxyReported
 from harness.processes.process import Child
+from harness.processes.proxy_messages import ComputeWoken, ConnectionAccepted, FirstAttempt
 from harness.proxy.client import ProxyClient, compute_of
 from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer

@@ -4,7 +4,7 @@ import pytest
 
 from harness.cli.up_screen import said
 from harness.model.compute import State
-from harness.processes.messages import AnyProxyEvent, ComputeSuspended, ComputeWoken, FirstAttempt
+from harness.processes.proxy_messages import AnyProxyEvent, ComputeSuspended, ComputeWoken, FirstAttempt
 from harness.up.history import History
 
 SUSPENDED = ComputeSuspended(proxy="database", at_s=1.0)
