@@ -23,6 +23,7 @@ from benchmarks.drill_run import CHECKOUT, Drilled, MissedError, Phase, drilled,
 from benchmarks.report import RELIABILITY_PAGE, write_table
 from harness.analysis import load
 from harness.model.errors import UserError
+from harness.model.exit_status import EXIT_UNKNOWN
 
 RESULTS = CHECKOUT / "results" / "drills.jsonl"
 MISSES = 3
@@ -150,7 +151,8 @@ def judge(drill: Drill, run: Drilled, expected: Expected) -> None:
     wrong = drill.unexpected
     if drill.exit_status is None:
         wrong.append("did not end")
-    elif drill.exit_status not in expected.exits:
+    elif drill.exit_status not in expected.exits and not (drill.exit_status == EXIT_UNKNOWN and 0 in expected.exits):
+        # Wherever a run may end as if nothing had been, a busy machine may have made it no measurement.
         wrong.append(f"exit status {drill.exit_status}")
     if "Traceback" in run.stderr + run.stdout:
         wrong.append("a traceback: " + run.stderr[-1000:])
