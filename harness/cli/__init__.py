@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness import __version__
-from harness.cli.terminal import echo, prepare_streams
+from harness.cli.terminal import echo, one_line, prepare_streams
 from harness.model.errors import StackError, UserError
 from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_STACK, EXIT_USER
 
@@ -112,6 +112,5 @@ def _usage(error: click.UsageError) -> str:
 
 def _explain(message: str, status: int) -> int:
     """Print the message as one printable line on standard error, and return `status`."""
-    line = " ".join(message.split())
-    echo("coldstart: " + "".join(sign if sign.isprintable() else "?" for sign in line), err=True)
+    echo(f"coldstart: {one_line(message)}", err=True)
     return status
