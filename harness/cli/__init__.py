@@ -1,6 +1,7 @@
 """`coldstart`: a module for each command. This one turns `UserError` and `StackError` into exit statuses."""
 
 import importlib
+import os
 import signal
 import sys
 from typing import Any
@@ -102,6 +103,11 @@ def _status(arguments: list[str] | None) -> int:
         return _explain(str(error), EXIT_STACK)
     except click.Abort:
         return EXIT_INTERRUPTED
+    except OSError as error:
+        if error.filename is None:
+            raise  # of standard output
+        # A path that somebody typed, and that the file system refuses: too long, or not to be looked at.
+        return _explain(f"{os.fsdecode(error.filename)}: {error.strerror}", EXIT_USER)
     return result if isinstance(result, int) else 0
 
 

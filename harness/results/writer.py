@@ -78,7 +78,9 @@ class RunWriter:
         )
         writer = cls(out / id_, manifest)
         try:
-            writer.logs.mkdir(parents=True)
+            writer.folder.mkdir(parents=True)
+            # What PostgreSQL and an application write may have rows in it; the rest of a run is to be shown.
+            writer.logs.mkdir(mode=0o700)
             manifest.write(writer.folder)
             writer._reserve()
             # Unbuffered, so that a line that did not fit on a full disk can be truncated again.
