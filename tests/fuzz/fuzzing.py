@@ -8,6 +8,7 @@ byte tries nothing.
 
 import copy
 import json
+import os
 import re
 import resource
 import sys
@@ -27,7 +28,7 @@ from harness.model.errors import UserError
 
 PROFILE = "fuzz"
 """`make fuzz`: pytest --hypothesis-profile=fuzz."""
-NIGHTLY = 10_000
+NIGHTLY = int(os.environ.get("FUZZ_EXAMPLES", "10000"))
 ORDINARY = 40
 CORPUS = 100
 """Texts of each grammar, to be mutated."""
@@ -88,7 +89,7 @@ class Fuzzer:
         counts = {"tried": 0, "accepted": 0}
 
         @settings(
-            max_examples=most if nightly else ordinary,
+            max_examples=min(most, NIGHTLY) if nightly else ordinary,
             deadline=timedelta(seconds=HANGS_S),
             suppress_health_check=list(HealthCheck),
             database=None,
