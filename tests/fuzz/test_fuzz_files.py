@@ -64,7 +64,7 @@ def test_env_files(fuzzer: Fuzzer, put: Put) -> None:
     def read(text: str) -> None:
         of_variables(EnvFile.read(put(".env", text)).values, source=".env")
 
-    fuzzer(samples(ENV, most=3), read, accepted=0.2)
+    fuzzer(samples(ENV, most=3), read, accepted=0.1)
 
 
 CHECKS = """\
@@ -91,7 +91,7 @@ def test_files_of_checks(fuzzer: Fuzzer, put: Put) -> None:
     fuzzer(
         samples(CHECKS, (ROOT / "coldstart.toml").read_text()),
         lambda text: read_checks(put("coldstart.toml", text), options),
-        accepted=0.15,
+        accepted=0.1,
     )
 
 
@@ -122,7 +122,7 @@ def test_requests_files(fuzzer: Fuzzer, put: Put) -> None:
             assert isinstance(request, ApplicationRequest)
             request.asked(7)
 
-    fuzzer(samples(REQUESTS, *(path.read_text() for path in EXAMPLES.glob("*/requests.toml"))), read, accepted=0.2)
+    fuzzer(samples(REQUESTS, *(path.read_text() for path in EXAMPLES.glob("*/requests.toml"))), read, accepted=0.1)
 
 
 OPENAPI: dict[str, Any] = {
@@ -169,7 +169,7 @@ def test_openapi_documents(fuzzer: Fuzzer, put: Put) -> None:
         read_requests(put("requests.toml", write_requests(drafts, name="requests.toml")))
 
     documents = mutated_json([OPENAPI], most=3).map(as_json) | mutated_bytes([as_json(OPENAPI)], most=1)
-    fuzzer(documents, read, accepted=0.2)
+    fuzzer(documents, read, accepted=0.1)
 
 
 CSV = "time,request\n0.5,GET /items/7\n1.25,POST /orders?a=b\n2025-10-10T13:55:36Z,\n"
@@ -194,7 +194,7 @@ def test_logs_of_requests(fuzzer: Fuzzer, put: Put) -> None:
         drafts = grouped((one.request for one in logged), methods=METHODS, most=5, where=name).drafts
         read_requests(put("requests.toml", write_requests(drafts, name="requests.toml")))
 
-    fuzzer(logs, read, accepted=0.15)
+    fuzzer(logs, read, accepted=0.1)
 
 
 def test_moments(fuzzer: Fuzzer) -> None:
@@ -207,7 +207,7 @@ def test_moments(fuzzer: Fuzzer) -> None:
         except (ValueError, OverflowError):
             raise UserError("no moment") from None
 
-    fuzzer(texts(moment), read, accepted=0.2)
+    fuzzer(texts(moment), read, accepted=0.1)
 
 
 RECORDINGS = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/recording.jsonl")) if path.stat().st_size < 100_000]
@@ -218,7 +218,7 @@ def test_recordings_as_bytes(fuzzer: Fuzzer, put: Put) -> None:
         recording = read_recording(put("recording.jsonl", content))
         list(to_lines(without_values(recording)))
 
-    fuzzer(mutated_bytes(RECORDINGS), read, accepted=0.1, most=4_000)
+    fuzzer(mutated_bytes(RECORDINGS), read, accepted=0.03, most=4_000)
 
 
 def test_recordings_as_documents(fuzzer: Fuzzer, put: Put) -> None:
@@ -230,7 +230,7 @@ def test_recordings_as_documents(fuzzer: Fuzzer, put: Put) -> None:
         recording = read_recording(put("recording.jsonl", content))
         list(to_lines(without_values(recording)))
 
-    fuzzer(mutated_json(lines), read, accepted=0.1, most=4_000)
+    fuzzer(mutated_json(lines), read, accepted=0.03, most=4_000)
 
 
 def test_statements(fuzzer: Fuzzer) -> None:
@@ -256,13 +256,13 @@ CALIBRATION: dict[str, Any] = {
 
 def test_measured_latencies(fuzzer: Fuzzer, put: Put) -> None:
     fuzzer(
-        samples("latency_s\n8.1\n7.25\n12\n", "8\n9\n"), lambda text: Empirical.read(put("m.csv", text)), accepted=0.3
+        samples("latency_s\n8.1\n7.25\n12\n", "8\n9\n"), lambda text: Empirical.read(put("m.csv", text)), accepted=0.2
     )
 
 
 def test_calibrations(fuzzer: Fuzzer, put: Put) -> None:
     document = mutated_json([CALIBRATION], most=1).map(as_json) | mutated_bytes([as_json(CALIBRATION)], most=1)
-    fuzzer(document, lambda content: read_calibration(put("calibration.json", content)), accepted=0.2)
+    fuzzer(document, lambda content: read_calibration(put("calibration.json", content)), accepted=0.1)
 
 
 def test_plans_in_a_manifest(fuzzer: Fuzzer) -> None:
@@ -302,4 +302,4 @@ def test_scenario_files(fuzzer: Fuzzer, put: Put) -> None:
         to_json(plan)
 
     # No damage makes a call of anything outside of it: a scenario is code, and runs.
-    fuzzer(samples(SCENARIO), read, accepted=0.1, most=4_000)
+    fuzzer(samples(SCENARIO), read, accepted=0.03, most=4_000)

@@ -99,7 +99,7 @@ def test_bodies_of_the_api(fuzzer: Fuzzer, server: tuple[OurServer, Upstream, An
             for name in http.get("/proxies").json():
                 http.delete(httpx.URL(raw_path=b"/proxies/" + quoted(name)))
 
-        fuzzer(ASKED, read, accepted=0.2, refused=(RefusedError,))
+        fuzzer(ASKED, read, accepted=0.1, refused=(RefusedError,))
         assert http.get("/version").status_code == 200
     healthy(ours)
 
@@ -135,7 +135,7 @@ def test_raw_bytes_on_the_apis_port(fuzzer: Fuzzer, server: tuple[OurServer, Ups
         if status >= 400:
             raise RefusedError(f"{status}")
 
-    fuzzer(mutated_bytes(HTTP), read, accepted=0.2, refused=(RefusedError,))
+    fuzzer(mutated_bytes(HTTP), read, accepted=0.1, refused=(RefusedError,))
     healthy(ours)
 
 
@@ -184,6 +184,6 @@ def test_bytes_through_a_proxy(fuzzer: Fuzzer, server: tuple[OurServer, Upstream
             else:
                 assert answer.lstrip(b"N")[:1] in (b"E", b"", b"H")
 
-        fuzzer(mutated_bytes(SPOKEN), read, accepted=0.2, refused=(RefusedError,), most=5_000)
+        fuzzer(mutated_bytes(SPOKEN), read, accepted=0.1, refused=(RefusedError,), most=5_000)
         assert http.delete(f"/proxies/{state}").status_code == 204
     healthy(ours)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HARNESS = Path(__file__).parents[2] / "harness"
-SHELLS = {"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell", "subprocess_shell"}
+OF_OS = {"system", "popen"}
+SHELLS = {"getoutput", "getstatusoutput", "create_subprocess_shell", "subprocess_shell"}
 PROGRAMS = {"run", "Popen", "call", "check_call", "check_output"}
 
 
@@ -27,7 +28,11 @@ def through_a_shell(folder: Path) -> list[str]:
             and name in PROGRAMS
         )
         line = bool(call.args) and isinstance(call.args[0], ast.Constant | ast.JoinedStr)
-        if name in SHELLS or shell or (of_subprocess and line):
+        of_os = name in OF_OS and "os" in (
+            getattr(call.func, "id", ""),
+            getattr(getattr(call.func, "value", 0), "id", ""),
+        )
+        if of_os or name in SHELLS or shell or (of_subprocess and line):
             found.append(f"{path.name}, line {call.lineno}: {name}")
     return found
 
