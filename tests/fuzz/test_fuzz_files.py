@@ -286,7 +286,7 @@ SCENARIO = Scenario(
     name="fuzzed",
     wake=profile("neon", latency_s=8.0),
     pools=("5+0", pool("10+5", pool_timeout=20, name="the fix")),
-    timeline=(Warm(3), Suspend(), Idle(5), Burst(requests=20, over_s=2, arrivals="poisson"), At(3, Outage(1))),
+    timeline=(Warm(3), Suspend(), Idle(5), Traffic(Burst(requests=20, over_s=2, arrivals="poisson"), At(1, Outage(1)))),
     variants=(Variant("with retries", retry=Retry(retries=2, wait_s=0.5)), Variant("as it is")),
     server=ServerLimits(role_connection_limit=50),
     expect={"5+0": (none("failure").at_wake(8), at_least("ok", count=1)), "10+5": misses("failed<1%", patience_s=3)},

@@ -111,7 +111,7 @@ def test_commands_about_a_damaged_run(fuzzer: Fuzzer, damaged: Path, command: li
         put_rows(damaged, *example)
         ask(command, damaged)
 
-    fuzzer(examples, read, accepted=0.1, most=100, ordinary=3)
+    fuzzer(examples, read, accepted=0.1, most=40, ordinary=2)
 
 
 @pytest.mark.parametrize("table", TABLES)
