@@ -59,6 +59,10 @@ def _blocks(lines: bytes) -> Iterator[bytes]:
 
 def check_rows(table: pa.Table, columns: tuple[Column, ...], *, where: str) -> None:
     """Raises `UserError` for a value that no run has: everything behind this counts with what is here."""
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid:
+        raise UserError("has a text that is not UTF-8, or is damaged", where=where) from None
     for column in columns:
         values = table[column.name]
         if values.null_count and not column.nullable:

@@ -80,6 +80,7 @@ class Fuzzer:
         refused: tuple[type[Exception], ...] = (UserError,),
         most: int = NIGHTLY,
         ordinary: int = ORDINARY,
+        hangs_s: float = HANGS_S,
     ) -> Tried:
         """Read examples. `accepted`: the least share that must be; `refused`: what a refusal raises.
 
@@ -90,7 +91,7 @@ class Fuzzer:
 
         @settings(
             max_examples=min(most, NIGHTLY) if nightly else ordinary,
-            deadline=timedelta(seconds=HANGS_S),
+            deadline=timedelta(seconds=hangs_s),
             suppress_health_check=list(HealthCheck),
             database=None,
             print_blob=True,

@@ -24,7 +24,7 @@ COMMANDS = [
     ["compare", "RUN", "--markdown"],
     ["compare", "RUN", "--json", "--fail-if", "failed>99%"],
     ["compare", "RUN", "--csv"],
-    ["diff", "RUN", "--pool", "1+0,pool_timeout=1", "--pool", "the fix"],
+    ["diff", "RUN", "--pool", "1+0 pool_timeout=1 (as it is)", "--pool", "the fix (as it is)"],
     ["diff", "RUN", "RUN", "--json"],
 ]
 ROW_VALUES = (
@@ -111,7 +111,7 @@ def test_commands_about_a_damaged_run(fuzzer: Fuzzer, damaged: Path, command: li
         put_rows(damaged, *example)
         ask(command, damaged)
 
-    fuzzer(examples, read, accepted=0.1, most=40, ordinary=2)
+    fuzzer(examples, read, accepted=0.1, most=40, ordinary=2, hangs_s=60.0)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -133,4 +133,4 @@ def test_reports(fuzzer: Fuzzer, damaged: Path) -> None:
         put_rows(damaged, "events", document)
         report(load(damaged))
 
-    fuzzer(mutated_json([events], values=ROW_VALUES), read, accepted=0.1, most=40, ordinary=2)
+    fuzzer(mutated_json([events], values=ROW_VALUES), read, accepted=0.1, most=40, ordinary=2, hangs_s=60.0)
