@@ -82,6 +82,12 @@ types: $(VENV)/installed-dev ## Check the types
 	@$(BIN)/mypy
 check: lint types test docs-check ## Everything a change must pass
 
+.PHONY: fuzz audit
+fuzz: $(VENV)/installed-dev ## Fuzz every parser and protocol, for hours (FUZZ_EXAMPLES= of each, ARGS=)
+	@$(BIN)/python -m pytest -n auto tests/fuzz --hypothesis-profile=fuzz $(ARGS)
+audit: $(VENV)/installed-dev ## Ask for known vulnerabilities of what the lock files pin (needs the network)
+	@$(BIN)/python -m benchmarks.audit $(ARGS)
+
 # Mutants are made beside the checkout's files, in mutants/.
 .PHONY: mutation
 mutation: $(VENV)/installed-dev ## Change the rules one at a time, and list the changes that no fast test notices

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.access_log import with_logs_read
 from harness.model.errors import UserError
+from harness.model.paths import is_file, is_folder
 from harness.model.plan import PlannedRun
 from harness.model.scenario import Scenario
 from harness.model.story import Story
@@ -46,11 +47,11 @@ def story_in_real_time(name_or_path: str) -> Story:
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.suffix == ".py" or len(path.parts) > 1:
-        if path.is_file():
+        if is_file(path):
             return path
-        what = "is a folder" if path.is_dir() else "no such file"
+        what = "is a folder" if is_folder(path) else "no such file"
         raise UserError(what, where=name_or_path, allowed=SCENARIO_ALLOWED)
     for folder in scenario_folders():
-        if name_or_path not in NOT_SCENARIOS and (found := folder / f"{name_or_path}.py").is_file():
+        if name_or_path not in NOT_SCENARIOS and is_file(found := folder / f"{name_or_path}.py"):
             return found
     raise UserError(f"no scenario {name_or_path!r}", where="SCENARIO", allowed=", ".join([*scenario_names(), "a path"]))

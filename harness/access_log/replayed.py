@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.access_log.read import read_log
 from harness.model.errors import UserError
+from harness.model.paths import is_file, is_folder
 from harness.model.replay import Logged, Replay
 from harness.model.scenario import RealTime, Scenario, Variant
 from harness.model.timeline import Burst, TimelinePhase, Traffic
@@ -34,9 +35,9 @@ def found(log: str, *, beside: Path) -> Path:
     """The log's file."""
     places = [folder / log for folder in (beside, Path())]
     for place in places:
-        if place.is_file():
+        if is_file(place):
             return place
-    what = "is a folder" if any(place.is_dir() for place in places) else "no such file"
+    what = "is a folder" if any(is_folder(place) for place in places) else "no such file"
     raise UserError(what, where=f"Replay({log!r})", allowed="a path from the scenario's folder or from the current one")
 
 

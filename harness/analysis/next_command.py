@@ -4,7 +4,6 @@ Everything that the run was told is filled in: the scenario, its longest wake, t
 user changed. What is only in the command line, such as the path of a file, is taken from there.
 """
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from harness.analysis.load import Run
 from harness.model.distribution import Constant
 from harness.model.outcomes import Outcome
 from harness.model.pool import PoolConfiguration
+from harness.model.visible import command_line
 from harness.model.wake import WakeProfile
 
 OBJECTIVE = "failed<1%"
@@ -36,11 +36,11 @@ def next_commands(run: Run) -> tuple[str, ...]:
     longest = _longest_wake(run)
     if longest is None:
         # A database that never sleeps: there is no wake to survive, and a grid shows what decides.
-        return (shlex.join(["coldstart", "sweep", scenario, *_story(run), *_times(run)[1], *_application(argv)]),)
+        return (command_line(["coldstart", "sweep", scenario, *_story(run), *_times(run)[1], *_application(argv)]),)
     before, times = _times(run)
     wake = [*_wake(run, longest), *_story(run), *_today(run)]
     asked = ["coldstart", "recommend", scenario, "--slo", OBJECTIVE, *wake, *times, *_application(argv)]
-    return (*(shlex.join(words) for words in before), shlex.join(asked))
+    return (*(command_line(words) for words in before), command_line(asked))
 
 
 def pool_text(pool: PoolConfiguration) -> str:

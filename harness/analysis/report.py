@@ -4,7 +4,6 @@ It stays small enough to send: charts are drawn once for light and dark screens 
 run of many configurations or wakes it has those that decide, and says which it leaves out.
 """
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from harness.analysis.sentences import listed, plural, seconds
 from harness.analysis.tables import NOTE, groups, shares, times
 from harness.model.pool import PoolConfiguration
 from harness.model.summary import TrialSummary
+from harness.model.visible import command_line, visible
 
 TEMPLATES = Path(__file__).parent
 NAME = "report.html"
@@ -35,10 +35,19 @@ MOST_DIFFERENCES = 20
 """The most sentences about pairs of configurations."""
 
 
+def _shown(value: object) -> object:
+    """What a page shows of a value: a sign that turns the direction of a line would hide what stands there."""
+    return visible(value) if type(value) is str else value
+
+
 def report(run: Run) -> str:
     """The page as HTML. Styles and charts are embedded, so the file needs no other."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_shown,
     )
     comparison = compare([run])
     manifest, inline = run.manifest, Inline()
@@ -66,7 +75,7 @@ def report(run: Run) -> str:
         settings=_settings(run, shown),
         same_settings=_same_settings(run),
         measured=_measured(run),
-        again=shlex.join(["coldstart", *manifest.argv]),
+        again=command_line(["coldstart", *manifest.argv]),
         run=manifest.id,
     )
 

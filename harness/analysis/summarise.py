@@ -22,6 +22,7 @@ from harness.model.part import Part
 from harness.model.story import ALERT_SUSTAINED_S, Story
 from harness.model.summary import SUMMARY, TrialSummary
 from harness.model.trial import Trial
+from harness.model.visible import spreadsheet_row
 
 ALERT_SHARE = 0.8
 """The reference service alerts when checked_out / pool_size is above 80 % for a sustained period."""
@@ -199,7 +200,7 @@ def write_summary(summaries: Sequence[TrialSummary], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=[column.name for column in SUMMARY])
         writer.writeheader()
-        writer.writerows(summary.to_row() for summary in summaries)
+        writer.writerows(spreadsheet_row(summary.to_row()) for summary in summaries)
 
 
 def _recovered_after_s(pools: Sequence[pa.Table], events: Rows) -> float | None:

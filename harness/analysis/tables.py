@@ -1,5 +1,6 @@
 """The columns of a comparison's tables, as text: the same for the terminal, Markdown and the HTML report."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias
@@ -8,9 +9,13 @@ from harness.analysis.compare import Comparison, Line
 from harness.analysis.sentences import answered_within, seconds
 from harness.analysis.statistics import Measure
 from harness.model.outcomes import FAILURES, Outcome
+from harness.model.visible import in_one_line
 
 Columns: TypeAlias = list[tuple[str, Callable[[Line], str]]]
 """A table's columns: the name, and the function that gives a line's cell. An interval is on a second line."""
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
+LINK = re.compile(r"(?<!\\)\[")
+BAR = re.compile(r"(?<!\\)\|")
 NOTE = "95 % intervals: Wilson's for shares; for times whole trials resampled, from three seeds on."
 
 
@@ -58,8 +63,17 @@ def in_a_line(cell: str) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+    """A table in Markdown; whatever is in a cell, it is one cell of one line."""
+    written = ([BAR.sub(r"\\|", literal(cell)) for cell in row] for row in (header, ["---"] * len(header), *rows))
+    return "\n".join(f"| {' | '.join(row)} |" for row in written)
+
+
+def literal(text: str) -> str:
+    """A sentence or a cell in Markdown, in which no name or message is HTML, a link, an image or a line of its own.
+
+    What our own sentences are written with stays: code between backticks, and stars.
+    """
+    return LINK.sub(r"\\[", TAG.sub("&lt;", in_one_line(text)))
 
 
 def _share(measure: Measure) -> str:

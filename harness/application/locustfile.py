@@ -9,6 +9,7 @@ from harness.application.starting import check_it_listens, interpreter
 from harness.guest import enter
 from harness.model.application import check_target
 from harness.model.errors import StackError, UserError
+from harness.model.paths import is_file, is_folder
 from harness.processes.heard import LocustfileRefused, RequestHeard, UsersHeard
 from harness.processes.process import Child
 
@@ -42,8 +43,8 @@ def check_listening(listening: Listening) -> None:
     """Raises `UserError` for what can be seen to be wrong before anything starts."""
     check_target(listening.target)
     interpreter(listening.python)
-    if not listening.locustfile.is_file():
-        what = "is a folder" if listening.locustfile.is_dir() else "no such file"
+    if not is_file(listening.locustfile):
+        what = "is a folder" if is_folder(listening.locustfile) else "no such file"
         raise UserError(what, where=str(listening.locustfile), allowed="a locustfile")
     check_it_listens(listening.target)
 

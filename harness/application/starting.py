@@ -20,6 +20,7 @@ from harness.model.application import Application
 from harness.model.application_request import ApplicationRequest
 from harness.model.driver import Driver
 from harness.model.errors import StackError, UserError
+from harness.model.paths import is_file, is_folder
 from harness.model.pool import PoolConfiguration
 from harness.model.times import Times
 from harness.model.trial import Trial
@@ -53,7 +54,7 @@ def interpreter(python: str | None) -> str:
     if python is None:
         return sys.executable
     path = Path(python).expanduser()
-    program = path / "bin" / "python" if path.is_dir() else path
+    program = path / "bin" / "python" if is_folder(path) else path
     found = shutil.which(str(program))
     if found is None:
         raise UserError(f"{python} is no Python", where="--python", allowed="an interpreter, or a virtual environment")
@@ -66,11 +67,11 @@ def check_application(application: Application) -> None:
     if application.app is not None:
         interpreter(application.python)
         folder = Path(application.folder)
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise UserError(f"{application.folder} is not a folder", where="--app-dir")
     if application.init is not None:
         check_script(Path(application.init))
-    if application.recording is not None and not Path(application.recording).is_file():
+    if application.recording is not None and not is_file(Path(application.recording)):
         raise UserError(f"{application.recording} is not a file", where="--recording")
     for request in application.kinds:
         request.check_variables()

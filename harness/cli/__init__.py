@@ -1,6 +1,7 @@
 """`coldstart`: a module for each command. This one turns `UserError` and `StackError` into exit statuses."""
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -8,7 +9,7 @@ import click
 
 from harness import __version__
 from harness.cli.exhausted import exhausted
-from harness.cli.terminal import OutputError, echo, prepare_streams
+from harness.cli.terminal import OutputError, echo, one_line, prepare_streams
 from harness.model.errors import StackError, UserError
 from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_STACK, EXIT_USER
 from harness.processes.interruption import interruptible
@@ -113,6 +114,11 @@ def _status(arguments: list[str] | None) -> int:
         return _explain(str(error), EXIT_STACK)
     except click.Abort:
         return _explain("interrupted", EXIT_INTERRUPTED)
+    except OSError as error:
+        if error.filename is None or exhausted(error) is not None:
+            raise
+        # A path that somebody typed, and that the file system refuses: too long, or not to be looked at.
+        return _explain(f"{os.fsdecode(error.filename)}: {error.strerror}", EXIT_USER)
     return result if isinstance(result, int) else 0
 
 
@@ -123,6 +129,5 @@ def _usage(error: click.UsageError) -> str:
 
 def _explain(message: str, status: int) -> int:
     """Print the message as one printable line on standard error, and return `status`."""
-    line = " ".join(message.split())
-    echo("coldstart: " + "".join(sign if sign.isprintable() else "?" for sign in line), err=True)
+    echo(f"coldstart: {one_line(message)}", err=True)
     return status

@@ -15,6 +15,7 @@ from harness.cli.options import FILE, FOLDER
 from harness.cli.run import plan_of, run
 from harness.cli.terminal import echo
 from harness.model.errors import UserError
+from harness.model.paths import is_file, is_folder
 from harness.results.disk import writing
 from harness.results.folder import DEFAULT_RUNS
 from harness.stacks.choose import STACKS
@@ -59,7 +60,7 @@ def check(file: Path, **given: Any) -> int:  # noqa: ANN401 - click's options, e
 
     junit, markdown = given["junit"], given["markdown"]
     for path in (junit, markdown):
-        if path is not None and not path.resolve().parent.is_dir():
+        if path is not None and not is_folder(path.absolute().parent):
             raise UserError("no such folder", where=str(path.parent))
     checks = read_checks(file, _options())
     runs = (given["out"] or file.parent / DEFAULT_RUNS).resolve()
@@ -130,7 +131,7 @@ def _planned(check: "Check", file: Path, stack: str | None, *, may_be_missing: b
         if check.baseline is not None:
             if may_be_missing:
                 check_place(Path(check.baseline), where="baseline")
-            if not may_be_missing or Path(check.baseline).exists():
+            if not may_be_missing or is_folder(Path(check.baseline)) or is_file(Path(check.baseline)):
                 baseline = load(check.baseline)
     except UserError as error:
         allowed = error.allowed and f"{error.allowed}; coldstart check --write-baselines makes it"

@@ -14,13 +14,14 @@ from harness.analysis.compare import Comparison
 from harness.analysis.decision import Decision
 from harness.analysis.labels import Names
 from harness.analysis.load import Run
-from harness.analysis.tables import NOTE, groups, in_a_line, markdown_table, shares, times
+from harness.analysis.tables import NOTE, groups, in_a_line, literal, markdown_table, shares, times
 from harness.cli.decision import HEADING, print_decision
 from harness.cli.options import FAILING, with_options
 from harness.cli.table import Column, Row, Sheet
 from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.model.errors import UserError
+from harness.model.visible import spreadsheet_row
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -69,7 +70,7 @@ def compare(
     if form == "json":
         echo(json.dumps(comparison.to_json(), allow_nan=False))
     elif form == "csv":
-        rows = [line.to_row() for line in comparison.lines]
+        rows = [spreadsheet_row(line.to_row()) for line in comparison.lines]
         # Only a story with a patience has the columns of answers within it.
         fullest = max(rows, key=len, default={})
         writer = csv.DictWriter(sys.stdout, fieldnames=list(fullest))
@@ -105,9 +106,11 @@ def markdown(comparison: Comparison) -> str:
         columns = [*shares(lines), *times()]
         names = ["pool", *(name.replace("\n", " ") for name, _ in columns)]
         rows = [[line.configuration, *(in_a_line(value(line)) for _, value in columns)] for line in lines]
-        parts.append(f"**{wake}** ({run})\n\n{markdown_table(names, rows)}")
+        parts.append(f"**{literal(wake)}** ({literal(run)})\n\n{markdown_table(names, rows)}")
     meanings = Names.of(comparison.lines).meanings()
-    parts.append("\n".join(f"- {sentence}" for sentence in [*meanings, *comparison.sentences(), *comparison.doubts]))
+    parts.append(
+        "\n".join(f"- {literal(sentence)}" for sentence in [*meanings, *comparison.sentences(), *comparison.doubts])
+    )
     decisions = [_decision(decision, run if len(comparison.decisions) > 1 else "")
                  for run, decision in comparison.decisions.items()]  # fmt: skip
     return "\n\n".join([*decisions, *parts, f"In brackets: {NOTE}"])
@@ -115,8 +118,8 @@ def markdown(comparison: Comparison) -> str:
 
 def _decision(decision: Decision, run: str) -> str:
     """What to set, in Markdown; the lines to paste and the commands are blocks of code."""
-    heading = f"**{HEADING}**" + (f" ({run})" if run else "")
-    first, *others = decision.sentences
+    heading = f"**{HEADING}**" + (f" ({literal(run)})" if run else "")
+    first, *others = map(literal, decision.sentences)
     settings, commands = (f"```\n{chr(10).join(lines)}\n```" for lines in (decision.settings, decision.commands))
     return "\n\n".join([
         f"{heading}: {first}",

@@ -1,7 +1,6 @@
 """`coldstart recommend`: what to set, how far it holds, and why nothing cheaper will do."""
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -94,7 +93,7 @@ def recommend(**given: Any) -> int:  # noqa: ANN401 - click's options, each with
     found, points = run_async(_answer(question, given, charts=charts))
     if found.confirmed_at_s is not None:
         found = _confirmed(found, given["confirm"], folder)
-    write(found, points, folder, argv=["coldstart", *map(shlex.quote, sys.argv[1:])], charts=charts)
+    write(found, points, folder, argv=["coldstart", *sys.argv[1:]], charts=charts)
     if given["as_json"]:
         echo(json.dumps({**found.to_json(), "folder": str(folder)}))
     else:

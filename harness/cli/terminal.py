@@ -5,10 +5,14 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from harness.model.visible import in_one_line, visible
 
 SIGNS = {
     "–": "-", "…": "...", "•": "*", "×": "x", "≥": ">=", "≤": "<=", "−": "-", "→": "->", "∅": "-",
@@ -20,14 +24,35 @@ GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EIO})
 """Nobody reads on; EIO is a terminal that was closed."""
 
 
+LONGEST_LINE = 1_000
+"""Characters of an error's line: a path or a server's message may have thousands."""
+
+
+def one_line(text: str) -> str:
+    """The text as one printable line: what is too long for one is left out in its middle."""
+    line = in_one_line(text)
+    if len(line) <= LONGEST_LINE:
+        return line
+    # What is allowed stands at the end.
+    return f"{line[: LONGEST_LINE * 2 // 3]} … {line[-LONGEST_LINE // 4 :]}"
+
+
+class _Console(Console):
+    """Everything that is printed comes through `render`, however it is put together; only rich's own codes stay."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
 def console(*, stderr: bool = False) -> Console:
-    """A console that prints text unchanged: brackets and colons are no markup."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    """A console that prints text literally: brackets and colons are no markup, escape sequences are visible."""
+    return _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def echo(text: object, *, err: bool = False) -> None:
-    """Print a line. The stream is passed on because click by itself would write UTF-8 to an ASCII stream."""
-    click.echo(text, file=sys.stderr if err else sys.stdout)
+    """Print a line, literally. The stream is passed on because click by itself would write UTF-8 to an ASCII stream."""
+    click.echo(visible(str(text)), file=sys.stderr if err else sys.stdout)
 
 
 def prepare_streams() -> None:

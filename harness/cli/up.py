@@ -31,7 +31,10 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     help="Quiet time after which it suspends.  [default: the profile's; neon: 300]",
 )  # fmt: skip
 @with_options(BEHAVIOUR)
-@click.option("--upstream", metavar="DSN", help="Put it in front of this database, instead of one of its own.")
+@click.option(
+    "--upstream", metavar="DSN", envvar="COLDSTART_UPSTREAM", show_envvar=True,
+    help="Put it in front of this database, instead of one of its own. A password on a command line is seen by others.",
+)  # fmt: skip
 @click.option("--init", type=FILE, metavar="SCHEMA.SQL", help="Run this file once, as the database is made.")
 @click.option("--data", type=FOLDER, metavar="DIR", help="Keep the database here, and reuse it the next time.")
 @click.option(

@@ -15,6 +15,7 @@ from harness.cli.terminal import echo
 from harness.model.errors import UserError
 from harness.model.exit_status import EXIT_MISSED
 from harness.model.limits import LARGEST_SEED, MAX_PROCESSES, MAX_TRIALS, check_name
+from harness.model.paths import is_folder
 from harness.processes.interruption import run_async
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _path(given: Mapping[str, Any], question: "Question") -> Path:
     if path.suffix != ".py":
         raise UserError("is no Python file", where=where, allowed="a path that ends in .py")
     check_name(path.stem, where=where)
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise UserError("has no folder to be in", where=where, allowed="a folder that exists")
     if path.exists() and not given["force"]:
         raise UserError("is there already", where=str(path), allowed="another --out, or --force to write over it")

@@ -1,6 +1,6 @@
 """The verdicts in Markdown, for a build's summary or a comment: before and after where there is a baseline."""
 
-from harness.analysis.tables import markdown_table
+from harness.analysis.tables import literal, markdown_table
 from harness.gate.checks import Checked, Gate
 from harness.gate.verdict import RULE, Judged, Verdict
 
@@ -10,16 +10,16 @@ SIGNS = {Verdict.MISSED: "❌", Verdict.UNKNOWN: "❔", Verdict.MET: "✅"}
 def markdown(gate: Gate) -> str:
     """The whole page; it ends with a newline."""
     head = f"## {SIGNS[gate.verdict]} coldstart check: {gate.headline}"
-    return "\n\n".join([head, *map(_check, gate.checks), f"{RULE} `{gate.file}`"]) + "\n"
+    return "\n\n".join([head, *map(_check, gate.checks), f"{RULE} `{literal(gate.file)}`"]) + "\n"
 
 
 def _check(check: Checked) -> str:
-    parts = [f"### {SIGNS[check.verdict]} {check.name}", f"`{check.title}` on {check.stack}."]
+    parts = [f"### {SIGNS[check.verdict]} {literal(check.name)}", f"`{literal(check.title)}` on {check.stack}."]
     if check.patience:
-        parts[1] = f"{parts[1]} {check.patience}"
+        parts[1] = f"{parts[1]} {literal(check.patience)}"
     parts.append(_table(check))
     if said := check.remarks:
-        parts.append("\n".join(f"- {sentence}" for sentence in said))
+        parts.append("\n".join(f"- {literal(sentence)}" for sentence in said))
     if check.run is not None:
         parts.append(f"Run `{check.run}`")
     return "\n\n".join(parts)

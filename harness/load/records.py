@@ -9,9 +9,13 @@ from harness.model.outcomes import Outcome
 from harness.model.rows import RequestRow
 from harness.service.answer import PROBLEM_JSON
 
-TIMING = re.compile(r"(?<![\w-])([a-z]+)\s*;\s*dur=([0-9]+(?:\.[0-9]+)?)(?![\w.])")
+TIMING = re.compile(r"(?<![\w-])([a-z]+)\s*;\s*dur=([0-9]{1,12}(?:\.[0-9]{1,12})?)(?![\w.])")
+"""An application's header is text from outside: with more digits than these it is no time, or none that is finite."""
 TIMED = frozenset({"checkout", "connect", "ping", "query", "idle"})
 """What the service times; an application of the user's own may have entries of its own."""
+
+LONGEST_NAME = 200
+"""Characters of what went wrong, in a row: the answer is the service's, and may be anything."""
 
 
 def server_timing(header: str | Sequence[str] | None) -> dict[str, float]:
@@ -34,11 +38,21 @@ def outcome_of(
             return Outcome.CLIENT_TIMEOUT, type(exception).__name__
         return Outcome.ERROR, type(exception).__name__ if exception is not None else "NoAnswer"
     if headers.get("content-type", "").startswith(PROBLEM_JSON):
-        problem = json.loads(body)
-        if problem.get("type") not in set(Outcome):
-            return Outcome.ERROR, f"problem {problem.get('type')}"
-        return Outcome(problem["type"]), problem.get("detail")
+        return _problem(body)
     return (Outcome.OK, None) if 200 <= status < 400 else (Outcome.ERROR, f"HTTP {status}")
+
+
+def _problem(body: bytes) -> tuple[Outcome, str | None]:
+    """What a body in problem+json says; somebody else's service may answer in this type, and in other words."""
+    try:
+        problem = json.loads(body)
+    except (ValueError, RecursionError):
+        return Outcome.ERROR, "problem that is no JSON"
+    said = problem if isinstance(problem, dict) else {}
+    type_, detail = said.get("type"), said.get("detail")
+    if not isinstance(type_, str) or type_ not in set(Outcome):
+        return Outcome.ERROR, f"problem {type_}"[:LONGEST_NAME]
+    return Outcome(type_), detail[:LONGEST_NAME] if isinstance(detail, str) else None
 
 
 def outcome_of_application(
@@ -51,7 +65,7 @@ def outcome_of_application(
         return Outcome.OK, None
     outcome, _, error = headers.get("coldstart-outcome", "").partition(" ")
     if outcome in set(Outcome):
-        return Outcome(outcome), error
+        return Outcome(outcome), error[:LONGEST_NAME]
     return Outcome.ERROR, f"HTTP {status}"
 
 

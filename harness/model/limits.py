@@ -33,6 +33,7 @@ LARGEST_SEED = 2**53
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NAME_ALLOWED = "1 to 64 letters, digits, _ and -"
 TITLE = re.compile(r"[\w .,:;+/%()='-]{1,60}")
+PHRASE = re.compile(r"[\w .,:;+/%()='-]{1,300}")
 TITLE_ALLOWED = "up to 60 letters, digits, spaces and . , : ; + / % ( ) = ' - _"
 
 
@@ -97,6 +98,12 @@ def check_title(title: object, *, where: str) -> None:
     """Raise `UserError` unless this fits in a table's cell on a terminal, in Markdown and in HTML."""
     if not isinstance(title, str) or not TITLE.fullmatch(title) or title != title.strip():
         raise UserError(f"{_cut(title)} is not a name", where=where, allowed=TITLE_ALLOWED)
+
+
+def check_phrase(text: object, *, where: str) -> None:
+    """Raise `UserError` unless this fits behind a title, wherever that is shown."""
+    if not isinstance(text, str) or not PHRASE.fullmatch(text):
+        raise UserError(f"{_cut(text)} is no description", where=where, allowed=TITLE_ALLOWED.replace("60", "300"))
 
 
 def _short(value: float | int) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from harness.model.errors import UserError
 from harness.model.expectation import Expectation
-from harness.model.limits import check_name, check_title, quoted
+from harness.model.limits import check_name, check_phrase, check_title, quoted
 from harness.model.pool import PoolConfiguration
 from harness.model.story import Story
 
@@ -69,6 +69,7 @@ class RealTime:
     changes: Mapping[str, Any] = field(hash=False)
 
     def __init__(self, description: str, /, **changes: Any) -> None:  # noqa: ANN401 - fields of Scenario, each with its type
+        check_phrase(description, where="RealTime")
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "changes", changes)
 

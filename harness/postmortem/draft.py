@@ -1,11 +1,12 @@
 """Puts the draft, `postmortem.md`, together."""
 
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
 
-from harness.analysis.tables import markdown_table
+from harness.analysis.tables import literal, markdown_table
+from harness.model.visible import command_line
 from harness.postmortem import sentences, verdict
 from harness.postmortem.changes import AWAKE, Changes
 from harness.postmortem.incident import Incident
@@ -22,7 +23,7 @@ class Chart:
     path: str
 
     def __str__(self) -> str:
-        return f"![{self.title}]({self.path})"
+        return f"![{literal(self.title)}]({quote(self.path)})"
 
 
 def draft(
@@ -41,15 +42,15 @@ def draft(
     utc = began_at or incident.began_at()
     others = incident.measured_beside()
     sections = {
-        f"# Postmortem: {incident.run.plan.title}, {incident.configuration}": [
-            verdict.first_line(incident, changes),
+        f"# Postmortem: {literal(incident.run.plan.title)}, {literal(incident.configuration)}": [
+            literal(verdict.first_line(incident, changes)),
             f"*A draft, made by `coldstart postmortem` from run `{manifest.id}`. Every number in it was measured or "
             "simulated, as said beside it; what it does not know stands at its end.*",
         ],
-        "## Summary": [sentences.summary(incident), incident.patience.rule()],
+        "## Summary": [literal(sentences.summary(incident)), incident.patience.rule()],
         "## Impact": [_impact(incident), _items(sentences.impact_in_words(incident))],
         "## Timeline": [
-            sentences.clock(incident, utc, given=began_at is not None),
+            literal(sentences.clock(incident, utc, given=began_at is not None)),
             _timeline(timeline(incident), utc),
             *map(str, charts),
         ],
@@ -59,7 +60,7 @@ def draft(
             if changes is None
             else {
                 "## What each setting would have changed": [
-                    sentences.basis(incident, changes),
+                    literal(sentences.basis(incident, changes)),
                     _changes(changes),
                     _items(sentences.table_in_words(changes)),
                     str(settings),
@@ -70,8 +71,8 @@ def draft(
         "## To decide": [_items(sentences.actions(incident, changes), mark="- [ ]")],
         "## What this draft does not know": [_items(sentences.unknown(incident, changes))],
         "## Run it again": [
-            f"```\n{shlex.join(['coldstart', *manifest.argv])}\n```",
-            sentences.measured(incident),
+            f"```\n{command_line(['coldstart', *manifest.argv])}\n```",
+            literal(sentences.measured(incident)),
         ],
     }
     parts = [part for heading, body in sections.items() for part in (heading, *body) if part]
@@ -79,7 +80,7 @@ def draft(
 
 
 def _items(texts: Iterable[str], *, mark: str = "-") -> str:
-    return "\n".join(f"{mark} {sentence}" for sentence in texts)
+    return "\n".join(f"{mark} {literal(sentence)}" for sentence in texts)
 
 
 def _measured_beside(incident: Incident) -> str:

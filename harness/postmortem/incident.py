@@ -106,6 +106,8 @@ def incident(run: Run, *, configuration: str | None = None, patience_s: float | 
     by_wake: dict[int, list[TrialSummary]] = {}
     for summary in summaries:
         assert summary.trial.wake is not None
+        if summary.trial.wake not in run.plan.wakes:
+            raise UserError(f"trial {summary.trial.number} has a wake that is not its plan's", where=run.folder.name)
         by_wake.setdefault(run.plan.wakes.index(summary.trial.wake), []).append(summary)
     # Of several with as many failures take the last, which is the longest in most stories.
     worst = max(by_wake, key=lambda place: (_failures(run, by_wake[place], patience).failed, place))

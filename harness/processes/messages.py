@@ -11,7 +11,7 @@ import msgspec
 
 from harness.model.rows import ListenerEvent, PoolSample, RequestRow
 from harness.processes.heard import LocustfileRefused, RequestHeard, UsersHeard
-from harness.processes.message import Command, Record
+from harness.processes.message import Command, Record, decoded
 from harness.processes.proxy_messages import AnyProxyEvent, ProxyEvent
 
 
@@ -286,9 +286,6 @@ AnyRecord: TypeAlias = (
     ContainersReady | StackReady | BurstPlanned | StoryPlayed | StackFailed | ProxyReported
 )  # fmt: skip
 
-MalformedError = msgspec.DecodeError
-"""A line that is no message, or one whose fields are not what they should be."""
-
 _encoder = msgspec.json.Encoder()
 _commands = msgspec.json.Decoder(AnyCommand)
 _records = msgspec.json.Decoder(AnyRecord)
@@ -301,11 +298,11 @@ def to_line(message: Command | Record | ProxyEvent) -> bytes:
 
 def command_from(line: bytes) -> AnyCommand:
     """Raises `MalformedError`, and `UserError` for a share that a burst can't have."""
-    command: AnyCommand = _commands.decode(line)
+    command: AnyCommand = decoded(_commands, line)
     return command
 
 
 def record_from(line: bytes) -> AnyRecord:
     """Raises `MalformedError`."""
-    record: AnyRecord = _records.decode(line)
+    record: AnyRecord = decoded(_records, line)
     return record

@@ -17,8 +17,8 @@ from typing import Self, TypeVar
 
 from harness.model.errors import StackError
 from harness.processes.ending import how_ended, why_ended
-from harness.processes.message import Command, Record
-from harness.processes.messages import AnyRecord, MalformedError, record_from, to_line
+from harness.processes.message import Command, MalformedError, Record
+from harness.processes.messages import AnyRecord, record_from, to_line
 
 LINE_LIMIT = 16 * 2**20
 SHOWN = 120

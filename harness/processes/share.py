@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from harness.processes.message import decoded
+
 
 class StartShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From Locust's master to a worker, inside a message of Locust's: the part of a burst that it drives."""
@@ -28,5 +30,5 @@ def to_share(share: StartShare) -> bytes:
 
 
 def share_from(message: bytes) -> StartShare:
-    """Raises `harness.processes.messages.MalformedError`."""
-    return _shares.decode(message)
+    """Raises `harness.processes.message.MalformedError`."""
+    return decoded(_shares, message)

@@ -26,6 +26,16 @@ class TimedRequests(H11Protocol):
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._stop_deadline()
 
+    def send_400_response(self, msg: str) -> None:
+        """Also ends the request that the malformed bytes are the body of: uvicorn lets it answer a second time.
+
+        h11 refuses that with an exception, and the log would get its traceback.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr] # None at first
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        super().send_400_response(msg)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
         super().connection_lost(exc)

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.analysis.charts.draw import save, styled
+from harness.analysis.tables import literal
+from harness.model.visible import command_line
 from harness.recommend.answer import Answer
 from harness.recommend.chart import frontier_chart
 from harness.recommend.frontier import Point
@@ -39,13 +41,13 @@ def write(answer: Answer, points: Sequence[Point], folder: Path, *, argv: Sequen
 
 def markdown(answer: Answer, *, argv: Sequence[str], chart: bool) -> str:
     """The answer as a page that can be pasted into a pull request."""
-    parts = [f"# {headline(answer)}"]
+    parts = [f"# {literal(headline(answer))}"]
     if answer.found is not None:
         variables = environment(answer.found, answer.question.application)
         lines = "\n".join(f"{name}={value}" for name, value in variables.items())
         parts += [*([f"```sh\n{lines}\n```"] if lines else []), f"```python\n{call(answer.found)}\n```"]
-    parts.append("\n".join(f"- {sentence}" for sentence in sentences(answer)))
+    parts.append("\n".join(f"- {literal(sentence)}" for sentence in sentences(answer)))
     if chart:
         parts.append(f"![The longest wake that it survives]({CHART}.png)")
-    parts += [answer.question.objectives.patience.rule(), f"```sh\n{' '.join(argv)}\n```"]
+    parts += [answer.question.objectives.patience.rule(), f"```sh\n{command_line(argv)}\n```"]
     return "\n\n".join(parts) + "\n"

@@ -25,7 +25,7 @@ def read_calibration(path: Path) -> Calibration:
         document = json.loads(path.read_text())
     except OSError as error:
         raise UserError(f"can't be read: {error.strerror}", where=str(path)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError("is no calibration: it is not JSON", where=str(path), allowed=ALLOWED) from error
     try:
         return from_json(document, Calibration, where=str(path))

@@ -23,7 +23,7 @@ leaves what it had. `harness.analysis.load("newest")` reads it back in one call,
 | `events.parquet` | suspend, first attempt, wake, releases, what the queue listener met |
 | `report.html` | after `coldstart report`: everything in one file |
 | `postmortem.md` | after `coldstart postmortem`: a draft; its charts are among the others |
-| `summary.csv` | a row a trial: the numbers of the table |
+| `summary.csv` | a row a trial: the numbers of the table; text that begins like a formula has an apostrophe in front |
 | `charts/` | every chart as SVG and PNG, at half a page's width; in `charts/dark/` for dark pages |
 | `logs/` | what the stack's processes wrote to stderr |
 | `*.jsonl` | only while a run is under way, or after it was killed: the tables, a line a row |

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.model.errors import UserError
+from harness.model.paths import is_file, is_folder
 
 DEFAULT_RUNS = Path("results") / "runs"
 MANIFEST = "manifest.json"
@@ -20,11 +21,11 @@ def find_run(name: str | Path = NEWEST, *, runs: Path = DEFAULT_RUNS) -> Path:
     Raises `UserError` when there is none, or more than one.
     """
     path = Path(name)
-    if (path / MANIFEST).is_file():
+    if is_file(path / MANIFEST):
         return path
-    if path.name == MANIFEST and path.is_file():
+    if path.name == MANIFEST and is_file(path):
         return path.parent
-    if len(path.parts) != 1 or path.is_file():
+    if len(path.parts) != 1 or is_file(path):
         raise _no_run_there(path)
     folders = run_folders(runs)
     if not folders:
@@ -42,9 +43,9 @@ def find_run(name: str | Path = NEWEST, *, runs: Path = DEFAULT_RUNS) -> Path:
 
 def _no_run_there(path: Path) -> UserError:
     """The error for a path that holds no run."""
-    if path.is_file():
+    if is_file(path):
         what = "is a file"
-    elif path.is_dir():
+    elif is_folder(path):
         what = f"has no {MANIFEST}"
     else:
         what = "no such folder"

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, Self
 
 from harness.converter import from_json, to_json
 from harness.model.errors import UserError
+from harness.model.expectation import Verdict
+from harness.model.limits import quoted
 from harness.model.plan import PlannedRun
 from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
@@ -20,6 +23,10 @@ from harness.results.format_2 import OLD_FORMAT, upgraded
 from harness.results.lock import is_held
 
 FORMAT = 3
+ID = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,20}(Z|[+-][0-9:]{5})")
+COMMIT = re.compile(r"[0-9a-f]{7,64}(\+changes)?")
+JUDGED = frozenset({"pool", "statement", "verdict", "why"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +84,27 @@ class Manifest:
         """
         try:
             document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UserError(f"{MANIFEST} can't be read: it is not JSON", where=str(folder)) from None
         manifest = from_json(_of_this_format(document, folder), cls, where=f"{folder}: {MANIFEST} can't be read")
+        manifest.check(where=f"{folder}: {MANIFEST} can't be read")
         if manifest.status is RunStatus.RUNNING and not _is_written(folder, manifest.pid):
             manifest.status = RunStatus.KILLED
         return manifest
+
+    def check(self, *, where: str) -> None:
+        """Raises `UserError` for what coldstart never writes: pages, tables and file names are made of these."""
+        moments = [self.started_at, *([] if self.ended_at is None else [self.ended_at])]
+        for name, texts, kind in (
+            ("id", [self.id], ID), ("stack", [self.stack], ID), ("started_at, ended_at", moments, MOMENT),
+            ("git_commit", [self.git_commit] if self.git_commit else [], COMMIT),
+        ):  # fmt: skip
+            if wrong := [text for text in texts if not kind.fullmatch(text)]:
+                raise UserError(f"{name} can't be {quoted(wrong[0])}", where=where)
+        if any(judged.keys() != JUDGED or judged["verdict"] not in set(Verdict) for judged in self.expectations):
+            raise UserError("an expectation has not its four texts", where=where, allowed=", ".join(sorted(JUDGED)))
+        if len({trial.number for trial in self.trials}) < len(self.trials):
+            raise UserError("two trials have one number", where=where)
 
     def trial_ended(self, number: int, *, wall_s: float) -> None:
         """Record that a trial ended, and how long it took."""

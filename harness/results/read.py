@@ -1,16 +1,15 @@
 """Reads a run's tables as Arrow, from Parquet files or, for a run that did not finish, from its JSON lines."""
 
-import io
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.json
 import pyarrow.parquet
 
 from harness.model.columns import EVENTS, POOL, REQUESTS, Column
 from harness.model.errors import UserError
 from harness.results.folder import MANIFEST
 from harness.results.manifest import Manifest
+from harness.results.rows import check_rows, rows_of_lines
 
 TABLES: dict[str, tuple[Column, ...]] = {"requests": REQUESTS, "pool": POOL, "events": EVENTS}
 ORDER = {"requests": ["trial", "arrival_s", "number"], "pool": ["trial", "at_s"], "events": ["trial", "at_s"]}
@@ -36,7 +35,9 @@ def read_table(folder: Path, name: str) -> pa.Table:
     finished = folder / f"{name}.parquet"
     # A run that was killed while it closed, or had a full disk then, still has its JSON lines.
     if (spool := folder / f"{name}.jsonl").is_file():
-        return read_spool(spool, name)
+        table = read_spool(spool, name)
+        check_rows(table, TABLES[name], where=str(spool))
+        return table
     try:
         # Not pyarrow's read_table: it uses datasets, which import pandas.
         with pyarrow.parquet.ParquetFile(finished) as file:
@@ -45,7 +46,9 @@ def read_table(folder: Path, name: str) -> pa.Table:
         raise UserError(f"is missing, and so is {spool.name}", where=str(finished)) from None
     except (OSError, pa.ArrowException) as error:
         raise UserError("is not a whole Parquet file: damaged, or cut short", where=str(finished)) from error
-    return _with_columns(table, name, finished)
+    table = _with_columns(table, name, finished)
+    check_rows(table, TABLES[name], where=str(finished))
+    return table
 
 
 def _with_columns(table: pa.Table, name: str, file: Path) -> pa.Table:
@@ -69,11 +72,8 @@ def read_spool(spool: Path, name: str) -> pa.Table:
     lines = content[: content.rfind(b"\n") + 1]
     if not lines:
         return wanted.empty_table()
-    options = pyarrow.json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="error")
-    # A single block, so that no line is split.
-    reading = pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
     try:
-        table = pyarrow.json.read_json(io.BytesIO(lines), read_options=reading, parse_options=options)
-    except pa.ArrowException as error:
+        table = rows_of_lines(lines, TABLES[name], wanted)
+    except ValueError as error:
         raise UserError("has a line that is no row of this table", where=str(spool)) from error
-    return table.select(wanted.names).cast(wanted).sort_by([(column, "ascending") for column in ORDER[name]])
+    return table.sort_by([(column, "ascending") for column in ORDER[name]])

@@ -80,7 +80,9 @@ class RunWriter:
         )
         writer = cls(out / id_, manifest)
         try:
-            writer.logs.mkdir(parents=True)
+            writer.folder.mkdir(parents=True)
+            # What PostgreSQL and an application write may have rows in it; the rest of a run is to be shown.
+            writer.logs.mkdir(mode=0o700)
             writer._lock = hold(writer.folder)
             # Unbuffered, so that a line that did not fit on a full disk can be truncated again.
             spools = {name: writer.folder / f"{name}.jsonl" for name in TABLES}

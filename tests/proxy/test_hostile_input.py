@@ -258,3 +258,14 @@ async def test_every_answer_has_a_request_id_of_its_own(proxy: ProxyUnderTest) -
     ]
     assert [answer.status_code for answer in answers] == [200, 200, 404, 403]
     assert len({answer.headers["x-toxiproxy-request-id"] for answer in answers}) == 4
+
+
+async def test_a_body_in_malformed_chunks_is_answered_once_and_leaves_no_traceback(ours: OurServer) -> None:
+    with await Peer.to(int(ours.http.base_url.port or 0)) as client:
+        head = b"POST /reset HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await client.send(head + b"3\r\n{}xzz0\r\n\r\n")
+        answer = await client.until_end()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert (await ours.http.get("/proxies")).status_code == 200
+    assert "Traceback" not in ours.child.log.read_text()
