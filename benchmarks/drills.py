@@ -25,7 +25,7 @@ from harness.analysis import load
 from harness.model.errors import UserError
 from harness.model.exit_status import EXIT_UNKNOWN
 
-RESULTS = CHECKOUT / "results" / "drills.jsonl"
+RESULTS = CHECKOUT / "benchmarks" / "drills.jsonl"
 MISSES = 3
 """How often a drill whose phase was over too soon is begun anew."""
 
