@@ -3,7 +3,7 @@
 import asyncio
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 READ_LIMIT_S = 15.0
 """From a request's first byte (or the connection's beginning) to its last; Toxiproxy's `read_timeout`, api.go."""
@@ -31,9 +31,10 @@ class TimedRequests(H11Protocol):
 
         h11 refuses that with an exception, and the log would get its traceback.
         """
-        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr] # None at first
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        cycle: RequestResponseCycle | None = getattr(self, "cycle", None)  # before a first request it is None
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().send_400_response(msg)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -49,7 +49,7 @@ WORDS = (
 )  # fmt: skip
 """What parsers stumble over: put into a sample whole."""
 NUMBERS = (0, 1, -1, 7, 2**31, 2**53, 2**63, 2**64, -(2**63), 10**400, 0.5, 1e308, 1e-320, float("nan"), float("inf"))
-VALUES = (None, True, False, "", [], {}, [[]], {"": None}, [1, "x"], *NUMBERS, *WORDS)
+VALUES: tuple[Any, ...] = (None, True, False, "", [], {}, [[]], {"": None}, [1, "x"], *NUMBERS, *WORDS)
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,8 @@ def mutated_json(draw: st.DrawFn, documents: Sequence[Any], most: int = 2, value
 
 def _place(draw: st.DrawFn, document: list[Any]) -> tuple[Any, Any]:
     """Somewhere in the document: what holds a value, and its key there."""
-    place, key = document, 0
+    place: Any = document
+    key: Any = 0
     while isinstance(inner := place[key], dict | list) and inner and draw(st.integers(0, 7)):
         place, key = inner, draw(st.sampled_from(list(inner) if isinstance(inner, dict) else range(len(inner))))
     return place, key

@@ -18,13 +18,15 @@ from harness.model.timeline import Burst
 from harness.processes.heard import RequestHeard
 from harness.processes.message import MalformedError
 from harness.processes.messages import (
+    AnyCommand,
+    AnyRecord,
     command_from,
     record_from,
     to_line,
 )
 from harness.processes.share import StartShare, share_from, to_share
 from tests.fuzz.fuzzing import Fuzzer, as_json, mutated_bytes, mutated_json, samples, texts
-from tests.test_messages import AnyCommand, AnyRecord, any_of
+from tests.test_messages import any_of
 
 REFUSED = (MalformedError, UserError)
 

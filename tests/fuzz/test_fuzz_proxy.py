@@ -52,7 +52,7 @@ def only_here(document: Any) -> Any:
 
 
 def bodies(*documents: Any) -> st.SearchStrategy[bytes]:
-    values = (None, True, "", [], {}, *NUMBERS, *WORDS, *TOXICS, *LISTEN)
+    values: tuple[Any, ...] = (None, True, "", [], {}, *NUMBERS, *WORDS, *TOXICS, *LISTEN)
     return mutated_json(documents, values=values).map(only_here).map(as_json)
 
 
