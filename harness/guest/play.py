@@ -146,11 +146,12 @@ class ApplicationDriver(VirtualDriver):
         costs = {CONNECTING: Costs(connecting_s=handshake_s)}
         for name, kind in recorded.items():
             cpu_s = median(kind.cpu_s)
-            more_s = median(kind.connecting_cpu_s) - cpu_s if kind.connecting_cpu_s else 0.0
+            # Not the handshake by itself, which is measured with statements of its own around it.
+            more_s = median(kind.connecting_cpu_s) - cpu_s if kind.connecting_cpu_s else handshake_s
             # Where it is not known when it computes, it does so while it has its connection.
             before_s = median(kind.before_cpu_s) if kind.held_cpu_s else 0.0
             held_s = median(kind.held_cpu_s) if kind.held_cpu_s else cpu_s
-            costs[name] = Costs(before_s, held_s, max(0.0, cpu_s - before_s - held_s), max(handshake_s, more_s))
+            costs[name] = Costs(before_s, held_s, max(0.0, cpu_s - before_s - held_s), max(0.0, more_s))
         return costs
 
     def _bridge_psycopg(self) -> None:

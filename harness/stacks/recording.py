@@ -37,6 +37,7 @@ from harness.processes.beside import beside
 from harness.processes.cpu import cpu_s_of
 from harness.processes.messages import (
     CpuReported,
+    LoopStalled,
     PoolNotWarmed,
     PoolRefused,
     PoolReplaced,
@@ -141,7 +142,8 @@ class Asking:
                     self._warmed.put_nowait(record)
                 case PoolReplaced():
                     self._replaced.put_nowait(None)
-                case PoolSampled():
+                case PoolSampled() | LoopStalled():
+                    # The next measurement begins when this one has ended, however long that takes.
                     pass
                 case _:
                     raise self._child.out_of_step(record)
