@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -95,8 +96,9 @@ def main(arguments: list[str] | None = None) -> None:
         # What this machine has run out of is no bug, wherever it was noticed.
         if (lacking := exhausted(error)) is None:
             raise
-        # An event loop that got no files complains as it is collected.
+        # An event loop that got no files complains as it is collected, and so does what it was to run.
         sys.unraisablehook = lambda _: None
+        warnings.simplefilter("ignore", RuntimeWarning)
         status = _explain(lacking, EXIT_STACK)
     sys.exit(status)
 
