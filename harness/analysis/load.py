@@ -70,7 +70,8 @@ class Run:
             for trial, recorded in zip(self.trials, self.manifest.trials, strict=True)
             if trial.number in self._places["requests"]
         ]
-        return beside_each_other(found, cores=self.manifest.machine.get("cores") or 1)
+        cores = self.manifest.machine.get("cores")
+        return beside_each_other(found, cores=cores if isinstance(cores, int) else 1)
 
     @cached_property
     def summary(self) -> "pd.DataFrame":

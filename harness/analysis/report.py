@@ -35,6 +35,12 @@ MOST_DIFFERENCES = 20
 """The most sentences about pairs of configurations."""
 
 
+class _Breakable(str):
+    """Text of our own with places where a line may break: signs that `_shown` would make visible."""
+
+    __slots__ = ()
+
+
 def _shown(value: object) -> object:
     """What a page shows of a value: a sign that turns the direction of a line would hide what stands there."""
     return visible(value) if type(value) is str else value
@@ -198,7 +204,8 @@ def _settings(run: Run, shown: set[str]) -> dict[str, Any] | None:
         for called, settings in pools.items()
         if called in named
     ]
-    return _table("What differs between the pools", [name.replace("_", "_\u200b") for name in differing], rows)
+    heads = [_Breakable(name.replace("_", "_\u200b")) for name in differing]
+    return _table("What differs between the pools", heads, rows)
 
 
 def _same_settings(run: Run) -> list[tuple[str, str]]:
