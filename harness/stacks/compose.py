@@ -38,6 +38,7 @@ from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
 from harness.stacks.target import SleepingDatabase
+from harness.stacks.tidying import tidied
 from harness.stacks.vitals import Vitals
 
 CAN_SUSPEND = frozenset({OnSuspend.CLOSE, OnSuspend.TERMINATE, OnSuspend.FREEZE})
@@ -175,7 +176,7 @@ class ComposeDatabases:
             # A database for each trial, so that its sessions can be told from those of other trials.
             await admin.execute(f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
             await asyncio.to_thread(self._toxiproxy.create, name, upstream=UPSTREAM, listen=f"0.0.0.0:{container_port}")
-            stack.push_async_callback(asyncio.to_thread, self._toxiproxy.remove, name)
+            tidied(stack, partial(asyncio.to_thread, self._toxiproxy.remove, name))
             suspend: Callable[[], Awaitable[None]] = _nothing
             outage: Callable[[Outage], Awaitable[None]] = _no_outage
             if trial.wake is not None and (trial.wake.can_sleep or outages(trial)):

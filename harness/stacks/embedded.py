@@ -24,6 +24,7 @@ from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents
 from harness.stacks.realtime import RealTimeStack, RunningRealTime, as_limited, connections_needed
 from harness.stacks.target import SleepingDatabase
+from harness.stacks.tidying import tidied
 from harness.stacks.vitals import Vitals
 
 SUPERUSER_RESERVED_CONNECTIONS = 3
@@ -110,7 +111,7 @@ class EmbeddedDatabases:
                 server = replace(server, database=database)
             upstream = f"{server.host}:{server.port}"
             host, port = await self._proxy.create(name, upstream=upstream, compute=_compute(trial), way=_way(trial))
-            stack.push_async_callback(self._proxy.remove, name)
+            tidied(stack, partial(self._proxy.remove, name))
             server = await as_limited(server, trial, trial.story.server, database=server.database)
             server = await stack.enter_async_context(pooled(replace(server, host=host, port=port), trial, self._logs))
             proxy = self._proxy
