@@ -6,15 +6,6 @@ of a core's speed ("processor sharing": Kleinrock, Queueing Systems, volume 2, c
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
-
-
-class Clock(Protocol):
-    """What of an event loop the cores need."""
-
-    def time(self) -> float: ...
-    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> asyncio.TimerHandle: ...
-
 
 ROUNDING_S = 1e-9
 """What is less than that has been computed: seconds that were added up and divided are not exact."""
@@ -38,8 +29,8 @@ class Computing:
 class Cores:
     """`count` cores, and who computes on them now."""
 
-    def __init__(self, clock: Clock, count: int) -> None:
-        self._clock = clock
+    def __init__(self, loop: asyncio.AbstractEventLoop, count: int) -> None:
+        self._loop = loop
         self._count = count
         self._computing: dict[Computing, None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -66,7 +57,7 @@ class Cores:
 
     def _settle(self) -> None:
         """Write down what has been computed up to now."""
-        now_s = self._clock.time()
+        now_s = self._loop.time()
         if self._computing and now_s > self._settled_s:
             each_s = (now_s - self._settled_s) * self._speed
             for computing in self._computing:
@@ -79,7 +70,7 @@ class Cores:
             self._timer = None
         if self._computing:
             least_s = max(0.0, min(computing.left_s for computing in self._computing))
-            self._timer = self._clock.call_at(self._settled_s + least_s / self._speed, self._tick)
+            self._timer = self._loop.call_at(self._settled_s + least_s / self._speed, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

@@ -61,8 +61,8 @@ class ReplayedSession:
         """What carrying out this statement of the recording computes: the first time in a session more."""
         first = statement.sql not in self._carried_out
         self._carried_out.add(statement.sql)
-        computed = statement.first_cpu if first or statement.cpu is None else statement.cpu
-        computed = computed or statement.cpu
+        by_use = (statement.first_cpu, statement.cpu) if first else (statement.cpu, statement.first_cpu)
+        computed = by_use[0] or by_use[1]
         return computed.median if computed is not None else 0.0
 
     def _one(self, sql: str, declared: tuple[int, ...]) -> "ReplayedStatement":
