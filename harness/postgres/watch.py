@@ -18,12 +18,13 @@ from time import monotonic
 from typing import TypeAlias
 
 from harness.heartbeat import REPORTED_S, Heartbeat, Stalled
+from harness.model.protocol import SSL_REQUEST
 
 EVERY_S = 0.2
 AGAIN_S = 0.05
 """When it could not be reached."""
 SETTLE_LIMIT_S = 1.0
-SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+MAY_ENCRYPT = struct.pack("!ii", 8, SSL_REQUEST)
 
 Connection: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -113,7 +114,7 @@ class PostgresWatch:
                 await asyncio.sleep(AGAIN_S)
                 continue
             try:
-                writer.write(SSL_REQUEST)
+                writer.write(MAY_ENCRYPT)
                 await reader.readexactly(1)
             except (OSError, asyncio.IncompleteReadError):
                 # It is recovering, or was ended in this moment.

@@ -17,7 +17,7 @@ import pytest
 
 from harness.heartbeat import Heartbeat, beating
 from harness.postgres import embedded_postgres
-from harness.postgres.watch import SSL_REQUEST, Listening, PostgresWatch
+from harness.postgres.watch import MAY_ENCRYPT, Listening, PostgresWatch
 
 
 class Server:
@@ -30,7 +30,7 @@ class Server:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.append(writer)
-        assert await reader.readexactly(8) == SSL_REQUEST
+        assert await reader.readexactly(8) == MAY_ENCRYPT
         self.asked += 1
         await asyncio.sleep(self.late_s)
         writer.write(b"N")
