@@ -20,7 +20,8 @@ from harness.model.status import RunStatus
 from harness.model.summary import TrialSummary
 from harness.model.trial import Trial
 from harness.processes.beside import first_of
-from harness.processes.interruption import held, run_async, terminable
+from harness.processes.cancelling import run_async
+from harness.processes.interruption import held, terminable
 from harness.results import RunWriter
 from harness.results.disk import writing
 from harness.results.folder import DEFAULT_RUNS

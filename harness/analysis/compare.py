@@ -6,9 +6,8 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
-from harness.analysis.columns import by_instance, non_empty, numbers
+from harness.analysis.columns import by_instance, is_word, non_empty, numbers
 from harness.analysis.decision import Decision, decide
 from harness.analysis.differences import Difference, differences_in_words
 from harness.analysis.effect import Effect, SeedEffect
@@ -201,7 +200,7 @@ def _first_ok(run: Run) -> dict[int, float]:
             continue
         rows = run.rows(summary.trial, "requests")
         end_s = numbers(rows, "end_s")
-        answered = end_s[(end_s >= summary.woke_after_s) & pc.equal(rows["outcome"], Outcome.OK.value).to_numpy()]
+        answered = end_s[(end_s >= summary.woke_after_s) & is_word(rows["outcome"], Outcome.OK)]
         if answered.size:
             first_ok_s[summary.trial.number] = float(answered.min())
     return first_ok_s

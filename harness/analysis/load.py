@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from harness.analysis.columns import numbers
 from harness.analysis.measured import beside_each_other
 from harness.analysis.summarise import summarise
 from harness.model.plan import PlannedRun
@@ -92,7 +93,7 @@ class Run:
     @cached_property
     def _places(self) -> dict[str, dict[int, slice]]:
         """The slice of each table that holds each trial's rows, which are contiguous."""
-        return {name: _places(table["trial"].to_numpy()) for name, table in self.tables.items()}
+        return {name: _places(numbers(table, "trial")) for name, table in self.tables.items()}
 
 
 def load(run: str | Path = NEWEST) -> Run:

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 
-from harness.analysis.columns import non_empty
+from harness.analysis.columns import chosen, is_word, non_empty, numbers
 from harness.analysis.load import Run
 from harness.model.distribution import Constant
 from harness.model.outcomes import Outcome
@@ -139,8 +138,8 @@ def _measured(run: Run, column: str) -> float | None:
         calm_s = 0.0 if summary.trial.is_control else summary.recovered_after_s
         if calm_s is not None:
             rows = run.rows(summary.trial, "requests")
-            calm = pc.and_(pc.equal(rows["outcome"], Outcome.OK.value), pc.greater(rows["arrival_s"], calm_s))
-            values.append(non_empty(rows.filter(calm), column))
+            calm = is_word(rows["outcome"], Outcome.OK) & (numbers(rows, "arrival_s") > calm_s)
+            values.append(non_empty(chosen(rows, calm), column))
     every = np.concatenate(values) if values else np.empty(0)
     # 0: the request had a connection already.
     took = every[every > 0]

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import pyarrow.compute as pc
 
-from harness.analysis.columns import numbers
+from harness.analysis.columns import is_word, numbers, words
 from harness.analysis.load import Run
 from harness.model.outcomes import Outcome
 from harness.model.trial import Trial
@@ -29,8 +28,8 @@ class Requests:
         rows = run.rows(trial, "requests")
         number = numbers(rows, "number")
         order = np.argsort(number, kind="stable")
-        outcome = rows["outcome"].to_numpy()
-        ok, latency_s = pc.equal(rows["outcome"], Outcome.OK.value).to_numpy(), numbers(rows, "latency_s")
+        outcome = words(rows["outcome"])
+        ok, latency_s = is_word(rows["outcome"], Outcome.OK), numbers(rows, "latency_s")
         answered = ok if patience_s is None else ok & (latency_s <= patience_s)
         columns = (number, numbers(rows, "arrival_s"), outcome, ok, answered, latency_s)
         return cls(*(column[order] for column in columns))

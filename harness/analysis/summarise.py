@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from harness.analysis.away import away
-from harness.analysis.columns import by_instance, non_empty, numbers
+from harness.analysis.columns import by_instance, chosen, counts, instances, is_word, non_empty, numbers
 from harness.analysis.measured import disturbances
 from harness.model.events import Event
 from harness.model.outcomes import Outcome
@@ -115,17 +114,17 @@ def _not_played(events: Rows) -> dict[str, int]:
 
 def _of_requests(requests: pa.Table) -> dict[str, Any]:
     """The fields of a summary that follow from the rows of its requests."""
-    outcomes = _counts(requests["outcome"])
+    outcomes = counts(requests["outcome"])
     latency_s, attempts = numbers(requests, "latency_s"), numbers(requests, "attempts")
-    ok: np.ndarray = pc.equal(requests["outcome"], Outcome.OK.value).to_numpy()
-    failed = requests.filter(pc.not_equal(requests["outcome"], Outcome.OK.value))
+    ok = is_word(requests["outcome"], Outcome.OK)
+    failed = chosen(requests, ~ok)
     return {
         "requests": requests.num_rows,
         "outcomes": {outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes},
         "latency_s": _quantiles(latency_s, p50=50, p95=95, p99=99, max=100),
         "checkout_wait_s": _quantiles(non_empty(requests, "checkout_s"), p50=50, p95=95, max=100),
         "waited_s": _waited_s(requests),
-        "errors": _counts(failed["error"]),
+        "errors": counts(failed["error"]),
         "latencies_s": latency_s[np.argsort(numbers(requests, "number"), kind="stable")].tolist(),
         "ok_latencies_s": np.sort(latency_s[ok]).tolist(),
         "attempts": int(np.nansum(np.where(np.isnan(attempts), 1, attempts))),
@@ -159,7 +158,7 @@ def _of_pool(trial: Trial, pool: pa.Table, events: Rows) -> dict[str, Any]:
 
 def _pool_of(pool: pa.Table, instance: int) -> pa.Table:
     """The samples of one instance's pool."""
-    return pool.filter(pc.equal(pc.fill_null(pool["instance"], 0), instance))
+    return chosen(pool, instances(pool) == instance)
 
 
 def _is_in(part: Part, story: Story, requests: pa.Table) -> np.ndarray:
@@ -173,7 +172,7 @@ def _is_in(part: Part, story: Story, requests: pa.Table) -> np.ndarray:
         burst = numbers(requests, "burst")
         found &= np.where(np.isnan(burst), in_turn, burst) == part.burst
     if part.request is not None:
-        found &= pc.equal(requests["request"], part.request).to_numpy()
+        found &= is_word(requests["request"], part.request)
     if part.instance is not None:
         ends = list(accumulate(load.requests for load in story.loads))
         first = np.array([0, *ends])[np.searchsorted(ends, number, side="right")]
@@ -208,7 +207,7 @@ def _recovered_after_s(pools: Sequence[pa.Table], events: Rows) -> float | None:
     if any(row["event"] in AWAY for row in events):
         woke_after_s = _first(events, Event.WOKEN)
         return _last([recovered_after_s(sampled, woke_after_s) for sampled in pools])
-    since_the_burst = [sampled.filter(pc.greater_equal(sampled["at_s"], 0.0)) for sampled in pools]
+    since_the_burst = [chosen(sampled, numbers(sampled, "at_s") >= 0) for sampled in pools]
     if not any(_peak(sampled, "waiting") for sampled in since_the_burst):
         return None
     return _last([calm_from_s(sampled) for sampled in since_the_burst])
@@ -274,11 +273,6 @@ def _wake_late_s(events: Rows) -> dict[str, float]:
             name = names[row["event"]]
             late[name] = max(late.get(name, 0.0), row["value_s"])
     return late
-
-
-def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    """How often each value occurs, in the order of first occurrence."""
-    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column.combine_chunks()).to_pylist()}
 
 
 def _peak(pool: pa.Table, column: str) -> int | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from harness import __version__
 from harness.cli.exhausted import exhausted
 from harness.cli.terminal import OutputError, echo, one_line, prepare_streams
 from harness.model.errors import StackError, UserError
@@ -16,35 +15,40 @@ from harness.model.exit_status import EXIT_INTERRUPTED, EXIT_STACK, EXIT_USER
 from harness.processes.interruption import interruptible
 
 COMMANDS = {
-    "run": "harness.cli.run:run",
-    "requests": "harness.cli.requests:requests",
-    "record": "harness.cli.record:record",
-    "sweep": "harness.cli.sweep:sweep",
-    "recommend": "harness.cli.recommend:recommend",
-    "lint": "harness.cli.lint:lint",
-    "check": "harness.cli.check:check",
-    "worst": "harness.cli.worst:worst",
-    "compare": "harness.cli.compare:compare",
-    "diff": "harness.cli.diff:diff",
-    "report": "harness.cli.report:report",
-    "postmortem": "harness.cli.postmortem:postmortem",
-    "runs": "harness.cli.runs:runs",
-    "new": "harness.cli.new:new",
-    "scenario": "harness.cli.scenario:scenario",
-    "list": "harness.cli.listing:list_",
-    "examples": "harness.cli.examples:examples",
-    "up": "harness.cli.up:up",
-    "suspend": "harness.cli.suspend:suspend",
-    "wake": "harness.cli.wake:wake",
-    "guest-path": "harness.cli.guest_path:guest_path",
-    "toxiproxy": "harness.cli.toxiproxy:toxiproxy",
-    "calibrate": "harness.cli.calibrate:calibrate",
-    "doctor": "harness.cli.doctor:doctor",
+    "run": "Run SCENARIO and compare its pools.",
+    "requests": "Make a requests file: what an application of your own is asked.",
+    "record": "Record what your application says to PostgreSQL, so that it can be played in virtual time.",
+    "sweep": "Play SCENARIO with a grid of pools, simulated.",
+    "recommend": "Say what to set for SCENARIO.",
+    "lint": "Check a configuration's timeouts, each by a trial in virtual time.",
+    "check": "Judge the objectives of the checks in FILE (docs/gate.md).",
+    "worst": (
+        "Find the smallest story that breaks a pool: SCENARIO's, or one drawn within bounds, shrunk to what it needs."
+    ),
+    "compare": "Compare the pools of RUNS, with intervals.",
+    "diff": "Find where two trials part: two RUNS, or two pools of one.",
+    "report": "Write report.html: all of RUN in one file.",
+    "postmortem": "Write postmortem.md: a draft, with its charts.",
+    "runs": "List the runs, or remove old ones (--prune).",
+    "new": "Write NAME.py, a commented scenario to begin with.",
+    "scenario": "Make a scenario file.",
+    "list": "Show scenarios, settings and wake profiles.",
+    "examples": "Write scenarios, sample runs and notebooks into FOLDER, to read and to change.",
+    "up": "Serve a PostgreSQL that really sleeps.",
+    "suspend": "Suspend the database of a running `coldstart up` now.",
+    "wake": "Wake the database of a running `coldstart up`.",
+    "guest-path": "Print the folder for an application's PYTHONPATH: `from coldstart_guest import observed`.",
+    "toxiproxy": "Serve Toxiproxy's HTTP API and its toxics.",
+    "calibrate": "Measure round trip, connect and statement times.",
+    "doctor": "Show what this machine can run, and what is missing.",
 }
+"""Each command is a module; with the first sentence of its help, so that `coldstart --help` imports none of them."""
+MODULES = {"list": "listing"}
+"""A command's module, where it is not of its name."""
 
 
 class LazyGroup(click.Group):
-    """Imports a command only when it is called, so that `coldstart --help` does not import pandas."""
+    """Imports a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -59,13 +63,26 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
+        module = MODULES.get(cmd_name, cmd_name.replace("-", "_"))
+        found = vars(importlib.import_module(f"harness.cli.{module}")).values()
+        return next(one for one in found if isinstance(one, click.Command) and one.name == cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _version(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted and not ctx.resilient_parsing:
+        # Not at the top: it reads the installed packages' metadata.
+        from harness import __version__
+
+        echo(f"coldstart, version {__version__}")
+        ctx.exit()
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="coldstart")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def coldstart() -> None:
     """Replay a serverless PostgreSQL cold start against the connection pools you are choosing between.
 

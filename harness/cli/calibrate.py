@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from harness.cli.terminal import echo
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 
 FILE = Path("results") / "calibration.json"
 

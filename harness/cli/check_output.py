@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from harness.cli.console import console as output_console
 from harness.cli.table import Column, Heading, Row, Sheet
-from harness.cli.terminal import console as output_console
 from harness.gate.checks import Checked, Gate
 from harness.gate.verdict import RULE, Judged, Verdict
 

@@ -15,10 +15,10 @@ from harness.analysis.decision import Decision
 from harness.analysis.labels import Names
 from harness.analysis.load import Run
 from harness.analysis.tables import NOTE, groups, in_a_line, literal, markdown_table, shares, times
+from harness.cli.console import console as output_console
 from harness.cli.decision import HEADING, print_decision
 from harness.cli.options import FAILING, with_options
 from harness.cli.table import Column, Row, Sheet
-from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.model.errors import UserError
 from harness.model.visible import spreadsheet_row

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
+from harness.cli.console import console as output_console
 from harness.cli.table import Column, Row, Sheet
-from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.model.errors import UserError
 from harness.model.exit_status import EXIT_NOT_REPRODUCED

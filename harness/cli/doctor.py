@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 from rich.text import Text
 
+from harness.cli.console import console
 from harness.cli.table import Column, Row, Sheet
-from harness.cli.terminal import console
 from harness.model.errors import StackError, UserError
 
 REALTIME = ("fastapi", "uvicorn", "httpx", "locust", "toxiproxy-python")

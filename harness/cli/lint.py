@@ -12,10 +12,11 @@ from rich.text import Text
 
 from harness.application.env_file import EnvFile
 from harness.application.variables import read_variables
+from harness.cli.console import console
 from harness.cli.options import BEHAVIOUR, FILE, with_options
 from harness.cli.questions import read_pool, read_settings
 from harness.cli.table import INDENT
-from harness.cli.terminal import console, echo
+from harness.cli.terminal import echo
 from harness.lint.case import Case
 from harness.lint.configuration import Configuration, of_pool, of_variables
 from harness.model.errors import UserError
@@ -23,7 +24,7 @@ from harness.model.exit_status import EXIT_MISSED
 from harness.model.patience import PERSON_WAITS_S
 from harness.model.server import PoolMode
 from harness.model.wake import WakeProfile, profile, read_wake
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 
 if TYPE_CHECKING:
     from harness.lint.linting import Linted

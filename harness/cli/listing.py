@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from harness.cli.console import console
 from harness.cli.table import INDENT, Column, Row, Sheet
-from harness.cli.terminal import console
 from harness.library import load_scenario, scenario_names
 from harness.model.errors import UserError
 from harness.model.listener import QueueListener

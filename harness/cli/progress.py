@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.terminal import console as output_console
+from harness.cli.console import console as output_console
 from harness.model.outcomes import Outcome
 from harness.model.trial import Trial
 from harness.stacks.base import Progress

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from harness.cli.console import console as output_console
 from harness.cli.options import APPLICATION, FILE, FOLDER, OBJECTIVES, SIMULATED, STORY, with_options
-from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.model.exit_status import EXIT_MISSED, EXIT_NOT_REPRODUCED
 from harness.model.limits import LARGEST_SEED, MAX_CONNECTIONS, MAX_INSTANCES, MAX_PROCESSES, MAX_TRIALS
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 
 if TYPE_CHECKING:
     from harness.application.env_file import EnvFile

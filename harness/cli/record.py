@@ -11,7 +11,7 @@ from harness.cli.options import FILE, RECORDED, with_options
 from harness.cli.questions import RECORDING_FILE, application_of, read_settings
 from harness.cli.terminal import echo
 from harness.model.pool import PoolConfiguration
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 
 TIMES = 20
 MOST_TIMES = 10_000

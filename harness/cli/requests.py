@@ -29,7 +29,7 @@ from harness.model.application_request import METHODS, ApplicationRequest
 from harness.model.arrivals import RequestMix
 from harness.model.errors import StackError, UserError
 from harness.model.replay import REQUEST_COLUMN, TIME_COLUMN
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 
 if TYPE_CHECKING:
     from harness.application.heard import Heard

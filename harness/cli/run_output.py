@@ -7,10 +7,10 @@ from rich.text import Text
 from harness.analysis.findings import findings
 from harness.analysis.labels import Names
 from harness.analysis.sentences import listed, plural
+from harness.cli.console import console as output_console
 from harness.cli.decision import print_decision
 from harness.cli.run_table import comparison, duration, seeds_note, short_seconds
 from harness.cli.table import Column, Heading, Row, Sheet
-from harness.cli.terminal import console as output_console
 from harness.model.expectation import Judgement, Verdict
 from harness.model.outcomes import FAILURES, Outcome
 from harness.model.part import Part

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from harness.cli.console import console
 from harness.cli.table import Column, Row, Sheet
-from harness.cli.terminal import console, echo
+from harness.cli.terminal import echo
 from harness.model.errors import UserError
 from harness.model.status import RunStatus
 from harness.results import read_manifest

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from harness.access_log import Stretch, peak, read_log, stretches
+from harness.cli.console import console
 from harness.cli.questions import read_pool
 from harness.cli.scenario_text import ScenarioText
 from harness.cli.table import Column, Row, Sheet
-from harness.cli.terminal import console, echo
+from harness.cli.terminal import echo
 from harness.cli.written import write_scenario
 from harness.model.arrivals import RequestName
 from harness.model.errors import UserError

@@ -3,7 +3,7 @@
 import click
 
 from harness.cli.terminal import echo
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 
 PORT = click.option(
     "--port", type=click.IntRange(1, 65_535), help="Which one, by its clients' port; left out, the only one."

@@ -16,12 +16,12 @@ from harness.analysis.findings import doubts
 from harness.analysis.labels import Names
 from harness.analysis.lines import capacities_of, unanswered_of
 from harness.analysis.sentences import answered_within, met_all, percent, who_succeeds
+from harness.cli.console import console as output_console
 from harness.cli.decision import print_decision
 from harness.cli.options import APPLICATION, KEEPING, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of, read_axes
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.cli.table import Column, Row, Sheet
-from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.library import load_scenario
 from harness.model.errors import StackError, UserError

@@ -5,12 +5,9 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterable
 from typing import TextIO
 
 import click
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
 
 from harness.model.visible import in_one_line, visible
 
@@ -35,19 +32,6 @@ def one_line(text: str) -> str:
         return line
     # What is allowed stands at the end.
     return f"{line[: LONGEST_LINE * 2 // 3]} … {line[-LONGEST_LINE // 4 :]}"
-
-
-class _Console(Console):
-    """Everything that is printed comes through `render`, however it is put together; only rich's own codes stay."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(visible(segment.text), segment.style)
-
-
-def console(*, stderr: bool = False) -> Console:
-    """A console that prints text literally: brackets and colons are no markup, escape sequences are visible."""
-    return _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def echo(text: object, *, err: bool = False) -> None:

@@ -13,7 +13,7 @@ from harness.cli.options import BEHAVIOUR, FOLDER, with_options
 from harness.model.errors import UserError
 from harness.model.limits import LARGEST_SEED
 from harness.model.wake import WakeProfile, profile, read_wake
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 
 PORT = 5433
 """PostgreSQL's own is 5432, where one may be running already."""

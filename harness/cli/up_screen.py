@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness.cli.terminal import console as output_console
+from harness.cli.console import console as output_console
 from harness.cli.terminal import echo
 from harness.model.compute import State
 from harness.model.errors import StackError

@@ -4,7 +4,7 @@ import click
 
 from harness.cli.suspend import PORT
 from harness.cli.terminal import echo
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 
 
 @click.command()

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from harness.cli.console import console as output_console
 from harness.cli.options import APPLICATION, FILE, LOAD, OBJECTIVES, SIMULATED, with_options
-from harness.cli.terminal import console as output_console
 from harness.cli.terminal import echo
 from harness.model.errors import UserError
 from harness.model.exit_status import EXIT_MISSED
 from harness.model.limits import LARGEST_SEED, MAX_PROCESSES, MAX_TRIALS, check_name
 from harness.model.paths import is_folder
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 
 if TYPE_CHECKING:
     from harness.worst.search import Found, Question

@@ -22,7 +22,7 @@ from harness.model.pool import PoolConfiguration
 from harness.model.trial import Trial
 from harness.postmortem.helped import MARGIN, would_have_helped
 from harness.postmortem.incident import Incident
-from harness.processes.interruption import run_async
+from harness.processes.cancelling import run_async
 from harness.recommend.answer import Answer
 from harness.search.playing import PlayedTrial, Playing, program_of
 from harness.simulation.simulators import Program, Say

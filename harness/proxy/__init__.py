@@ -1,5 +1,1 @@
 """A Toxiproxy server of our own: its API, its toxics, and a database that sleeps behind a proxy."""
-
-from harness.proxy.server import serve
-
-__all__ = ["serve"]

@@ -13,9 +13,9 @@ import uvicorn
 
 from harness.heartbeat import Stalled, beating
 from harness.model.errors import StackError
+from harness.processes.cancelling import run_async
 from harness.processes.child import commands, emit
 from harness.processes.http_server import HttpServer, listening_socket
-from harness.processes.interruption import run_async
 from harness.processes.messages import ProxyReady, ProxyReported
 from harness.processes.open_files import allow_open_files
 from harness.processes.proxy_messages import AnyProxyEvent, ProxyStalled

@@ -71,7 +71,7 @@ def read_spool(spool: Path, name: str) -> pa.Table:
     content = spool.read_bytes() if spool.is_file() else b""
     lines = content[: content.rfind(b"\n") + 1]
     if not lines:
-        return wanted.empty_table()
+        return pa.Table.from_batches([], wanted)
     try:
         table = rows_of_lines(lines, TABLES[name], wanted)
     except ValueError as error:

@@ -15,7 +15,8 @@ import pytest
 
 from harness.analysis import load
 from harness.model.status import RunStatus
-from harness.processes.interruption import held, interruptible, run_async, terminable
+from harness.processes.cancelling import run_async
+from harness.processes.interruption import held, interruptible, terminable
 from harness.results import find_run
 
 AT_AN_IMPORT = """

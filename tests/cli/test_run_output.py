@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from harness.analysis import Run, load
+from harness.cli.console import console
 from harness.cli.run import run as run_command
 from harness.cli.run_output import bursts, unshown_bursts
 from harness.cli.run_table import comparison
-from harness.cli.terminal import console
 
 FILE = """
 from harness.scenario import *

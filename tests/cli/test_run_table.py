@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from harness.analysis import load
 from harness.analysis.compare import compare
+from harness.cli.console import console
 from harness.cli.run import run as run_command
 from harness.cli.run_table import comparison, seeds_note
-from harness.cli.terminal import console
 from harness.model.outcomes import Outcome
 from harness.model.summary import TrialSummary
 

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 from harness.analysis.tables import literal, markdown_table
 from harness.cli import coldstart, main
+from harness.cli.console import console
 from harness.cli.table import Column, Row, Sheet
-from harness.cli.terminal import console, echo
+from harness.cli.terminal import echo
 from harness.gate.annotations import command
 from harness.model.application_request import ApplicationRequest
 from harness.model.errors import UserError

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
 from harness.analysis.charts.coinciding import Curve, in_this_panel, legend, together
 from harness.analysis.charts.paper import all_series, in_lines, many, panel_title, series_legend, stacked_panels
-from harness.analysis.columns import numbers
+from harness.analysis.columns import chosen, is_word, numbers
 from harness.analysis.labels import wake_name
 from harness.analysis.load import Run
 from harness.model.outcomes import Outcome
@@ -57,7 +56,7 @@ def latency_chart(runs: Sequence[Run]) -> Figure:
 
 def _curve(rows: pa.Table, *, end: float, unit: int) -> Curve:
     """The share of the requests that is answered within each latency, up to the end of the panel."""
-    answered = np.sort(numbers(rows.filter(pc.equal(rows["outcome"], Outcome.OK.value)), "latency_s"))
+    answered = np.sort(numbers(chosen(rows, is_word(rows["outcome"], Outcome.OK)), "latency_s"))
     share = np.arange(1, len(answered) + 1) / max(1, rows.num_rows)
     # More steps than these could not be seen.
     steps = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), many() // 3)).astype(int))

@@ -1,13 +1,14 @@
 """What the service must know of a driver, and what all drivers have in common."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
-
-from sqlalchemy import URL
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.model.outcomes import Outcome, Phase
 from harness.model.pool import PoolConfiguration
 from harness.service.trace import TRACE
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL  # slow to import, and a run asks for versions only
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TLS_OPTIONS = ("sslmode", "ssl")
@@ -26,12 +27,12 @@ class DatabaseDriver(Protocol):
     """The class of its connections, which times the pre-ping (`observed_ping`)."""
 
     def connect_args(
-        self, url: URL, pool: PoolConfiguration, connection_class: type[Any], *, transaction_pooler: bool
+        self, url: "URL", pool: PoolConfiguration, connection_class: type[Any], *, transaction_pooler: bool
     ) -> dict[str, Any]:
         """SQLAlchemy's `connect_args` for these settings. `transaction_pooler`: one is in the path."""
         ...
 
-    def own_arguments(self, url: URL, pool: PoolConfiguration, *, transaction_pooler: bool) -> dict[str, Any]:
+    def own_arguments(self, url: "URL", pool: PoolConfiguration, *, transaction_pooler: bool) -> dict[str, Any]:
         """The library's own arguments of a connection to `url` with these settings, for its own pool."""
         ...
 
@@ -57,7 +58,7 @@ class observed_ping:  # noqa: N801 - a context manager, used like a function
             self._trace.ping_ended(timed_out=error is not None and issubclass(error, TimeoutError))
 
 
-def tls_of(url: URL) -> str | None:
+def tls_of(url: "URL") -> str | None:
     """What to do about TLS, as libpq's `sslmode`; None: what the driver does by itself.
 
     Without a word in the URL there is none on loopback: a driver's default asks every server for TLS first, which is
