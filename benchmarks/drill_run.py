@@ -71,6 +71,8 @@ class Drilled:
     process: "subprocess.Popen[bytes]"
     pids: set[int] = field(default_factory=set)
     """Every process of it that was seen."""
+    segments_before: frozenset[str] = field(default_factory=lambda: frozenset(segments()))
+    """Of System V, whoever made them: process ids are used again."""
     shared: list[str] = field(default_factory=list)
     """What its processes had in /dev/shm as the fault was done."""
 
@@ -113,7 +115,7 @@ class Drilled:
             case Phase.WRITING if part is None:
                 return any(self.out.glob("*/*.parquet")) or any(self.out.glob("*/.*.parquet.new"))
             case Phase.WRITING:
-                return self._events().count('"burst_ended"') >= BURSTS * self._trials()
+                return 0 < BURSTS * self._trials() <= self._events().count('"burst_ended"')
             case _:
                 return EVENTS[phase] in self._events()
 
@@ -181,7 +183,7 @@ class Drilled:
         places = [path for place in ("tmp", "runtime") for path in (self.folder / place).iterdir()]
         # A log that the message names is left on purpose.
         folders = [f"folder {path.name}" for path in places if path.name != FILLER and path.name not in self.stderr]
-        return processes + folders + [f"segment {key}" for key in segments(self.pids)] + self.shared
+        return processes + folders + [f"segment {one}" for one in self._segments()] + self.shared
 
     def end(self) -> None:
         for process in marked(self.name):
@@ -189,6 +191,12 @@ class Drilled:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
+        for segment in self._segments():
+            # A server that is killed here has nobody left who would.
+            subprocess.run(["ipcrm", "-m", segment], check=False, stderr=subprocess.DEVNULL)
+
+    def _segments(self) -> list[str]:
+        return [one for one, by in segments().items() if by in self.pids and one not in self.segments_before]
 
 
 def _line(process: psutil.Process) -> str:
@@ -207,12 +215,12 @@ def marked(name: str) -> dict[psutil.Process, str]:
     return found
 
 
-def segments(pids: set[int]) -> list[str]:
-    """The System V segments that one of these processes has made."""
+def segments() -> dict[str, int]:
+    """The System V segments of this machine, and the process that made each."""
     table = Path("/proc/sysvipc/shm")
     lines = table.read_text().splitlines()[1:] if table.exists() else []
     # key, shmid, perms, size, cpid, …
-    return [words[1] for words in map(str.split, lines) if int(words[4]) in pids]
+    return {words[1]: int(words[4]) for words in map(str.split, lines)}
 
 
 @contextmanager

@@ -34,9 +34,9 @@ ROOMS: dict[str, set[str]] = {
     "postgres": {"heartbeat", "processes"},
     "up": {"postgres", "processes", "proxy"},
     "pgbouncer": {"converter", "postgres", "processes"},
-    "compose": {"processes", "proxy", "shipped"},
+    "compose": {"postgres", "processes", "proxy", "shipped"},
     "sleeper": {"compose", "processes", "proxy"},
-    "service": {"converter", "heartbeat", "processes"},
+    "service": {"converter", "heartbeat", "postgres", "processes"},
     "results": {"converter", "shipped"},
     "simulation": {"converter", "player", "processes", "recording", "results", "service"},
     # Runs in the process of a user's own application.

@@ -25,12 +25,12 @@ from harness.model.pool import PoolConfiguration
 from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
+from harness.postgres.administering import administering
 from harness.postgres.script import check_script, run_script
 from harness.processes.message import Command
 from harness.processes.messages import PlayApplication
 from harness.processes.open_files import allow_open_files
 from harness.processes.process import Child
-from harness.service.catalogue import administering
 from harness.simulation.simulators import Program
 from harness.simulation.virtual_driver import DATABASE, HOST, PASSWORD, PORT, USER
 

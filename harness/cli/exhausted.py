@@ -22,7 +22,8 @@ LACKS = {
 def exhausted(error: BaseException) -> str | None:
     """What the machine lacks, where that is what an error (or one that caused it, or one of a group) says; or None."""
     for one in _with_causes(error):
-        if isinstance(one, MemoryError):
+        # A SystemError of these words: the interpreter itself got none, and lost the MemoryError that says so.
+        if isinstance(one, MemoryError) or (isinstance(one, SystemError) and "without exception set" in str(one)):
             return f"this machine: {LACKS[errno.ENOMEM]}"
         # What Python raises where the system lets it start no thread, and where a library can't be mapped.
         if isinstance(one, RuntimeError) and "can't start new thread" in str(one):

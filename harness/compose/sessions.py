@@ -7,6 +7,7 @@ from time import monotonic
 import asyncpg
 
 from harness.model.errors import StackError
+from harness.postgres.administering import worked_on
 
 OPEN = """
 SELECT pid FROM pg_stat_activity
@@ -20,7 +21,10 @@ Signal = Callable[[str, Sequence[int]], None]
 
 
 class DatabaseSessions:
-    """The sessions of one database, through a connection that does not go through Toxiproxy."""
+    """The sessions of one database, through a connection that does not go through Toxiproxy.
+
+    All of it raises `StackError` when the server is gone.
+    """
 
     def __init__(
         self, admin: "asyncpg.Connection[asyncpg.Record]", database: str, signal: Signal | None = None
@@ -34,7 +38,8 @@ class DatabaseSessions:
         """End them as an administrator does. Raises `StackError` when one does not go."""
         limit_at_s = monotonic() + GONE_LIMIT_S
         for pid in await self._open():
-            await self._admin.execute("SELECT pg_terminate_backend($1)", pid)
+            with worked_on():
+                await self._admin.execute("SELECT pg_terminate_backend($1)", pid)
         while await self._open():
             if monotonic() > limit_at_s:
                 raise StackError("postgres", f"its sessions were still there after {GONE_LIMIT_S:g} s")
@@ -56,4 +61,5 @@ class DatabaseSessions:
             await self.terminate()
 
     async def _open(self) -> list[int]:
-        return [row["pid"] for row in await self._admin.fetch(OPEN, self._database)]
+        with worked_on():
+            return [row["pid"] for row in await self._admin.fetch(OPEN, self._database)]

@@ -1,9 +1,12 @@
-"""A command's event loop, which a Ctrl-C cancels."""
+"""A command's event loop: a Ctrl-C cancels it, and so does memory that is used up where nobody would notice."""
 
 import asyncio
+import os
 import signal
+import sys
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -13,14 +16,16 @@ T = TypeVar("T")
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run`, in which Ctrl-C cancels `main`, once: a second one must not cut its cleaning up short.
 
-    Raises `KeyboardInterrupt` when `main` has ended because of it.
+    Raises `KeyboardInterrupt` when `main` has ended because of it, and `MemoryError` when it has ended because a
+    callback of the loop got no memory: by itself the loop would call it again for ever.
     """
     before = signal.getsignal(signal.SIGINT)
+    cancelling = _Cancelling()
+    hears = callable(before) and threading.current_thread() is threading.main_thread()
     try:
-        if not callable(before) or threading.current_thread() is not threading.main_thread():
-            return asyncio.run(main)
-        cancelling = _Cancelling()
-        signal.signal(signal.SIGINT, cancelling)
+        if hears:
+            signal.signal(signal.SIGINT, cancelling)
+        _wait_without_threads()
         try:
             return asyncio.run(cancelling.following(main))
         except asyncio.CancelledError:
@@ -28,23 +33,40 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
                 raise KeyboardInterrupt from None
             raise
         finally:
-            signal.signal(signal.SIGINT, before)
+            if hears:
+                signal.signal(signal.SIGINT, before)
     finally:
         # Where not even a loop could be made, it would complain that nobody awaited it.
         main.close()
 
 
+def _wait_without_threads() -> None:
+    """Wait for processes as Python 3.12 does, by their descriptors: a thread for each may not be had any more."""
+    if sys.version_info < (3, 12) and sys.platform == "linux":
+        # Where the system knows no such descriptors (Linux before 5.3), it stays as it is.
+        with suppress(OSError):
+            os.close(os.pidfd_open(os.getpid()))
+            asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+
+
 class _Cancelling:
-    """The handler of Ctrl-C while a coroutine runs."""
+    """What ends a coroutine from outside while it runs: the handler of Ctrl-C, and of errors that nobody awaits."""
 
     def __init__(self) -> None:
         self.came = False
+        self._lacking: MemoryError | None = None
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def following(self, main: Coroutine[Any, Any, T]) -> T:
         self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
-        return await main
+        self._loop.set_exception_handler(self._unawaited)
+        try:
+            return await main
+        except asyncio.CancelledError:
+            if self._lacking is not None and not self.came:
+                raise self._lacking from None
+            raise
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         if self._task is None or self._loop is None:
@@ -53,3 +75,13 @@ class _Cancelling:
             self.came = True
             # The loop may be waiting in its selector.
             self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def _unawaited(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if self._lacking is not None:
+            return  # what follows from it is no news
+        error = context.get("exception")
+        if not isinstance(error, MemoryError) or self._task is None:
+            loop.default_exception_handler(context)
+            return
+        self._lacking = error
+        self._task.cancel()

@@ -23,6 +23,7 @@ from harness.processes.messages import AnyRecord, record_from, to_line
 LINE_LIMIT = 16 * 2**20
 SHOWN = 120
 """Characters of a line that is no record."""
+UNREAD_S = 5.0
 STOP_GRACE_S = 5.0
 DEATH_S = 3.0
 """How long one that dies may take to tidy up, while somebody has noticed already that it does not answer."""
@@ -175,11 +176,19 @@ class Child:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._process.wait()), grace_s)
                 break
+            if self._process.returncode is not None:
+                break
         # Whatever it started itself and left behind goes with it.
         self._signal_session(signal.SIGKILL)
-        status = await self._process.wait()
-        await self._reading
-        return status
+        try:
+            async with asyncio.timeout(UNREAD_S):
+                await self._process.wait()
+                await self._reading
+        except TimeoutError:
+            # It has ended; without memory its last bytes can't be read, and asyncio waits for them.
+            self._reading.cancel()
+        status = self._process.returncode
+        return -signal.SIGKILL if status is None else status
 
     def _signal_session(self, signal_: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

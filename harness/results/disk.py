@@ -23,10 +23,13 @@ def writing(path: Path) -> Iterator[None]:
         raise unwritable(path, error) from error
 
 
-def unwritable(path: Path, error: OSError | MemoryError) -> StackError | UserError:
+def unwritable(path: Path, error: Exception) -> StackError | UserError:
     """The error to raise for this failure to write to `path`."""
     if isinstance(error, MemoryError):
         return StackError(str(path), "can't be written: out of memory")
+    if not isinstance(error, OSError):
+        # A library's own: pyarrow's, which got no thread.
+        return StackError(str(path), f"can't be written: {' '.join(str(error).split())}")
     # Arrow and matplotlib raise OSError with their own text and no strerror.
     what = f"can't be written: {error.strerror or error}"
     if error.errno in FULL:

@@ -41,7 +41,7 @@ def read_table(folder: Path, name: str) -> pa.Table:
     try:
         # Not pyarrow's read_table: it uses datasets, which import pandas.
         with pyarrow.parquet.ParquetFile(finished) as file:
-            table = file.read()
+            table = file.read(use_threads=False)
     except FileNotFoundError:
         raise UserError(f"is missing, and so is {spool.name}", where=str(finished)) from None
     except (OSError, pa.ArrowException) as error:

@@ -44,7 +44,7 @@ def rows_of_lines(lines: bytes, columns: tuple[Column, ...], wanted: pa.Schema) 
     try:
         for block in _blocks(lines):
             decoder.decode_lines(block)
-            reading = pyarrow.json.ReadOptions(block_size=len(block) + 1)
+            reading = pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1)
             table = pyarrow.json.read_json(pa.BufferReader(block), reading, parsing)
             # The columns that may hold no null are marked so.
             tables.append(table.select(wanted.names).cast(wanted))

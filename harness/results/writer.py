@@ -137,7 +137,7 @@ class RunWriter:
             spool.close()
             try:
                 self._finish(name)
-            except (OSError, MemoryError) as error:
+            except (OSError, MemoryError, pyarrow.ArrowException) as error:
                 self._failed = self._failed or unwritable(self.folder / f"{name}.parquet", error)
                 (self.folder / f".{name}.parquet.new").unlink(missing_ok=True)
         self.manifest.status = RunStatus.FAILED if self._failed else status

@@ -1,18 +1,10 @@
 """The catalogue in the database: a schema and the same seeded rows every time."""
 
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Literal
 
-import asyncpg
-
-from harness.model.errors import StackError
 from harness.model.server import ServerLimits
+from harness.postgres.administering import administering
 from harness.service.statements import ARTISTS, SCHEMA, TRACKS, artist, track
-
-CONNECT_LIMIT_S = 60.0
-CLOSE_LIMIT_S = 10.0
 
 
 async def create_role(dsn: str, name: str, limits: ServerLimits) -> str:
@@ -46,26 +38,3 @@ async def create_catalogue(dsn: str) -> None:
             await connection.copy_records_to_table("artists", records=[artist(number) for number in range(ARTISTS)])
             await connection.copy_records_to_table("tracks", records=[track(number) for number in range(TRACKS)])
         await connection.execute("ANALYZE")
-
-
-@asynccontextmanager
-async def administering(
-    dsn: str, *, statement_cache_size: int = 100
-) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A connection to prepare a database by. Raises `StackError` for whatever goes wrong on it: the server is a part.
-
-    (Not reached, no connection left, gone meanwhile, no memory, a full disk.)
-    """
-    ssl: Literal["prefer", False] = "prefer" if "sslmode" in dsn else False
-    try:
-        connection = await asyncpg.connect(
-            dsn, ssl=ssl, timeout=CONNECT_LIMIT_S, statement_cache_size=statement_cache_size
-        )
-        try:
-            yield connection
-            await connection.close(timeout=CLOSE_LIMIT_S)
-        finally:
-            connection.terminate()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise StackError("postgres", f"can't be worked on: {why}") from error

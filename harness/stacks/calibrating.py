@@ -12,10 +12,11 @@ import asyncpg
 
 from harness.model.times import Calibration
 from harness.postgres import embedded_postgres
+from harness.postgres.administering import administering
 from harness.processes.messages import ProxyReady
 from harness.processes.process import Child
 from harness.proxy.client import ProxyClient
-from harness.service.catalogue import administering, create_catalogue
+from harness.service.catalogue import create_catalogue
 from harness.service.statements import READ_TRACK, WRITE_PLAY
 
 SAMPLES = 300

@@ -25,6 +25,7 @@ from harness.model.server import ServerLimits
 from harness.model.timeline import ConnectionLoss, Outage
 from harness.model.trial import Trial
 from harness.postgres import PostgresServer
+from harness.postgres.administering import administering
 from harness.processes.beside import beside
 from harness.processes.messages import ContainersReady, ProxyReported
 from harness.processes.process import Child
@@ -32,7 +33,7 @@ from harness.proxy.client import SLOW, slow_toxic
 from harness.proxy.compute_settings import ComputeSettings
 from harness.proxy.toxiproxy import ToxiproxyServer
 from harness.proxy.toxiproxy_compute import ToxiproxyCompute
-from harness.service.catalogue import administering, create_catalogue
+from harness.service.catalogue import create_catalogue
 from harness.stacks.base import RunOptions
 from harness.stacks.pooled import pooled, pooler_versions
 from harness.stacks.proxy_events import ProxyEvents

@@ -5,6 +5,7 @@ import importlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +156,42 @@ def test_in_a_coroutine_ctrl_c_is_one_cancellation() -> None:
     with handlers(), pytest.raises(KeyboardInterrupt), interruptible():
         run_async(waiting())
     assert ended == ["in order"]
+
+
+def test_a_callback_of_the_loop_that_gets_no_memory_ends_the_command_and_what_is_open_is_closed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    ended: list[str] = []
+
+    async def waiting() -> None:
+        loop = asyncio.get_running_loop()
+
+        def reads() -> None:
+            # As asyncio does where a pipe's bytes find no place: it is called again as long as there are any.
+            loop.call_soon(reads)
+            raise MemoryError
+
+        loop.call_later(0.01, reads)
+        try:
+            await asyncio.sleep(5)
+        finally:
+            await asyncio.sleep(0.05)
+            ended.append("in order")
+
+    with pytest.raises(MemoryError):
+        run_async(waiting())
+    assert ended == ["in order"]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_process_is_waited_for_without_a_thread() -> None:
+    async def running() -> int:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(0.2)")
+        threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+        assert threads == []
+        return await process.wait()
+
+    assert run_async(running()) == 0
 
 
 def test_what_is_held_back_acts_once_it_may() -> None:

@@ -16,9 +16,9 @@ from harness.analysis import load
 from harness.cli.exhausted import exhausted
 from harness.model.errors import StackError
 from harness.model.status import RunStatus
+from harness.postgres.administering import administering
 from harness.results import find_run
 from harness.results.lock import LOCK
-from harness.service.catalogue import administering
 
 SIMULATED = ["run", "cold_burst", "--stack", "simulated", "--no-charts", "--pool", "2+0", "--wake", "1"]
 MANY = ["--requests", "300", "--over", "20", "--repeat", "12", "--no-control"]
@@ -121,6 +121,8 @@ def test_what_is_lacking_is_found_in_causes_and_groups_and_nothing_else_is() -> 
     caused.__cause__ = full
     assert exhausted(ExceptionGroup("of tasks", [caused])) == "this machine: the disk is full (/there)"
     assert exhausted(MemoryError()) == "this machine: out of memory"
+    assert exhausted(SystemError("error return without exception set")) == "this machine: out of memory"
+    assert exhausted(SystemError("bad argument to internal function")) is None
     assert exhausted(RuntimeError("can't start new thread")) == (
         "this machine: no more processes or threads can be started: raise the limit (ulimit -u)"
     )
