@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from harness.model.columns import EVENTS, POOL, REQUESTS, Column
-from harness.model.errors import UserError
+from harness.model.errors import StackError, UserError
 from harness.results.folder import MANIFEST
 from harness.results.manifest import Manifest
 from harness.results.rows import check_rows, rows_of_lines
@@ -31,7 +31,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_table(folder: Path, name: str) -> pa.Table:
-    """One of `TABLES` of the run in `folder`. Raises `UserError` when it is missing or damaged."""
+    """One of `TABLES` of the run in `folder`.
+
+    Raises `UserError` when it is missing or damaged, `StackError` where this machine has no thread left to read it.
+    """
     finished = folder / f"{name}.parquet"
     # A run that was killed while it closed, or had a full disk then, still has its JSON lines.
     if (spool := folder / f"{name}.jsonl").is_file():
@@ -45,6 +48,9 @@ def read_table(folder: Path, name: str) -> pa.Table:
     except FileNotFoundError:
         raise UserError(f"is missing, and so is {spool.name}", where=str(finished)) from None
     except (OSError, pa.ArrowException) as error:
+        if "launch worker thread" in str(error):
+            # This machine's failure, not the file's.
+            raise StackError(str(finished), f"can't be read: {error}") from error
         raise UserError("is not a whole Parquet file: damaged, or cut short", where=str(finished)) from error
     table = _with_columns(table, name, finished)
     check_rows(table, TABLES[name], where=str(finished))

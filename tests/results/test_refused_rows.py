@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from harness.analysis import load
-from harness.model.errors import UserError
+from harness.model.errors import StackError, UserError
 from harness.results.folder import MANIFEST
 from tests.fuzz.small_run import small_run
 
@@ -99,3 +99,13 @@ def test_a_manifest_with_other_words_than_coldstarts_is_refused(run: Path, chang
 def test_a_manifest_of_brackets_is_refused(run: Path) -> None:
     (run / MANIFEST).write_text(DEEP)
     assert refusal(run).endswith("can't be read: it is not JSON")
+
+
+def test_a_machine_that_has_no_thread_left_is_not_a_damaged_file(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        # pyarrow's words, of a process that may have no more memory.
+        raise pa.ArrowException("Unknown error: Failed to launch worker thread: Resource temporarily unavailable")
+
+    monkeypatch.setattr(pyarrow.parquet.ParquetFile, "read", none_left)
+    with pytest.raises(StackError, match=r"requests\.parquet: can't be read: .*Failed to launch worker thread"):
+        load(run)
