@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.console import console as output_console
-from harness.model.outcomes import Outcome
+from harness.model.outcomes import counted
 from harness.model.trial import Trial
 from harness.stacks.base import Progress
 
@@ -51,7 +51,7 @@ class LineProgress:
 
     def trial_ended(self, trial: Trial) -> None:
         self._ended += 1
-        counts = _counts(self._counts.pop(trial.number, Counter()))
+        counts = counted(self._counts.pop(trial.number, Counter()))
         self._console.print(f"{self._ended}/{self._trials}  {trial.label}: {counts}", highlight=False, soft_wrap=True)
 
 
@@ -87,7 +87,7 @@ class LiveProgress:
             done = trial.number in self._ended
             seconds = "" if done or trial.number not in self._phases else f"{monotonic() - since_s:.0f} s"
             style = "green" if done else "dim" if trial.number not in self._phases else ""
-            table.add_row(trial.label, Text(phase, style), seconds, _counts(self._counts[trial.number]))
+            table.add_row(trial.label, Text(phase, style), seconds, counted(self._counts[trial.number]))
         footer = f"{len(self._ended)} of {len(self._trials)} trials done, {elapsed_s:.0f} s"
         return Group(*self._messages, table, Text(footer, "dim"))
 
@@ -96,7 +96,3 @@ class LiveProgress:
             return list(self._trials)
         under_way = [t for t in self._trials if t.number in self._phases and t.number not in self._ended]
         return under_way[:LINES_SHOWN]
-
-
-def _counts(counts: Counter[str]) -> str:
-    return "  ".join(f"{outcome} {counts[outcome]}" for outcome in Outcome if counts[outcome])

@@ -36,9 +36,14 @@ from harness.stacks.choose import STACKS, TARGET, choose, plays_in_real_time
     type=click.IntRange(1, MAX_PROCESSES),
     help="Locust workers a trial; left out, one process drives all.",
 )
+@click.option(
+    "--preview/--no-preview", default=None,
+    help="First say what virtual time expects.  [default: where trials have to wait for their turn]",
+)  # fmt: skip
 @with_options(RUNNING, SIMULATED, APPLICATION, KEEPING, FAILING)
 def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Run SCENARIO and compare its pools. It is a name, or a path."""
+    from harness.cli.preview import show_preview
     from harness.cli.progress import watching
     from harness.gate.fail_if import failing, read_conditions
     from harness.run import execute
@@ -46,6 +51,7 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
     conditions = read_conditions(given["fail_if"])
     chosen, plan, options = _planned(given)
     with watching(plan.trials) as progress:
+        show_preview(chosen[0], plan, options, progress, given["preview"])
         done = execute(
             plan,
             stack=chosen,

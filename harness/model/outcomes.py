@@ -3,6 +3,7 @@
 `harness/service/classify.py` finds the outcome of a request; columns, charts, tables and documents use this file.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -84,6 +85,11 @@ class Outcome(StrEnum):
     @property
     def is_failure(self) -> bool:
         return self is not Outcome.OK
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """How often each outcome occurred, in one line; those that did not are left out."""
+    return "  ".join(f"{outcome} {counts[outcome]}" for outcome in Outcome if counts.get(outcome))
 
 
 FAILURES = tuple(outcome for outcome in Outcome if outcome.is_failure)
