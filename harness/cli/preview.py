@@ -7,8 +7,9 @@ from harness.model.outcomes import counted
 from harness.model.plan import PlannedRun
 from harness.model.trial import Trial
 from harness.processes.cancelling import run_async
-from harness.search.playing import PlayedTrial, Playing, program_of
-from harness.stacks.base import Progress, RunOptions, Stack
+from harness.search.playing import Playing, program_of
+from harness.simulation.simulators import Program, Say
+from harness.stacks.base import RunOptions, Stack
 from harness.stacks.choose import choose, plays_in_real_time
 
 MOST_REQUESTS = 10_000
@@ -16,7 +17,7 @@ MOST_REQUESTS = 10_000
 HEADING = "preview, in virtual time (simulated); what is measured follows"
 
 
-def show_preview(stack: Stack, plan: PlannedRun, options: RunOptions, progress: Progress, wanted: bool | None) -> None:
+def show_preview(stack: Stack, plan: PlannedRun, options: RunOptions, say: Say, wanted: bool | None) -> None:
     """Say what comes of each configuration at each wake in virtual time: one seed, no controls.
 
     `wanted`: None means where the stack can't play all trials at a time, and virtual time can play them within
@@ -36,17 +37,21 @@ def show_preview(stack: Stack, plan: PlannedRun, options: RunOptions, progress: 
     stack.check(plan, options)
     try:
         choose("simulated")[0].check(plan, RunOptions())
-        played = run_async(_played(plan, trials, progress))
+        program = program_of(plan, where="--preview")
     except (StackError, UserError) as error:
         if not by_itself:
-            progress.say(f"no preview: {error}")
+            say(f"no preview: {error}")
         return
     seeds = {trial.seed for trial in plan.trials}
-    progress.say(HEADING if len(seeds) == 1 else f"{HEADING} (of {len(seeds)} seeds the first)")
-    for trial, found in zip(trials, played, strict=True):
-        progress.say(f"  {trial.label}: {counted(found.outcomes)}")
+    say(HEADING if len(seeds) == 1 else f"{HEADING} (of {len(seeds)} seeds the first)")
+    try:
+        run_async(_play(plan, trials, program, say))
+    except (StackError, UserError) as error:
+        say(f"the preview ends: {error}")
 
 
-async def _played(plan: PlannedRun, trials: Sequence[Trial], progress: Progress) -> list[PlayedTrial]:
-    async with Playing.running(say=progress.say, program=program_of(plan, where="--preview")) as playing:
-        return [await playing.play(trial, plan.times(trial.story)) for trial in trials]
+async def _play(plan: PlannedRun, trials: Sequence[Trial], program: Program, say: Say) -> None:
+    async with Playing.running(say=say, program=program) as playing:
+        for trial in trials:
+            played = await playing.play(trial, plan.times(trial.story))
+            say(f"  {trial.label}: {counted(played.outcomes)}")

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -50,8 +51,8 @@ def run(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its t
 
     conditions = read_conditions(given["fail_if"])
     chosen, plan, options = _planned(given)
+    show_preview(chosen[0], plan, options, partial(echo, err=True), given["preview"])
     with watching(plan.trials) as progress:
-        show_preview(chosen[0], plan, options, progress, given["preview"])
         done = execute(
             plan,
             stack=chosen,

@@ -9,27 +9,15 @@ import pytest
 from harness.cli.preview import HEADING, show_preview
 from harness.cli.run import plan_of
 from harness.model.errors import UserError
-from harness.stacks.base import Quiet
-
-
-class Said(Quiet):
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
 
 COUNTS = re.compile(r"^  (.+): ((?:\w+ \d+)(?:  \w+ \d+)*)$")
 
 
 def previewed(*words: str, wanted: bool | None = None) -> list[str]:
     chosen, plan, options = plan_of([*words, "--stack", "embedded"])
-    progress = Said()
-    show_preview(chosen[0], plan, options, progress, wanted)
-    return progress.lines
+    lines: list[str] = []
+    show_preview(chosen[0], plan, options, lines.append, wanted)
+    return lines
 
 
 def test_where_trials_wait_for_their_turn_each_configuration_has_a_line_at_each_wake() -> None:
@@ -78,6 +66,6 @@ def test_what_virtual_time_can_not_play_has_none_and_says_why_where_it_is_asked_
 
 def test_a_run_in_virtual_time_is_its_own() -> None:
     chosen, plan, options = plan_of(["cold_burst", "--stack", "simulated"])
-    show_preview(chosen[0], plan, options, Said(), None)
+    show_preview(chosen[0], plan, options, print, None)
     with pytest.raises(UserError, match="belongs to the stacks in real time"):
-        show_preview(chosen[0], plan, options, Said(), wanted=True)
+        show_preview(chosen[0], plan, options, print, wanted=True)
