@@ -243,8 +243,9 @@ def _split(body: bytes, parts: int) -> list[bytes]:
 
 def _ending(body: bytes) -> bytes:
     """A string that a message ends with."""
-    if not body.endswith(b"\0"):
-        raise ProtocolViolationError("invalid string in message")
+    ending = body.find(b"\0") + 1
+    if ending != len(body) or not ending:
+        raise ProtocolViolationError("invalid message format" if ending else "invalid string in message")
     return body[:-1]
 
 

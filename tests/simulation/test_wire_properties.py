@@ -3,6 +3,7 @@
 import struct
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +134,13 @@ def test_a_length_that_cannot_be_is_a_violation(length: int) -> None:
 def test_a_hostile_length_is_answered_with_08p01_and_the_end() -> None:
     answer, hung_up = talk([STARTUP, b"Q\xff\xff\xff\xff"])
     assert b"C08P01\0" in answer
+    assert hung_up
+
+
+@pytest.mark.parametrize("type_", ["Q", "D", "C"])
+def test_a_string_that_ends_before_its_message_does_is_answered_with_08p01_and_the_end(type_: str) -> None:
+    answer, hung_up = talk([STARTUP, typed(type_, b"S\0elect;\0")])
+    assert b"C08P01\0Minvalid message format\0" in answer
     assert hung_up
 
 
