@@ -69,9 +69,9 @@ def talk(chunks: list[bytes]) -> tuple[bytes, bool]:
     return run(main)
 
 
-async def loop_turns(loop: VirtualLoop) -> None:
+async def loop_turns(loop: VirtualLoop, *, after_s: float = 0.001) -> None:
     done = loop.create_future()
-    loop.call_later(0.001, done.set_result, None)
+    loop.call_later(after_s, done.set_result, None)
     await done
 
 
@@ -96,6 +96,21 @@ class _Client:
     def pause_writing(self) -> None: ...
 
     def resume_writing(self) -> None: ...
+
+
+class Remembering(_Client):
+    """Remembers the moments too."""
+
+    def __init__(self, loop: VirtualLoop, said: list[tuple[float, bytes]]) -> None:
+        super().__init__(bytearray(), [])
+        self._loop = loop
+        self._said = said
+
+    def data_received(self, data: bytes) -> None:
+        self._said.append((self._loop.time(), data))
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._said.append((self._loop.time(), b""))
 
 
 def well_formed(answer: bytes) -> bool:
