@@ -77,6 +77,8 @@ class SqlalchemyConnection:
 class SqlalchemyPool:
     """A `ServicePool`."""
 
+    changes_by_requests_only = True
+
     def __init__(
         self,
         url: URL,
