@@ -15,6 +15,8 @@ from harness.model.kernel import LINUX_6_5, Kernel, Silence
 from harness.simulation.connection import End, connected_pair
 from harness.simulation.loop import VirtualLoop, VirtualTimeError
 
+CLIENTS_WORTH_SWEEPING = 100
+
 
 class Listener(Protocol):
     """What stands behind a host's addresses."""
@@ -125,6 +127,8 @@ class Network:
         # Called for every segment, so nothing is added up where no story slows the network down.
         self.draw_data_way_s = self._slowed_way_s if slows else draw_way_s
         self._clients: list[End] = []
+        """The ends of all that are connected, and of some that were."""
+        self._clients_worth_sweeping = CLIENTS_WORTH_SWEEPING
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._listeners: dict[tuple[str, int], Listener] = {}
         loop.network = self
@@ -173,7 +177,11 @@ class Network:
         end = await self._connect(address)
         protocol = protocol_factory()
         end.set_protocol(protocol)
-        self._clients = [*(client for client in self._clients if not client.is_closing()), end]
+        self._clients.append(end)
+        if len(self._clients) > self._clients_worth_sweeping:
+            self._clients = [client for client in self._clients if not client.is_closing()]
+            # Twice as many, so that a thousand connections do not mean a thousand times a thousand looks.
+            self._clients_worth_sweeping = CLIENTS_WORTH_SWEEPING + 2 * len(self._clients)
         protocol.connection_made(end)
         return end, protocol
 
