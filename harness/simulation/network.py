@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from harness.model.kernel import LINUX_6_5, Kernel, Silence
+from harness.model.times import no_way
 from harness.simulation.connection import End, connected_pair
 from harness.simulation.loop import VirtualLoop, VirtualTimeError
 
@@ -114,7 +115,7 @@ class Network:
         self,
         loop: VirtualLoop,
         *,
-        draw_way_s: Callable[[], float] = lambda: 0.0,
+        draw_way_s: Callable[[], float] = no_way,
         kernel: Kernel = LINUX_6_5,
         slows: bool = False,
     ) -> None:

@@ -242,3 +242,13 @@ def test_a_still_pool_is_sampled_as_if_it_were_counted_each_time(
     assert simulate(several) == rows
     assert any(was_still)
     assert len(was_still) < len(rows.pool)
+
+
+@pytest.mark.parametrize("scenario", ["cold_burst", "connection_died", "failover", "client_disconnects"])
+def test_a_way_that_takes_no_time_is_gone_as_one_that_is_drawn_and_takes_none(
+    scenario: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = PlannedRun(scenario=load_scenario(scenario)).trials[-1]
+    rows = simulate(played)
+    monkeypatch.setattr(Times, "way", lambda _times, _seed: lambda: 0.0)
+    assert simulate(played) == rows
