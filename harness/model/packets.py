@@ -50,6 +50,11 @@ class ClientMessages:
         self.started = False
         """Whether the startup is over and messages have a type."""
 
+    @property
+    def midway(self) -> bool:
+        """Whether a packet has begun and not ended."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes) -> Iterator[Startup | Message]:
         """Every whole packet so far. Raises `ProtocolViolationError` for a length that can't be."""
         if self.started and not self._buffer:

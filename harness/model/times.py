@@ -12,6 +12,11 @@ Draw = Callable[[], float]
 NONE = Constant(0.0)
 
 
+def no_way() -> float:
+    """The time of one way where a round trip takes none: whoever is given this function need not call it."""
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
     """The round trip, the service time of a statement, and the time to connect while the compute is awake."""
@@ -23,7 +28,9 @@ class Times:
     """The clients' own: how long it asks again where nobody answers."""
 
     def way(self, seed: int) -> Draw:
-        """A function that draws the time of one way: half a round trip."""
+        """A function that draws the time of one way: half a round trip. `no_way` where there is nothing to draw."""
+        if self.round_trip == NONE:
+            return no_way
         draw = drawing(self.round_trip, f"round trip/{seed}")
         return lambda: draw() / 2
 

@@ -28,6 +28,12 @@ class Slots:
 class Watched(Protocol):
     """A pool that knows its connections."""
 
+    changes_by_requests_only: bool
+    """Whether nothing changes in it between a request's end and the next one's checkout.
+
+    False: it has tasks of its own, or checkouts that no watch is told of.
+    """
+
     def slots(self) -> Slots: ...
 
 
@@ -74,6 +80,12 @@ class PoolWatch:
             connects=self._connects,
             connects_failed=self._connects_failed,
             pings_failed=self._pings_failed,
+        )
+
+    def is_still(self, sample: PoolSample) -> bool:
+        """Whether what was sampled now holds until the watch is told of something: nobody uses the pool."""
+        return not (sample.checked_out or sample.connecting or self._checking_out) and all(
+            pool.changes_by_requests_only for pool in self._pools
         )
 
     def checkout_began(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
 from typing import Any, assert_never
 
 from harness.model.application_request import ApplicationRequest
@@ -36,7 +37,7 @@ class Database:
     async def leaked(self) -> PooledConnection:
         """A connection that nobody will give back."""
         checkout = self.pool.connection()
-        connection = await self._entered(checkout)
+        connection = await self.entered(checkout)
         self._leaked.append(checkout)
         return connection
 
@@ -52,28 +53,17 @@ class Database:
         while self._leaked:
             await self._leaked.pop().__aexit__(None, None, None)
 
-    async def _entered(self, checkout: AbstractAsyncContextManager[PooledConnection]) -> PooledConnection:
+    async def entered(self, checkout: AbstractAsyncContextManager[PooledConnection]) -> PooledConnection:
+        """Enter it, and tell the watch when that began and ended."""
         self.watch.checkout_began()
         try:
             return await checkout.__aenter__()
         finally:
             self.watch.checkout_ended()
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[PooledConnection]:
+    def connection(self) -> AbstractAsyncContextManager[PooledConnection]:
         """Check a connection out, and in again."""
-        checkout = self.pool.connection()
-        connection = await self._entered(checkout)
-        try:
-            yield connection
-        except BaseException as exception:
-            if not await checkout.__aexit__(type(exception), exception, exception.__traceback__):
-                raise
-        else:
-            await checkout.__aexit__(None, None, None)
-        finally:
-            if (trace := TRACE.get()) is not None:
-                trace.checked_in()
+        return _CheckedOut(self)
 
     async def perform(self, request: AnyRequest, key: int, *, hold_s: float = 0.0) -> Answer:
         """Carry out one request; whatever goes wrong is its outcome. A cancellation goes through."""
@@ -135,6 +125,28 @@ class Database:
             async with connection.begin():
                 await connection.execute(TRY)
             yield
+
+
+class _CheckedOut(AbstractAsyncContextManager[PooledConnection]):
+    """What `Database.connection` gives. A class, as a generator costs more than all that it does."""
+
+    __slots__ = ("_checkout", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._checkout = database.pool.connection()
+
+    async def __aenter__(self) -> PooledConnection:
+        return await self._database.entered(self._checkout)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await self._checkout.__aexit__(kind, exception, traceback)
+        finally:
+            if (trace := TRACE.get()) is not None:
+                trace.checked_in()
 
 
 async def read_track(database: Database, track: int) -> Any:  # noqa: ANN401 - JSON

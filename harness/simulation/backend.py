@@ -158,6 +158,9 @@ class SimulatedPostgres:
 
     def refusal(self, key: object) -> ErrorResponse | None:
         """Why there is no room for one more backend; None: there is."""
+        if len(self._sessions) < self.max_connections:
+            # There is room for all that there are, admitted or not: no need to count them for each that comes.
+            return None
         admitted = sum(1 for session in self._sessions.values() if session.admitted and session.key is not key)
         return TOO_MANY if admitted >= self.max_connections else None
 

@@ -8,9 +8,11 @@ client ─────────▶ End ── Direction (delay, order kept) �
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, TypeAlias, cast
 
 from harness.model.kernel import LINUX_6_5, Kernel
+from harness.model.times import no_way
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.silence import Retransmission, Socket, never
 
@@ -30,7 +32,8 @@ class Direction:
     """One way of a connection: segments arrive in the order in which they were sent, each after its delay."""
 
     __slots__ = (
-        "_at_once", "_in_flight", "_last_arrival_s", "_loop", "cut", "draw_way_s", "receive", "unacknowledged",
+        "_at_once", "_context", "_in_flight", "_last_arrival_s", "_loop", "_takes_no_time", "cut", "draw_way_s",
+        "receive", "unacknowledged",
     )  # fmt: skip
 
     def __init__(self, loop: VirtualLoop, draw_way_s: Callable[[], float], *, at_once: bool) -> None:
@@ -38,6 +41,9 @@ class Direction:
         self._at_once = at_once
         self._in_flight: deque[Segment] = deque()
         self._last_arrival_s = 0.0
+        self._takes_no_time = draw_way_s is no_way
+        self._context = copy_context()
+        """Of all arrivals without a delay: nobody at either end looks at it, and a copy for each costs."""
         self.draw_way_s = draw_way_s
         self.receive: Callable[[Segment], None] = _discard
         self.cut = False
@@ -45,6 +51,13 @@ class Direction:
         """Called when something is sent and nothing arrives any more."""
 
     def send(self, segment: Segment) -> None:
+        if self._takes_no_time and not self.cut:
+            # Nothing is ever in flight: what is called soon is called in the order of its calls.
+            if self._at_once:
+                self.receive(segment)
+            else:
+                self._loop.call_soon(self._arrive_now, segment, context=self._context)
+            return
         if self.cut:
             if segment is not RST:
                 self.unacknowledged()
@@ -66,6 +79,10 @@ class Direction:
     def carries_data(self) -> bool:
         """Whether something is under way."""
         return any(isinstance(segment, bytes) for segment in self._in_flight)
+
+    def _arrive_now(self, segment: Segment) -> None:
+        if not self.cut:
+            self.receive(segment)
 
     def _arrive(self) -> None:
         # As many arrivals are scheduled as segments are in flight, in order of time: the next is the oldest.

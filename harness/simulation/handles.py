@@ -14,6 +14,8 @@ class Soon(events.Handle):
     """asyncio's handle without its debug mode, which costs a call each: there are dozens a request."""
 
     __slots__ = ()
+    _repr = None
+    _source_traceback = None
 
     def __init__(
         self,
@@ -27,14 +29,14 @@ class Soon(events.Handle):
         self._callback = callback
         self._args = args
         self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
 
 
 class Later(events.TimerHandle):
     """asyncio's timer, likewise: every statement has a timeout, and hardly any of them fires."""
 
     __slots__ = ()
+    _repr = None
+    _source_traceback = None
 
     def __init__(
         self,
@@ -49,8 +51,6 @@ class Later(events.TimerHandle):
         self._callback = callback
         self._args = args
         self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
         self._when = when
         self._scheduled = True
 

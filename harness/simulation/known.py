@@ -1,7 +1,7 @@
 """Answers from the catalogue (catalogue.py): what the service under test asks."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,8 @@ class KnownStatement:
     own: bool
     own_s: float = 0.0
     own_cpu_s: float = 0.0
+    executions: dict[tuple[int, bytes], Any] = field(default_factory=dict, compare=False, repr=False)
+    """What shortcuts.py knows of it: how it is executed, by the messages that ask for it."""
 
     def check(self) -> None:
         if self.known is None and self.word not in SESSION_WORDS:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
+from functools import partial
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from harness.simulation.clock import library_clocks_follow
@@ -84,6 +85,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._cancelled_timers = 0
         self._descriptors: Descriptors | None = None
         """None until somebody watches a descriptor: asking the system for what is ready costs a call an instant."""
+        # asyncio's own method is a call in Python around this one, and every statement waits for a future.
+        self.create_future = partial(asyncio.Future, loop=self)
 
     def time(self) -> float:
         return self._now_s
@@ -114,7 +117,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        return self.call_at(self._now_s + delay, callback, *args, context=context)
+        # As `call_at`, and not by it: every statement sets a timer.
+        if self._closed:
+            self._check_closed()
+        when = self._now_s + delay
+        timer = Later(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._number), timer))
+        return timer
 
     def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
         if self._descriptors is None:
@@ -154,6 +163,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def close(self) -> None:
         self._timers.clear()
+        # The loop refers to itself by it: without it, it goes as soon as nobody needs it.
+        vars(self).pop("create_future", None)
         super().close()
 
     def _run_once(self) -> None:

@@ -12,8 +12,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from harness.model.kernel import LINUX_6_5, Kernel, Silence
+from harness.model.times import no_way
 from harness.simulation.connection import End, connected_pair
 from harness.simulation.loop import VirtualLoop, VirtualTimeError
+
+CLIENTS_WORTH_SWEEPING = 100
 
 
 class Listener(Protocol):
@@ -112,7 +115,7 @@ class Network:
         self,
         loop: VirtualLoop,
         *,
-        draw_way_s: Callable[[], float] = lambda: 0.0,
+        draw_way_s: Callable[[], float] = no_way,
         kernel: Kernel = LINUX_6_5,
         slows: bool = False,
     ) -> None:
@@ -125,6 +128,8 @@ class Network:
         # Called for every segment, so nothing is added up where no story slows the network down.
         self.draw_data_way_s = self._slowed_way_s if slows else draw_way_s
         self._clients: list[End] = []
+        """The ends of all that are connected, and of some that were."""
+        self._clients_worth_sweeping = CLIENTS_WORTH_SWEEPING
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._listeners: dict[tuple[str, int], Listener] = {}
         loop.network = self
@@ -173,7 +178,11 @@ class Network:
         end = await self._connect(address)
         protocol = protocol_factory()
         end.set_protocol(protocol)
-        self._clients = [*(client for client in self._clients if not client.is_closing()), end]
+        self._clients.append(end)
+        if len(self._clients) > self._clients_worth_sweeping:
+            self._clients = [client for client in self._clients if not client.is_closing()]
+            # Twice as many, so that a thousand connections do not mean a thousand times a thousand looks.
+            self._clients_worth_sweeping = CLIENTS_WORTH_SWEEPING + 2 * len(self._clients)
         protocol.connection_made(end)
         return end, protocol
 

@@ -13,7 +13,9 @@ from harness.model.compute import ADMIN_SHUTDOWN, ErrorResponse
 from harness.model.packets import ClientMessages, Message, ProtocolViolationError, Startup
 from harness.simulation.connection import End
 from harness.simulation.exchange import Exchange
+from harness.simulation.known import KNOWN
 from harness.simulation.postmaster import Postmaster
+from harness.simulation.shortcuts import KnownStatements
 from harness.simulation.startup import ENCRYPTION_REQUESTS, Authentication
 from harness.simulation.statements import QUERY_CANCELED, Statements
 
@@ -133,10 +135,12 @@ class Session(asyncio.Protocol):
     # Its own:
 
     def _welcomed(self, statement_timeout_s: float) -> None:
-        self._statements = Statements(
+        source = self._postmaster.source()
+        statements = KnownStatements if source is KNOWN else Statements
+        self._statements = statements(
             self._postmaster,
             self._exchange,
-            self._postmaster.source(),
+            source,
             process_id=self.process_id,
             timeout_s=statement_timeout_s,
         )
@@ -144,6 +148,12 @@ class Session(asyncio.Protocol):
 
     def _hear(self, data: bytes) -> None:
         self._exchange.heard()
+        statements = self._statements
+        if statements is not None and not self._queue and not self._exchange.busy and not self._messages.midway:
+            waiting = statements.at_once(data)
+            if waiting is not None:
+                self._queue += waiting
+                return
         try:
             for packet in self._messages.feed(data):
                 if self._statements is not None and not self._queue and not self._exchange.busy:

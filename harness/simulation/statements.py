@@ -49,6 +49,13 @@ class Statements:
             if not self._exchange.busy:
                 self._exchange.flush()
 
+    def at_once(self, data: bytes) -> tuple[Message, ...] | None:  # noqa: ARG002 - a source may have shortcuts
+        """Carry out whole messages without cutting them apart, as `carry_out` would one after the other.
+
+        What has to wait until a step's time has been spent; None: nothing was done, they have to be cut.
+        """
+        return None
+
     def carry_out(self, packet: Message) -> None:
         extended = _EXTENDED.get(packet.type)
         if extended is not None:
@@ -58,10 +65,7 @@ class Statements:
                 except StatementError as error:
                     self._fail(error)
         elif packet.type == "S":
-            self._skipping = False
-            if self._transaction.status == "I":
-                self._portals.clear()
-            self._ready()
+            self._sync()
         elif packet.type == "Q":
             statements = self._source.simple(_ending(packet.body))
             if not statements:
@@ -87,6 +91,12 @@ class Statements:
             self._ready()
         else:
             self._skipping = True
+
+    def _sync(self) -> None:
+        self._skipping = False
+        if self._transaction.status == "I":
+            self._portals.clear()
+        self._ready()
 
     def _simple(self, statements: tuple[Prepared, ...]) -> None:
         """The statements of a simple query, one after the other, each in the text format."""
@@ -123,7 +133,7 @@ class Statements:
         self._simple(following)
 
     def _parse(self, body: bytes) -> None:
-        name, text, types = _split(body, 3)
+        name, text, types = split(body, 3)
         parsed = self._source.prepared(text, types)
         self._check(parsed)
         self._prepared[name] = parsed
@@ -137,22 +147,12 @@ class Statements:
             self._out += self._portal(name).row_description() or wire.NO_DATA
 
     def _bind(self, body: bytes) -> None:
-        name, statement, rest = _split(body, 3)
-        bound, reader = self._statement(statement), Reader(rest)
-        formats = [reader.int2() for _ in range(reader.int2())]
-        values = []
-        for _ in range(reader.int2()):
-            size = reader.int4()
-            values.append(None if size == -1 else reader.take(size))
-        value_formats = formats * len(values) if len(formats) == 1 else formats or [0] * len(values)
-        if len(value_formats) < len(values):
-            raise StatementError("08P01", f"bind message has {len(formats)} parameter formats")
-        results = tuple([reader.int2() for _ in range(reader.int2())])
-        self._portals[name] = bound.bound(values, value_formats, results)
+        name, statement, rest = split(body, 3)
+        self._portals[name] = bound(self._statement(statement), rest)
         self._out += wire.BIND_COMPLETE
 
     def _execute(self, body: bytes) -> None:
-        name, rest = _split(body, 2)
+        name, rest = split(body, 2)
         portal, limit = self._portal(name), Reader(rest).int4()
         if portal.rows is not None:
             self._fetch(portal, limit)
@@ -213,14 +213,8 @@ class Statements:
             return
         if portal.rows is None:
             portal.rows = portal.answer()
-        rows = portal.rows
-        fetched = rows[:limit] if limit > 0 else rows
-        self._out += b"".join(fetched)
-        portal.rows = rows[len(fetched) :]
-        if 0 < limit == len(fetched):
-            self._out += message(b"s")
-        else:
-            self._out += wire.command_complete(portal.tag.format(len(fetched)))
+        answer, portal.rows = fetched(portal, portal.rows, limit)
+        self._out += answer
 
     def _control(self, statement: Prepared) -> None:
         """Carries out what the session understands itself."""
@@ -233,7 +227,28 @@ class Statements:
         self._exchange.ready(status)
 
 
-def _split(body: bytes, parts: int) -> list[bytes]:
+def bound(statement: Prepared, rest: bytes) -> Portal:
+    """A portal from what follows the names in a Bind message. Raises `StatementError` for values that don't fit."""
+    reader = Reader(rest)
+    formats = [reader.int2() for _ in range(reader.int2())]
+    values = []
+    for _ in range(reader.int2()):
+        size = reader.int4()
+        values.append(None if size == -1 else reader.take(size))
+    value_formats = formats * len(values) if len(formats) == 1 else formats or [0] * len(values)
+    if len(value_formats) < len(values):
+        raise StatementError("08P01", f"bind message has {len(formats)} parameter formats")
+    return statement.bound(values, value_formats, tuple([reader.int2() for _ in range(reader.int2())]))
+
+
+def fetched(portal: Portal, rows: tuple[bytes, ...], limit: int) -> tuple[bytes, tuple[bytes, ...]]:
+    """So many of a portal's rows (0: all) with how the answer to Execute ends, and the rows that are left."""
+    asked = rows[:limit] if limit > 0 else rows
+    ending = message(b"s") if 0 < limit == len(asked) else wire.command_complete(portal.tag.format(len(asked)))
+    return b"".join(asked) + ending, rows[len(asked) :]
+
+
+def split(body: bytes, parts: int) -> list[bytes]:
     """Strings, each ended by a zero, and what comes after the last of them."""
     strings = body.split(b"\0", parts - 1)
     if len(strings) < parts:
@@ -243,8 +258,9 @@ def _split(body: bytes, parts: int) -> list[bytes]:
 
 def _ending(body: bytes) -> bytes:
     """A string that a message ends with."""
-    if not body.endswith(b"\0"):
-        raise ProtocolViolationError("invalid string in message")
+    ending = body.find(b"\0") + 1
+    if ending != len(body) or not ending:
+        raise ProtocolViolationError("invalid message format" if ending else "invalid string in message")
     return body[:-1]
 
 

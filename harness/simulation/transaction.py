@@ -43,6 +43,11 @@ class Transaction:
         self.channels: dict[str, None] = {}
         """A dict as an ordered set: the order in which a client is told must not depend on the hash seed."""
 
+    def turn_to(self, status: str) -> None:
+        """A transaction begins (`T`) or ends (`I`), and its savepoints with it."""
+        self._savepoints.clear()
+        self.status = status
+
     def carry_out(self, word: str, sql: str) -> bytes:
         """The answer to a statement of `SESSION_WORDS`. Raises `StatementError`."""
         notice = b""

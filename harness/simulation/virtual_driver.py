@@ -26,7 +26,7 @@ from harness.model.trial import Trial
 from harness.player import Player
 from harness.service.answer import Answer
 from harness.service.observation import PoolWatch
-from harness.service.sampling import EVERY_S, Timeline
+from harness.service.sampling import EVERY_S, Timeline, sample_together
 from harness.simulation.backend import SimulatedPostgres
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Network
@@ -81,9 +81,15 @@ class VirtualDriver:
         self.server = self._database_server(times)
         ages_s = (age_s for phase in trial.story.timeline if isinstance(phase, Warm) for age_s in phase.ages_s)
         long = sum(burst.over_s for burst in trial.story.bursts) > LONG_S or max(ages_s, default=0.0) > LONG_S
-        every_s = LONG_S if long else EVERY_S
+        self._sample_every_s = LONG_S if long else EVERY_S
         instances = range(trial.story.instances)
-        self._samples = [Timeline(partial(self._row_of_pool, one), every_s=every_s) for one in instances if sampled]
+        self._rows_of_pool: dict[int, Row] = {}
+        """The last one of each instance."""
+        self._samples = [
+            Timeline(partial(self._row_of_pool, one), take_again=partial(self._row_of_pool_again, one))
+            for one in instances
+            if sampled
+        ]
         watches = [samples.watch for samples in self._samples] or [PoolWatch() for _ in instances]
         self.prepare()
         self.instances = [self.make_instance(watch) for watch in watches]
@@ -117,13 +123,13 @@ class VirtualDriver:
     async def play(self) -> Simulated:
         """The trial's rows."""
         await self.begin()
-        sampling = [self.loop.create_task(samples.run()) for samples in self._samples]
+        # One task for all: as many wait for the same moments otherwise, and do nothing else.
+        sampling = self.loop.create_task(sample_together(self._samples, every_s=self._sample_every_s))
         try:
             await Player(self.trial, self).play()
         finally:
             await self.end()
-        for task in sampling:
-            task.cancel()
+        sampling.cancel()
         self._released()
         self._move_to_the_burst()
         for instance in self.instances:
@@ -296,7 +302,12 @@ class VirtualDriver:
         self._late.clear()
 
     def _row_of_pool(self, instance: int, sample: PoolSample) -> None:
-        self.rows.pool.append({**sample.to_record(), "instance": instance})
+        row = {**sample.to_record(), "instance": instance}
+        self._rows_of_pool[instance] = row
+        self.rows.pool.append(row)
+
+    def _row_of_pool_again(self, instance: int, at_s: float) -> None:
+        self.rows.pool.append({**self._rows_of_pool[instance], "at_s": at_s})
 
     def _move_to_the_burst(self) -> None:
         origin_s = self._origin_s or 0.0

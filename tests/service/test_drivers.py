@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import httpx
@@ -172,3 +173,13 @@ async def test_a_service_whose_connections_are_frozen_ends_at_once(
         await client.remove("p")
     assert status == 0
     assert took_s < 2
+
+
+def test_asyncpgs_statement_names_are_never_the_same_in_two_processes() -> None:
+    say = (
+        "from harness.service.drivers.asyncpg_driver import statement_name as name; print(*(name() for _ in range(9)))"
+    )
+    named = [subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, check=True) for _ in range(2)]
+    names = [name for process in named for name in process.stdout.split()]
+    assert len(set(names)) == 18
+    assert {len(name) for name in names} == {len(f"__asyncpg_{uuid.uuid4()}__")}

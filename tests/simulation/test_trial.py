@@ -15,11 +15,13 @@ from harness.library import load_scenario
 from harness.model.compute import OnSuspend, WhileWaking
 from harness.model.distribution import Constant, LogNormal
 from harness.model.plan import Overrides, PlannedRun
+from harness.model.rows import PoolSample
 from harness.model.scenario import Scenario, pool
 from harness.model.timeline import Burst, Idle, Suspend, Warm
 from harness.model.times import Times
 from harness.model.trial import Trial
 from harness.model.wake import WakeProfile, profile
+from harness.service.observation import PoolWatch
 from harness.simulation.rows import Simulated
 from harness.simulation.trial import simulate
 
@@ -219,3 +221,34 @@ def test_a_pool_gives_out_the_connections_of_a_warm_phase_in_the_order_of_their_
     assert [row["number"] for row in rows.requests] == [0, 2, 1]
     warmed = next(row for row in rows.events if row["event"] == "warmed")
     assert warmed["at_s"] == pytest.approx(-100, abs=0.01)
+
+
+@pytest.mark.parametrize("scenario", ["rolling_deploy", "stale_after_suspend", "recycle", "connection_leak"])
+def test_a_still_pool_is_sampled_as_if_it_were_counted_each_time(
+    scenario: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = PlannedRun(scenario=load_scenario(scenario)).trials[0]
+    several = replace(played, story=replace(played.story, instances=3))
+    was_still: list[bool] = []
+    is_still = PoolWatch.is_still
+
+    def noting(watch: PoolWatch, sample: PoolSample) -> bool:
+        was_still.append(is_still(watch, sample))
+        return was_still[-1]
+
+    monkeypatch.setattr(PoolWatch, "is_still", noting)
+    rows = simulate(several)
+    monkeypatch.setattr(PoolWatch, "is_still", lambda _watch, _sample: False)
+    assert simulate(several) == rows
+    assert any(was_still)
+    assert len(was_still) < len(rows.pool)
+
+
+@pytest.mark.parametrize("scenario", ["cold_burst", "connection_died", "failover", "client_disconnects"])
+def test_a_way_that_takes_no_time_is_gone_as_one_that_is_drawn_and_takes_none(
+    scenario: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = PlannedRun(scenario=load_scenario(scenario)).trials[-1]
+    rows = simulate(played)
+    monkeypatch.setattr(Times, "way", lambda _times, _seed: lambda: 0.0)
+    assert simulate(played) == rows

@@ -3,6 +3,7 @@
 import struct
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,9 +69,9 @@ def talk(chunks: list[bytes]) -> tuple[bytes, bool]:
     return run(main)
 
 
-async def loop_turns(loop: VirtualLoop) -> None:
+async def loop_turns(loop: VirtualLoop, *, after_s: float = 0.001) -> None:
     done = loop.create_future()
-    loop.call_later(0.001, done.set_result, None)
+    loop.call_later(after_s, done.set_result, None)
     await done
 
 
@@ -95,6 +96,21 @@ class _Client:
     def pause_writing(self) -> None: ...
 
     def resume_writing(self) -> None: ...
+
+
+class Remembering(_Client):
+    """Remembers the moments too."""
+
+    def __init__(self, loop: VirtualLoop, said: list[tuple[float, bytes]]) -> None:
+        super().__init__(bytearray(), [])
+        self._loop = loop
+        self._said = said
+
+    def data_received(self, data: bytes) -> None:
+        self._said.append((self._loop.time(), data))
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._said.append((self._loop.time(), b""))
 
 
 def well_formed(answer: bytes) -> bool:
@@ -133,6 +149,13 @@ def test_a_length_that_cannot_be_is_a_violation(length: int) -> None:
 def test_a_hostile_length_is_answered_with_08p01_and_the_end() -> None:
     answer, hung_up = talk([STARTUP, b"Q\xff\xff\xff\xff"])
     assert b"C08P01\0" in answer
+    assert hung_up
+
+
+@pytest.mark.parametrize("type_", ["Q", "D", "C"])
+def test_a_string_that_ends_before_its_message_does_is_answered_with_08p01_and_the_end(type_: str) -> None:
+    answer, hung_up = talk([STARTUP, typed(type_, b"S\0elect;\0")])
+    assert b"C08P01\0Minvalid message format\0" in answer
     assert hung_up
 
 

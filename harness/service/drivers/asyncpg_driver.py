@@ -4,15 +4,19 @@ It raises the builtin `TimeoutError` for both its connect timeout and its comman
 in decides between them.
 """
 
+import itertools
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from sqlalchemy import URL
 
 from harness.model.outcomes import Outcome, Phase
 from harness.model.pool import PoolConfiguration
-from harness.service.drivers.base import QUERY_CANCELED, is_lost, observed_ping, tls_of, without_tls_options
+from harness.service.drivers.base import QUERY_CANCELED, is_lost, is_pinging, observed_ping, tls_of, without_tls_options
+
+Result = TypeVar("Result")
 
 if TYPE_CHECKING:
     _Connection = asyncpg.Connection[asyncpg.Record]
@@ -21,18 +25,39 @@ else:
     _Connection = asyncpg.Connection
 
 
+_PROCESS = str(uuid.uuid4())[:24]
+_NUMBER = itertools.count()
+
+
+def statement_name() -> str:
+    """A name no other statement has, of this process or, behind a pooler, of another; as long as with a UUID.
+
+    The reference draws a UUID for each, which in virtual time is one fiftieth of a request. This is one UUID a process,
+    whose last twelve digits count.
+    """
+    return f"__asyncpg_{_PROCESS}{next(_NUMBER):012x}__"
+
+
 class ObservedAsyncpgConnection(_Connection):
-    """An asyncpg connection that times the pre-ping, the one use that a request makes of it before its checkout."""
+    """An asyncpg connection that times the pre-ping, the one use that a request makes of it before its checkout.
+
+    Whatever else is asked is asyncpg's own coroutine, with none around it.
+    """
 
     __slots__ = ()
 
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401, ASYNC109 - asyncpg's own
-        with observed_ping():
-            return await super().execute(query, *args, timeout=timeout)
+    def execute(self, query: str, *args: Any, timeout: float | None = None) -> Coroutine[Any, Any, str]:  # noqa: ANN401 - asyncpg's own
+        asked = super().execute(query, *args, timeout=timeout)
+        return _timed(asked) if is_pinging() else asked
 
-    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncpg's own
-        with observed_ping():
-            return await super().fetchrow(query, *args, **options)
+    def fetchrow(self, query: str, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:  # noqa: ANN401 - asyncpg's own
+        asked = super().fetchrow(query, *args, **options)
+        return _timed(asked) if is_pinging() else asked
+
+
+async def _timed(asked: Coroutine[Any, Any, Result]) -> Result:
+    with observed_ping():
+        return await asked
 
 
 class AsyncpgDriver:
@@ -51,7 +76,7 @@ class AsyncpgDriver:
     ) -> dict[str, Any]:
         return {
             # The reference's own: unique names and no caches, so that no prepared statement can conflict.
-            "prepared_statement_name_func": lambda: f"__asyncpg_{uuid.uuid4()}__",
+            "prepared_statement_name_func": statement_name,
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "connection_class": connection_class,

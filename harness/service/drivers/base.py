@@ -44,6 +44,12 @@ class DatabaseDriver(Protocol):
         ...
 
 
+def is_pinging() -> bool:
+    """Whether whatever a connection is asked now is a request's ping: it is between the queue and its checkout."""
+    trace = TRACE.get()
+    return trace is not None and trace.phase is Phase.CHECKOUT
+
+
 class observed_ping:  # noqa: N801 - a context manager, used like a function
     """Counts the time inside as the ping's when a request is between the queue and its checkout."""
 

@@ -100,6 +100,8 @@ class AsyncpgConnection:
 class AsyncpgPool:
     """A `ServicePool`. It opens at its first use: all who come before it has opened wait for that."""
 
+    changes_by_requests_only = False
+
     def __init__(
         self,
         url: URL,

@@ -33,6 +33,9 @@ class ServicePool(Protocol):
     What a library tells of itself goes to a `PoolWatch` while it happens.
     """
 
+    changes_by_requests_only: bool
+    """As `Watched` in observation.py has it."""
+
     def connection(self) -> AbstractAsyncContextManager[PooledConnection]:
         """Check a connection out, and in again: what a service does with this library."""
         ...

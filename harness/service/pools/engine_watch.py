@@ -31,6 +31,8 @@ def loop_time_s() -> float | None:
 class EngineWatch:
     """Watches the pool of one engine: it is `Watched`, and its owner attaches it to the `PoolWatch`."""
 
+    changes_by_requests_only = False
+
     def __init__(self, engine: Engine, watch: PoolWatch, *, now_s: Callable[[], float | None] = loop_time_s) -> None:
         """`now_s` is the clock of the traces; None: it has stopped."""
         self._watch = watch

@@ -53,6 +53,8 @@ class PsycopgConnection:
 class PsycopgPool:
     """A `ServicePool`. It opens at its first use, without waiting for its connections."""
 
+    changes_by_requests_only = False
+
     def __init__(
         self,
         url: URL,

@@ -3,8 +3,7 @@
 Settings are the reference service's; every default that matters is given.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any
 
@@ -74,8 +73,29 @@ class SqlalchemyConnection:
         await self._connection.commit()
 
 
+class SqlalchemyCheckout(AbstractAsyncContextManager[PooledConnection]):
+    """A connection of an engine, until the end of the block.
+
+    A class, as a generator costs more than all that it does.
+    """
+
+    __slots__ = ("_connection", "_engine")
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def __aenter__(self) -> PooledConnection:
+        self._connection = await self._engine.connect().start()
+        return SqlalchemyConnection(self._connection)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.close()
+
+
 class SqlalchemyPool:
     """A `ServicePool`."""
+
+    changes_by_requests_only = True
 
     def __init__(
         self,
@@ -92,13 +112,8 @@ class SqlalchemyPool:
         event.listen(self.engine.sync_engine, "do_connect", self._do_connect)
         watch.attach(self, pool)
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[PooledConnection]:
-        connection = await self.engine.connect().start()
-        try:
-            yield SqlalchemyConnection(connection)
-        finally:
-            await connection.close()
+    def connection(self) -> AbstractAsyncContextManager[PooledConnection]:
+        return SqlalchemyCheckout(self.engine)
 
     def slots(self) -> Slots:
         return self._engine_watch.slots()
