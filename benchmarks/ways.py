@@ -21,11 +21,11 @@ BUILT = Path(__file__).parent.parent / ".tools" / "toxiproxy-server"
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """A PostgreSQL, the addresses it is reached at by name, and our proxy's process."""
+    """A PostgreSQL, the addresses it is reached at by name, and the processes of the proxies among them."""
 
     postgres: PostgresServer
     addresses: dict[str, tuple[str, int]]
-    ours_pid: int
+    pids: dict[str, int]
 
 
 @asynccontextmanager
@@ -40,11 +40,11 @@ async def ways(*, max_connections: int = 200) -> AsyncIterator[Ways]:
             program = shutil.which("toxiproxy-server") or str(BUILT)
             if not await asyncio.to_thread(Path(program).is_file):
                 raise UserError("no toxiproxy-server to compare with", where="benchmark", allowed="make toxiproxy")
-            _, real = await asyncio.to_thread(_served, [program, "-host", "127.0.0.1", "-port"], upstream, stack)
+            real_pid, real = await asyncio.to_thread(_served, [program, "-host", "127.0.0.1", "-port"], upstream, stack)
             command = [sys.executable, "-m", "harness", "toxiproxy", "--port"]
             ours_pid, ours = await asyncio.to_thread(_served, command, upstream, stack)
             addresses = {"direct": (server.host, server.port), "real": real, "ours": ours}
-            yield Ways(server, addresses, ours_pid)
+            yield Ways(server, addresses, {"real": real_pid, "ours": ours_pid})
 
 
 def _served(command: list[str], upstream: str, stack: AsyncExitStack) -> tuple[int, tuple[str, int]]:
