@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.model.errors import StackError, UserError
-from harness.processes.proxy_messages import ComputeSuspended, ComputeWoken, FirstAttempt
+from harness.processes.proxy_messages import AnyProxyEvent, ComputeSuspended, ComputeWoken, FirstAttempt, ProxyStalled
 from harness.proxy.client import ProxyClient
 from tests.proxy.wire import PATIENCE_S, OurServer, Upstream
 
@@ -76,7 +76,11 @@ async def test_whoever_borrows_it_hears_what_happens_there(client: ProxyClient) 
     async with asyncio.timeout(PATIENCE_S), client.borrowed(NAME) as events:
         await client.suspend(NAME)
         await client.wake(NAME)
-        heard = [await anext(events) for _ in range(3)]
+        heard: list[AnyProxyEvent] = []
+        while len(heard) < 3:
+            # On a busy machine the proxy's loop says that it stood still, at any moment.
+            if not isinstance(event := await anext(events), ProxyStalled):
+                heard.append(event)
     assert [type(event) for event in heard] == [ComputeSuspended, FirstAttempt, ComputeWoken]
 
 
