@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -25,9 +25,9 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     try:
         if hears:
             signal.signal(signal.SIGINT, cancelling)
-        _wait_without_threads()
         try:
-            return asyncio.run(cancelling.following(main))
+            with _waiting_without_threads():
+                return asyncio.run(cancelling.following(main))
         except asyncio.CancelledError:
             if cancelling.came:
                 raise KeyboardInterrupt from None
@@ -40,13 +40,31 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
         main.close()
 
 
-def _wait_without_threads() -> None:
-    """Wait for processes as Python 3.12 does, by their descriptors: a thread for each may not be had any more."""
-    if sys.version_info < (3, 12) and sys.platform == "linux":
-        # Where the system knows no such descriptors (Linux before 5.3), it stays as it is.
-        with suppress(OSError):
-            os.close(os.pidfd_open(os.getpid()))
-            asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+@contextmanager
+def _waiting_without_threads() -> Iterator[None]:
+    """While inside, loops of this thread wait for processes as Python 3.12 does: by descriptors.
+
+    A thread for each, as Python 3.11 has it, may not be had any more.
+    """
+    needed = sys.version_info < (3, 12) and sys.platform == "linux"
+    if not needed or threading.current_thread() is not threading.main_thread() or not _has_descriptors():
+        yield
+        return
+    before = asyncio.get_child_watcher()
+    asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+    try:
+        yield
+    finally:
+        asyncio.set_child_watcher(before)
+
+
+def _has_descriptors() -> bool:
+    """Whether the system knows descriptors of processes: Linux 5.3."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True
 
 
 class _Cancelling:

@@ -192,6 +192,13 @@ def test_a_process_is_waited_for_without_a_thread() -> None:
         return await process.wait()
 
     assert run_async(running()) == 0
+    # Whoever uses asyncio in this process afterwards waits as before, in loops that this one knows nothing of too.
+    loop = asyncio.new_event_loop()
+    try:
+        process = loop.run_until_complete(asyncio.create_subprocess_exec(sys.executable, "-c", ""))
+        assert loop.run_until_complete(process.wait()) == 0
+    finally:
+        loop.close()
 
 
 def test_what_is_held_back_acts_once_it_may() -> None:
