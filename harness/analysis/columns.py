@@ -4,22 +4,20 @@ From Arrow and not from pandas: slices of a million rows are made without a copy
 Python's or makes an array of numpy's, it imports pandas, which takes a second: both go by buffers here.
 """
 
+from typing import TypeVar
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+Number = TypeVar("Number", np.float64, np.int32)
 
 
 def numbers(table: pa.Table, column: str) -> NDArray[np.float64]:
     """A column as floats; an empty cell becomes NaN."""
     if not table.num_rows:
         return np.empty(0)
-    array = table[column].cast(pa.float64()).combine_chunks()
-    valid, data = array.buffers()
-    values = np.frombuffer(data, np.float64, len(array), array.offset * np.float64().nbytes)
-    if not array.null_count:
-        return values
-    bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=array.offset + len(array), bitorder="little")
-    return np.where(bits[array.offset :] == 1, values, np.nan)
+    return _from_buffers(table[column].cast(pa.float64()).combine_chunks(), np.float64(np.nan))
 
 
 def non_empty(table: pa.Table, column: str) -> NDArray[np.float64]:
@@ -66,8 +64,17 @@ def _encoded(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
     if not len(column):
         return np.empty(0, np.int32), []
     encoded = column.combine_chunks().dictionary_encode()
-    codes = numbers(pa.Table.from_arrays([encoded.indices], ["codes"]), "codes")
-    return np.nan_to_num(codes, nan=-1).astype(np.int32), encoded.dictionary.to_pylist()
+    return _from_buffers(encoded.indices, np.int32(-1)), encoded.dictionary.to_pylist()
+
+
+def _from_buffers(array: pa.Array, missing: Number) -> NDArray[Number]:
+    """The values of an array, which are of `missing`'s type; an empty cell becomes `missing`."""
+    valid, data = array.buffers()
+    values = np.frombuffer(data, missing.dtype, len(array), array.offset * missing.nbytes)
+    if not array.null_count:
+        return values
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=array.offset + len(array), bitorder="little")
+    return np.where(bits[array.offset :] == 1, values, missing)
 
 
 def chosen(table: pa.Table, mask: NDArray[np.bool_]) -> pa.Table:
