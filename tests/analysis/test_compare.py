@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from scipy import stats
 
 from harness.analysis import load
 from harness.analysis.compare import compare
@@ -56,6 +57,14 @@ def test_a_rates_interval_is_wilsons() -> None:
         found = rate(count, total)
         assert found.low == pytest.approx(low, abs=1e-4)
         assert found.high == pytest.approx(high, abs=1e-4)
+
+
+def test_intervals_and_the_sign_test_are_scipys() -> None:
+    for total in (1, 2, 7, 200, 1000):
+        for count in {0, 1, total // 3, total - 1, total}:
+            found, theirs = rate(count, total), stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
+            assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+            assert sign_test(count, total - count) == pytest.approx(stats.binomtest(count, total).pvalue, abs=1e-12)
 
 
 def test_an_interval_over_trials_knows_that_requests_of_a_trial_belong_together() -> None:

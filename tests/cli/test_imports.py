@@ -39,6 +39,8 @@ def test_a_simulated_run_imports_neither_pandas_nor_what_its_processes_run(
     imported = imported_by(*run, "--json")
     assert imported & SLOW >= {"numpy", "pyarrow"}
     assert not imported & {"pandas", "scipy", "matplotlib", "sqlalchemy", "locust", "uvicorn"}
+    # With its table too.
+    assert "scipy" not in imported_by(*run)
 
 
 def test_the_list_of_commands_has_each_ones_own_words() -> None:
