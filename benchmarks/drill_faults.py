@@ -3,7 +3,7 @@
 import resource
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.drill_doing import (
@@ -55,6 +55,8 @@ class Expected:
     """Its exit status is one of these; below zero: the signal that ended it."""
     marked: tuple[str, ...] = ()
     """The status in the manifest is one of these. Empty: there is no run."""
+    kept: bool = True
+    """There must be a run. False: the fault may have come while its folder was made, and then there is none."""
     line: str = ""
     """A pattern of the last line on standard error, where the exit status is 2 or 3."""
 
@@ -98,6 +100,7 @@ WHOLE = Expected(exits=(0,), marked=("complete",))
 NO_MEASUREMENT = Expected(exits=(5,), marked=("complete",))
 LACKS = Expected(exits=(3,), marked=("failed",), line=r"^coldstart: .+")
 LACKS_PERHAPS = Expected(exits=IN_ORDER, marked=("failed", "complete"), line=r"^coldstart: .+")
+LACKS_AT_FIRST = replace(LACKS_PERHAPS, kept=False)
 
 ONE_WORKER = (*RUN, "--pool", "2+0", "--workers", "1")
 FAULTS: tuple[Fault, ...] = (
@@ -155,7 +158,7 @@ FAULTS: tuple[Fault, ...] = (
         name="disk of the results full",
         do=filled("out"),
         expected=LACKS,
-        instead={Phase.WRITING: LACKS_PERHAPS},
+        instead={Phase.SET_UP: LACKS_AT_FIRST, Phase.WRITING: LACKS_PERHAPS},
         needs=with_root_and("mount"),
         prepared=on_a_small_disk("out", OUT_OF_DISK),
         ended=unmounted("out"),
@@ -172,6 +175,7 @@ FAULTS: tuple[Fault, ...] = (
         name="no more files for the run",
         do=limited(resource.RLIMIT_NOFILE, highest_file),
         expected=LACKS_PERHAPS,
+        instead={Phase.SET_UP: LACKS_AT_FIRST},
     ),
     Fault(
         name="no more files for the service",
@@ -184,6 +188,7 @@ FAULTS: tuple[Fault, ...] = (
         name="no more memory for the run",
         do=limited(resource.RLIMIT_AS, lambda process: process.memory_info().vms),
         expected=LACKS_PERHAPS,
+        instead={Phase.SET_UP: LACKS_AT_FIRST},
     ),
     Fault(
         name="no connection left",

@@ -27,16 +27,18 @@ ROOMS: dict[str, set[str]] = {
     "player": set(),
     # How long a loop stood still, in every process.
     "heartbeat": set(),
+    # What says that a connection failed.
+    "asyncpg_errors": set(),
     # What an application's recording is read by, inside of that application's own Python.
     "recording": set(),
     "processes": set(),
     "proxy": {"converter", "heartbeat", "processes"},
-    "postgres": {"heartbeat", "processes"},
+    "postgres": {"asyncpg_errors", "heartbeat", "processes"},
     "up": {"postgres", "processes", "proxy"},
-    "pgbouncer": {"converter", "postgres", "processes"},
+    "pgbouncer": {"asyncpg_errors", "converter", "postgres", "processes"},
     "compose": {"postgres", "processes", "proxy", "shipped"},
-    "sleeper": {"compose", "processes", "proxy"},
-    "service": {"converter", "heartbeat", "postgres", "processes"},
+    "sleeper": {"asyncpg_errors", "compose", "processes", "proxy"},
+    "service": {"asyncpg_errors", "converter", "heartbeat", "postgres", "processes"},
     "results": {"converter", "shipped"},
     "simulation": {"converter", "player", "processes", "recording", "results", "service"},
     # Runs in the process of a user's own application.

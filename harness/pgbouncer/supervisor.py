@@ -15,6 +15,7 @@ from pathlib import Path
 
 import asyncpg
 
+from harness.asyncpg_errors import LOST
 from harness.converter import from_json
 from harness.model.errors import StackError, UserError
 from harness.model.server import PgBouncer
@@ -111,7 +112,7 @@ async def _answers(
                     console = await asyncpg.connect(
                         host=HOST, port=port, user=order.user, password=order.password, database=CONSOLE, ssl=False
                     )
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                except LOST:
                     await asyncio.sleep(POLL_S)
                 else:
                     console.terminate()

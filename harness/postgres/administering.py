@@ -6,6 +6,7 @@ from typing import Literal
 
 import asyncpg
 
+from harness.asyncpg_errors import LOST
 from harness.model.errors import StackError
 
 CONNECT_LIMIT_S = 60.0
@@ -40,6 +41,6 @@ def worked_on() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except LOST as error:
         why = " ".join(str(error).split()) or type(error).__name__
         raise StackError("postgres", f"can't be worked on: {why}") from error

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import asyncpg
 from sqlalchemy import URL, make_url
 
+from harness.asyncpg_errors import LOST
 from harness.model.events import Event
 from harness.model.listener import QueueListener
 from harness.model.rows import ListenerEvent
@@ -24,12 +25,6 @@ from harness.service.drivers.asyncpg_driver import connect_arguments
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 HEARTBEAT = "SELECT 1"
-FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What a network, a server and a closed connection raise, timeouts included; anything else is a bug.
-
-asyncpg raises the last one when the server has ended the session and the connection's end has not arrived yet.
-"""
-
 
 Report = Callable[[ListenerEvent], None]
 
@@ -87,7 +82,7 @@ class _Listener:
             start_s = self._now_s()
             try:
                 return await self._connect(attempt)
-            except FAILURES as failure:
+            except LOST as failure:
                 error = type(failure).__name__
                 self._report(Event.LISTENER_CONNECT_FAILED, since_s=start_s, attempt=attempt, error=error)
             backoff_s = next(backoffs_s)
@@ -115,7 +110,7 @@ class _Listener:
                 # Not asyncpg's own timeout: that would first cancel the statement over one more connection.
                 async with asyncio.timeout(self._settings.heartbeat_limit_s):
                     await connection.execute(HEARTBEAT)
-            except FAILURES as failure:
+            except LOST as failure:
                 self._report(Event.LISTENER_HEARTBEAT_FAILED, since_s=start_s, error=type(failure).__name__)
                 return
 

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-import asyncpg
-
+from harness.asyncpg_errors import LOST
 from harness.model.compute import OnSuspend
 from harness.model.errors import StackError, UserError
 from harness.model.wake import WakeProfile, profile, read_wake
@@ -58,7 +57,7 @@ def main() -> int:
     )
     try:
         asyncio.run(_serve_until_signalled(wake_of(os.environ), neighbours))
-    except (UserError, StackError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (UserError, StackError, *LOST) as error:
         print(error, file=sys.stderr)  # noqa: T201 - this container's log
         return 2 if isinstance(error, UserError) else 1
     return 0

@@ -108,7 +108,13 @@ class ComposeStack(RealTimeStack):
             )
             vitals = await stack.enter_async_context(Vitals.watching((server.host, server.port)))
             databases = ComposeDatabases(
-                server, vitals, ToxiproxyServer(ready.toxiproxy), ready.proxies, ready.container, options.logs
+                server,
+                containers,
+                vitals,
+                ToxiproxyServer(ready.toxiproxy),
+                ready.proxies,
+                ready.container,
+                options.logs,
             )
             application = plan.overrides.application
             await databases.prepare(pooler_versions(plan.trials), application)
@@ -122,6 +128,7 @@ class ComposeDatabases:
     def __init__(
         self,
         server: PostgresServer,
+        containers: Child,
         vitals: Vitals,
         toxiproxy: ToxiproxyServer,
         proxies: dict[int, int],
@@ -130,6 +137,7 @@ class ComposeDatabases:
     ) -> None:
         self.events = ProxyEvents()
         self._server = server
+        self._containers = containers
         self._vitals = vitals
         self._toxiproxy = toxiproxy
         self._published_ports = proxies
@@ -207,6 +215,7 @@ class ComposeDatabases:
                 outage=outage,
                 lose=_no_loss,
                 vitals=self._vitals,
+                answerable=self._containers.answerable,
             )
 
     async def _slow(self, proxy: str, round_trip_s: float) -> None:

@@ -65,6 +65,7 @@ class EmbeddedStack(RealTimeStack):
             vitals = await stack.enter_async_context(Vitals.watching((server.host, server.port)))
             databases = EmbeddedDatabases(
                 server,
+                postgres,
                 vitals,
                 client,
                 options.logs,
@@ -81,6 +82,7 @@ class EmbeddedDatabases:
     def __init__(
         self,
         server: PostgresServer,
+        postgres: Child,
         vitals: Vitals,
         proxy: ProxyClient,
         logs: Path,
@@ -93,6 +95,7 @@ class EmbeddedDatabases:
         self._logs = logs
         self.events = ProxyEvents()
         self._server = server
+        self._postgres = postgres
         self._vitals = vitals
         self._proxy = proxy
         self._poolers = poolers
@@ -104,7 +107,7 @@ class EmbeddedDatabases:
     async def database(self, trial: Trial) -> AsyncIterator[SleepingDatabase]:
         name = f"trial-{trial.number}"
         async with AsyncExitStack() as stack:
-            server, vitals = await self._server_of(trial, stack)
+            server, postgres, vitals = await self._server_of(trial, stack)
             if self._template is not None:
                 database = f"trial_{trial.number}"
                 await make_database(server, database, self._template)
@@ -123,13 +126,14 @@ class EmbeddedDatabases:
                 outage=partial(proxy.outage, name),
                 lose=partial(proxy.lose, name),
                 vitals=vitals,
+                answerable=postgres.answerable,
             )
 
-    async def _server_of(self, trial: Trial, stack: AsyncExitStack) -> tuple[PostgresServer, Vitals]:
+    async def _server_of(self, trial: Trial, stack: AsyncExitStack) -> tuple[PostgresServer, Child, Vitals]:
         """The run's server; where the story limits all connections, one of its own with that limit."""
         limit = trial.story.max_connections
         if limit is None:
-            return self._server, self._vitals
+            return self._server, self._postgres, self._vitals
         log = self._logs / f"trial-{trial.number}.postgres.log"
         server, postgres = await stack.enter_async_context(
             embedded_postgres(log=log, max_connections=limit + SUPERUSER_RESERVED_CONNECTIONS)
@@ -137,7 +141,7 @@ class EmbeddedDatabases:
         async with postgres.answerable():
             await create_catalogue(server.dsn)
         await stack.enter_async_context(beside(postgres.watch()))
-        return server, await stack.enter_async_context(Vitals.watching((server.host, server.port)))
+        return server, postgres, await stack.enter_async_context(Vitals.watching((server.host, server.port)))
 
 
 def _way(trial: Trial) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from harness.application.starting import try_requests
@@ -48,6 +48,8 @@ class DatabaseControls:
     """Ends some of the open connections."""
     vitals: Vitals
     """What tells whether it answers, and is still the one that it was."""
+    answerable: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """While inside, a `StackError` is told as the death of the database's process, where that has died."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,16 +115,17 @@ class TargetDriver:
             self._rows.event(event, at_s, value_s=value_s, **detail)
 
     async def connect_listeners(self) -> None:
-        for service in self._services if self._trial.story.listener is not None else ():
-            try:
-                first = await asyncio.wait_for(self._listening.get(), LISTENER_PATIENCE_S)
-            except TimeoutError:
-                why = f"had not connected after {LISTENER_PATIENCE_S:g} s"
-            else:
-                if first.event is Event.LISTENER_CONNECTED:
-                    continue
-                why = f"could not connect: {first.detail['error']} after {first.value_s:.3g} s"
-            raise StackError("service", f"its queue listener {why}", log=service.log)
+        async with self._database.answerable():
+            for service in self._services if self._trial.story.listener is not None else ():
+                try:
+                    first = await asyncio.wait_for(self._listening.get(), LISTENER_PATIENCE_S)
+                except TimeoutError:
+                    why = f"had not connected after {LISTENER_PATIENCE_S:g} s"
+                else:
+                    if first.event is Event.LISTENER_CONNECTED:
+                        continue
+                    why = f"could not connect: {first.detail['error']} after {first.value_s:.3g} s"
+                raise StackError("service", f"its queue listener {why}", log=service.log)
 
     async def try_application(self) -> None:
         """An application of the user's own answers each kind of request once; then every pool is empty again."""
@@ -136,14 +139,15 @@ class TargetDriver:
         for service in self._services:
             await service.send(WarmPool(ages_s=tuple(ages_s)))
         warmed_at_s = asyncio.get_running_loop().time()
-        for service in self._services:
-            match await self._warmed.get():
-                case PoolWarmed(at_s=warmed_at_s):
-                    pass
-                case PoolNotWarmed(error=error):
-                    raise StackError(service.name, f"could not warm its pool: {error}", log=service.log)
-                case PoolRefused(what=what, where=where, allowed=allowed):
-                    raise UserError(what, where=where, allowed=allowed)
+        async with self._database.answerable():
+            for service in self._services:
+                match await self._warmed.get():
+                    case PoolWarmed(at_s=warmed_at_s):
+                        pass
+                    case PoolNotWarmed(error=error):
+                        raise StackError(service.name, f"could not warm its pool: {error}", log=service.log)
+                    case PoolRefused(what=what, where=where, allowed=allowed):
+                        raise UserError(what, where=where, allowed=allowed)
         return warmed_at_s
 
     async def suspend(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 from sqlalchemy import URL
 
+from harness.asyncpg_errors import LOST
 from harness.model.outcomes import Outcome, Phase
 from harness.model.pool import PoolConfiguration
 from harness.service.drivers.base import QUERY_CANCELED, is_lost, is_pinging, observed_ping, tls_of, without_tls_options
@@ -93,8 +94,7 @@ class AsyncpgDriver:
         if phase is Phase.CONNECT:
             if isinstance(cause, TimeoutError):
                 return Outcome.CONNECT_TIMEOUT
-            is_connect_error = isinstance(cause, OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
-            return Outcome.CONNECT_ERROR if is_connect_error else Outcome.ERROR
+            return Outcome.CONNECT_ERROR if isinstance(cause, LOST) else Outcome.ERROR
         if isinstance(cause, TimeoutError):
             # A ping carries no statement of the caller's: when it times out, the connection is dead (half-open).
             return Outcome.STATEMENT_TIMEOUT if phase is Phase.QUERY else Outcome.CONNECTION_LOST
@@ -104,9 +104,7 @@ class AsyncpgDriver:
             if is_lost(cause.sqlstate):
                 return Outcome.CONNECTION_LOST
             return Outcome.STATEMENT_TIMEOUT if cause.sqlstate == QUERY_CANCELED else Outcome.ERROR
-        # It raises the last one when the server has ended the session and the connection's end has not arrived yet.
-        lost = isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
-        return Outcome.CONNECTION_LOST if lost else Outcome.ERROR
+        return Outcome.CONNECTION_LOST if isinstance(cause, LOST) else Outcome.ERROR
 
 
 def _limits(pool: PoolConfiguration) -> dict[str, Any]:

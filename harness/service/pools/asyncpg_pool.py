@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from sqlalchemy import URL
 
+from harness.asyncpg_errors import LOST
 from harness.model.outcomes import Outcome, Phase
 from harness.model.pool import PoolConfiguration
 from harness.service.drivers.asyncpg_driver import AsyncpgDriver
@@ -201,7 +202,7 @@ class AsyncpgPool:
         opening = self._opening
         try:
             return await asyncio.shield(opening)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        except LOST:
             # An error of the opening is one of connecting; a TimeoutError (an OSError) may be the request's own.
             if opening.done() and (trace := TRACE.get()) is not None:
                 trace.phase = Phase.CONNECT
