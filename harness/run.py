@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from time import monotonic
 from typing import Any
 
+from harness import __version__
 from harness.analysis import Run, load
 from harness.analysis.decision import Decision, decide
 from harness.analysis.judge import judge
@@ -22,11 +24,12 @@ from harness.model.trial import Trial
 from harness.processes.beside import first_of
 from harness.processes.cancelling import run_async
 from harness.processes.interruption import held, terminable
-from harness.results import RunWriter
+from harness.results import RunWriter, read_manifest
 from harness.results.disk import writing
 from harness.results.folder import DEFAULT_RUNS
+from harness.results.manifest import Manifest, RecordedTrial, this_machine
 from harness.stacks.base import Progress, Recorder, RunningStack, RunOptions, Stack
-from harness.stacks.choose import choose
+from harness.stacks.choose import TARGET, choose
 from harness.stacks.honoured import unlike_the_scenario
 
 
@@ -59,6 +62,10 @@ class FinishedRun:
         # What was measured is kept and shown, but a build or a script must not take it for a result.
         return 0 if all(summary.is_measurement for summary in self.summaries) else EXIT_UNKNOWN
 
+    @property
+    def how_to_resume(self) -> str:
+        return how_to_resume(self.folder, self.status, self.stack)
+
     def to_json(self) -> dict[str, Any]:
         """The document of `--json`."""
         return {
@@ -71,6 +78,13 @@ class FinishedRun:
             "controls": [summary.to_json() for summary in self.summaries if summary.trial.is_control],
             "expectations": [judgement.to_json() for judgement in self.judgements],
         }
+
+
+def how_to_resume(folder: Path, status: RunStatus, stack: str) -> str:
+    """A line that says how to go on with a run that was cut short; empty where nothing is left, or it can't be done."""
+    if status is RunStatus.COMPLETE or stack == TARGET:
+        return ""
+    return f"`coldstart resume {quote(str(folder))}` plays the rest"
 
 
 def execute(
@@ -107,8 +121,70 @@ def execute(
         notes=[why, parallelism.why, *unlike],
         argv=list(argv),
     )
+    return _finished(chosen, plan, options, progress, create, charts=charts, unlike=unlike)
+
+
+def resume(folder: Path, *, progress: Progress, charts: bool = True) -> FinishedRun:
+    """Go on with a run that was cut short: the trials that had ended are kept, the others are played anew.
+
+    On the stack, and in real time with as many trials at a time, as it was begun. Raises what `execute` does, and
+    `UserError` for a run that is complete or under way, or whose trials would not be comparable with those that are
+    left: of another version, of another machine in real time, of other DATABASE_ variables, or of a running
+    application.
+    """
+    manifest = read_manifest(folder)
+    chosen = check_resumable(manifest, folder)
+    plan = manifest.plan
+    options = RunOptions(parallel=manifest.parallel if plan.real_time else None, workers=manifest.workers)
+    chosen.check(plan, options)
+    open_trials = [trial for trial in plan.trials if trial.number not in manifest.ended]
+    parallelism = chosen.parallelism(open_trials, options)
+    kept = f"{len(manifest.ended)} of {len(plan.trials)} trials are kept"
+    progress.say(f"{kept}; {len(open_trials)} are played, {parallelism.trials} at a time: {parallelism.why}")
+    create = partial(RunWriter.resume, folder, parallel=parallelism.trials, note=f"resumed: {kept}")
+    unlike = unlike_the_scenario(chosen.name, plan)
+    return _finished(chosen, plan, options, progress, create, charts=charts, unlike=unlike)
+
+
+def check_resumable(manifest: Manifest, folder: Path) -> Stack:
+    """The stack that can go on with this run. Raises `UserError` as `resume` says."""
+    where = str(folder)
+    if manifest.status in (RunStatus.COMPLETE, RunStatus.RUNNING):
+        left = "nothing is left to play" if manifest.status is RunStatus.COMPLETE else "it is under way"
+        raise UserError(f"is {manifest.status}: {left}", where=where, allowed="a run that was cut short")
+    if manifest.stack == TARGET:
+        raise UserError("its application and database are not as they were", where=where, allowed="to play it anew")
+    stack, _ = choose(manifest.stack)
+    here: dict[str, Any] = {"coldstart": __version__, **stack.versions()}
+    there: dict[str, Any] = {**manifest.versions}
+    if manifest.plan.real_time:
+        here, there = {**here, **this_machine()}, {**there, **manifest.machine}
+    for what, value in here.items():
+        if there.get(what) != value:
+            raise UserError(
+                f"was begun with {what} {there.get(what)}, here it is {value}: its trials would not be comparable",
+                where=where,
+                allowed="to play it anew",
+            )
+    if [RecordedTrial.of(trial) for trial in manifest.plan.trials] != [
+        replace(trial, wall_s=None) for trial in manifest.trials
+    ]:
+        raise UserError("the DATABASE_ variables are not what they were", where=where, allowed="to play it anew")
+    return stack
+
+
+def _finished(
+    stack: Stack,
+    plan: PlannedRun,
+    options: RunOptions,
+    progress: Progress,
+    create: Callable[[], RunWriter],
+    *,
+    charts: bool,
+    unlike: Sequence[str],
+) -> FinishedRun:
     with terminable():
-        writer, run, status = _recorded(chosen, plan, options, progress, create)
+        writer, run, status = _recorded(stack, plan, options, progress, create)
     judgements = judge(plan, run.summaries)
     unwritten = ""
     try:
@@ -121,7 +197,7 @@ def execute(
     return FinishedRun(
         id=writer.id,
         folder=writer.folder,
-        stack=chosen.name,
+        stack=stack.name,
         plan=plan,
         status=status,
         notes=[*unlike, *writer.noted],
@@ -152,6 +228,8 @@ def _recorded(
             with held():
                 if status is RunStatus.FAILED:
                     progress.say(f"what was measured until then is kept in {writer.folder}")
+                    if hint := how_to_resume(writer.folder, status, stack.name):
+                        progress.say(hint)
                 run = _close(writer, status)
     return writer, run, status
 
@@ -192,6 +270,8 @@ async def _run_all(stack: Stack, plan: PlannedRun, options: RunOptions, writer: 
     async with stack.running(plan, options) as running, asyncio.TaskGroup() as group:
         writer.add_versions(running.versions())
         for trial in plan.trials:
+            if trial.number in writer.manifest.ended:
+                continue
             group.create_task(_run_one(running, trial, places, writer, progress, deaths), name=f"trial {trial.number}")
     for death in deaths:
         writer.note(str(death))

@@ -19,6 +19,7 @@ COMMANDS = {
     "requests": "Make a requests file: what an application of your own is asked.",
     "record": "Record what your application says to PostgreSQL, so that it can be played in virtual time.",
     "sweep": "Play SCENARIO with a grid of pools, simulated.",
+    "resume": "Play the rest of RUN, which was cut short.",
     "recommend": "Say what to set for SCENARIO.",
     "lint": "Check a configuration's timeouts, each by a trial in virtual time.",
     "check": "Judge the objectives of the checks in FILE (docs/gate.md).",

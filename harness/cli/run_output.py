@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.text import Text
 
 from harness.analysis.findings import findings
@@ -33,8 +34,7 @@ def print_run(done: FinishedRun) -> None:
     console = output_console()
     console.print()
     console.print(_headline(done), style="bold")
-    if done.status is not RunStatus.COMPLETE:
-        console.print(f"The run was {done.status}: what follows is what was measured until then.", style="yellow")
+    print_cut_short(console, done, "run")
     if note := Names.of(summary.trial for summary in done.summaries).note():
         console.print(note)
     console.print(comparison(done.summaries))
@@ -59,6 +59,15 @@ def print_run(done: FinishedRun) -> None:
     if (done.folder / "charts").is_dir():
         console.print(f"Charts:  {done.folder / 'charts'}", soft_wrap=True)
     print_decision(console, done.decision)
+
+
+def print_cut_short(console: Console, done: FinishedRun, what: str) -> None:
+    """Where it was cut short: say so, and how to go on."""
+    if done.status is RunStatus.COMPLETE:
+        return
+    console.print(f"The {what} was {done.status}: what follows is what was played until then.", style="yellow")
+    if done.how_to_resume:
+        console.print(Text(f"{done.how_to_resume}.", "yellow"), soft_wrap=True)
 
 
 def bursts(summaries: Sequence[TrialSummary]) -> Sheet:

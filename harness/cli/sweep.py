@@ -27,7 +27,6 @@ from harness.library import load_scenario
 from harness.model.errors import StackError, UserError
 from harness.model.limits import MAX_TRIALS
 from harness.model.plan import PlannedRun
-from harness.model.status import RunStatus
 from harness.run import FinishedRun
 from harness.stacks.base import RunOptions
 from harness.stacks.choose import choose
@@ -65,11 +64,11 @@ def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its
         )  # fmt: skip
         if not given["as_json"] if given["charts"] is None else given["charts"]:
             progress.say("drawing the charts")
-            done = _drawn(done)
+            done = draw_sweep(done)
     if given["as_json"]:
         echo(json.dumps(done.to_json()))
     else:
-        _print(done)
+        print_sweep(done)
     if done.unwritten:
         echo(f"coldstart: {done.unwritten}", err=True)
     return done.exit_status
@@ -96,7 +95,7 @@ def _wakes(texts: Sequence[str]) -> Iterator[str]:
             yield text
 
 
-def _drawn(done: FinishedRun) -> FinishedRun:
+def draw_sweep(done: FinishedRun) -> FinishedRun:
     """Draw the charts into the run's folder; where that fails, return the run with the error in `unwritten`."""
     from harness.analysis import load
     from harness.analysis.charts import draw_comparison
@@ -111,16 +110,17 @@ def _drawn(done: FinishedRun) -> FinishedRun:
     return done
 
 
-def _print(done: FinishedRun) -> None:
+def print_sweep(done: FinishedRun) -> None:
+    """Print a sweep's results on standard output."""
     from harness.analysis import load
     from harness.analysis.compare import compare
+    from harness.cli.run_output import print_cut_short
 
     lines = [line for line in compare([load(done.folder)]).lines if not line.is_control]
     console = output_console()
     trials = len(done.summaries)
     console.print(f"\n{done.plan.title} in virtual time: {trials:,} trials", style="bold")
-    if done.status is not RunStatus.COMPLETE:
-        console.print(f"The sweep was {done.status}: what follows is what was played until then.", style="yellow")
+    print_cut_short(console, done, "sweep")
     if lines:
         by_pool = _by_pool(lines)
         if common := Names(by_pool).note():

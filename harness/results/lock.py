@@ -7,11 +7,17 @@ from pathlib import Path
 LOCK = ".lock"
 
 
-def hold(folder: Path) -> int | None:
-    """Take the lock of a new folder; its descriptor. None: this file system has no locks. Raises `OSError`."""
+def hold(folder: Path, *, wait: bool = True) -> int | None:
+    """Take the lock of a folder; its descriptor. None: this file system has no locks. Raises `OSError`.
+
+    With `wait` False `BlockingIOError` is one of them: another process has it.
+    """
     lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(lock)
+        raise
     except OSError:
         # Without the file its readers go by the process id.
         os.close(lock)

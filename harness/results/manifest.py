@@ -18,6 +18,7 @@ from harness.model.pool import PoolConfiguration
 from harness.model.status import RunStatus
 from harness.model.trial import Trial
 from harness.model.wake import WakeProfile
+from harness.results.ended import read_ended
 from harness.results.folder import MANIFEST
 from harness.results.format_2 import OLD_FORMAT, upgraded
 from harness.results.lock import is_held
@@ -88,6 +89,8 @@ class Manifest:
             raise UserError(f"{MANIFEST} can't be read: it is not JSON", where=str(folder)) from None
         manifest = from_json(_of_this_format(document, folder), cls, where=f"{folder}: {MANIFEST} can't be read")
         manifest.check(where=f"{folder}: {MANIFEST} can't be read")
+        for number, wall_s in read_ended(folder, {trial.number for trial in manifest.trials}).items():
+            manifest.trial_ended(number, wall_s=wall_s)
         if manifest.status is RunStatus.RUNNING and not _is_written(folder, manifest.pid):
             manifest.status = RunStatus.KILLED
         return manifest
@@ -110,6 +113,11 @@ class Manifest:
         """Record that a trial ended, and how long it took."""
         at = next(index for index, trial in enumerate(self.trials) if trial.number == number)
         self.trials[at] = replace(self.trials[at], wall_s=round(wall_s, 6))
+
+    @property
+    def ended(self) -> set[int]:
+        """The numbers of the trials that ended."""
+        return {trial.number for trial in self.trials if trial.wall_s is not None}
 
     def planned_trials(self) -> list[Trial]:
         """The trials with their stories."""

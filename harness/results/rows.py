@@ -1,7 +1,7 @@
 """Rows of a run's tables, which somebody may have changed: lines of JSON read strictly, and what no column can hold."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,6 +17,8 @@ from harness.model.outcomes import Outcome
 
 BLOCK = 8 * 2**20
 """Bytes of lines that are objects at a time; they become columns then, which are a tenth as large."""
+ROWS = 10_000
+"""Of a table that are objects at a time."""
 LONGEST_S = 1e10
 """Three hundred years: seconds beyond it are a mistake, and their sums no numbers."""
 LARGEST = 2**53
@@ -51,6 +53,15 @@ def rows_of_lines(lines: bytes, columns: tuple[Column, ...], wanted: pa.Schema) 
     except BAD_JSON as error:
         raise ValueError(str(error)) from error
     return pa.concat_tables(tables)
+
+
+def lines_of_rows(table: pa.Table, trials: Collection[int]) -> Iterator[bytes]:
+    """The rows of these trials as lines of JSON, as `rows_of_lines` reads them."""
+    for batch in table.to_batches(max_chunksize=ROWS):
+        for row in batch.to_pylist():
+            if row["trial"] in trials:
+                cells = {name: cell for name, cell in row.items() if cell is not None}
+                yield json.dumps(cells).encode() + b"\n"
 
 
 def _blocks(lines: bytes) -> Iterator[bytes]:

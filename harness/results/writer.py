@@ -1,9 +1,10 @@
 """Writes a run. A row has been given to the operating system when its call returns, so a kill loses no row."""
 
 import json
+import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,10 +19,12 @@ from harness.model.plan import PlannedRun
 from harness.model.status import RunStatus
 from harness.model.trial import Trial
 from harness.results.disk import unwritable
+from harness.results.ended import ENDED, ended_line
 from harness.results.folder import MANIFEST
 from harness.results.lock import hold, let_go
 from harness.results.manifest import Manifest, RecordedTrial, git_commit, this_machine
-from harness.results.read import TABLES, read_spool
+from harness.results.read import TABLES, read_manifest, read_spool, read_table
+from harness.results.rows import lines_of_rows
 from harness.shipped import checkout
 
 RESERVE = ".reserve"
@@ -84,20 +87,74 @@ class RunWriter:
             # What PostgreSQL and an application write may have rows in it; the rest of a run is to be shown.
             writer.logs.mkdir(mode=0o700)
             writer._lock = hold(writer.folder)
-            # Unbuffered, so that a line that did not fit on a full disk can be truncated again.
-            spools = {name: writer.folder / f"{name}.jsonl" for name in TABLES}
-            for name, path in spools.items():
-                writer._spools[name] = path.open("ab", buffering=0)
-            # Last of its files: it is what makes the folder a run, which can be read whenever it is cut short.
-            manifest.write(writer.folder)
-            writer._reserve()
+            writer._begin()
         except OSError as error:
-            for spool in writer._spools.values():
-                spool.close()
-            let_go(writer.folder, writer._lock)
+            writer._let_go()
             shutil.rmtree(writer.folder, ignore_errors=True)
             raise unwritable(out, error) from error
         return writer
+
+    @classmethod
+    def resume(cls, folder: Path, *, parallel: int, note: str) -> Self:
+        """Go on with a run that was cut short: the rows of its ended trials stay, those of the others are dropped.
+
+        A kill in the middle of this loses no ended trial either. Raises `UserError` for a run that somebody writes,
+        and for one that can't be read, `StackError` on a full disk.
+        """
+        writer = cls(folder, read_manifest(folder))
+        try:
+            writer._take_over()
+            manifest = writer.manifest
+            for name in TABLES:
+                writer._keep(name, lines_of_rows(read_table(folder, name), manifest.ended))
+            writer._keep(
+                ENDED, (ended_line(one.number, one.wall_s) for one in manifest.trials if one.wall_s is not None)
+            )
+            manifest.status, manifest.ended_at, manifest.pid = RunStatus.RUNNING, None, os.getpid()
+            manifest.parallel, manifest.expectations = parallel, []
+            manifest.notes.append(note)
+            writer._begin()
+        except UserError:
+            writer._let_go()
+            raise
+        except (OSError, MemoryError) as error:
+            writer._let_go()
+            raise unwritable(folder, error) from error
+        return writer
+
+    def _take_over(self) -> None:
+        """Take the lock of a run that was cut short."""
+        written = UserError("is being written by another process", where=str(self.folder))
+        try:
+            self._lock = hold(self.folder, wait=False)
+        except BlockingIOError:
+            raise written from None
+        # Another may have gone on with it, and ended, before the lock was had.
+        before, self.manifest = self.manifest, Manifest.read(self.folder)
+        if self.manifest.status not in (before.status, RunStatus.RUNNING):
+            raise written
+
+    def _keep(self, name: str, lines: Iterable[bytes]) -> None:
+        """Make this file of JSON lines anew."""
+        new = self.folder / f".{name}.jsonl.new"
+        with new.open("wb") as file:
+            file.writelines(lines)
+        # Where both are there, this is the one that is read.
+        new.replace(self.folder / f"{name}.jsonl")
+        (self.folder / f"{name}.parquet").unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        # Unbuffered, so that a line that did not fit on a full disk can be truncated again.
+        for name in (*TABLES, ENDED):
+            self._spools[name] = (self.folder / f"{name}.jsonl").open("ab", buffering=0)
+        # Last of its files: it is what makes the folder a run, which can be read whenever it is cut short.
+        self.manifest.write(self.folder)
+        self._reserve()
+
+    def _let_go(self) -> None:
+        for spool in self._spools.values():
+            spool.close()
+        let_go(self.folder, self._lock)
 
     @property
     def id(self) -> str:
@@ -126,6 +183,7 @@ class RunWriter:
     def trial_ended(self, trial: int, *, wall_s: float) -> None:
         """Record that the trial is complete, and took this long."""
         self.manifest.trial_ended(trial, wall_s=wall_s)
+        self._append(ENDED, ended_line(trial, wall_s))
 
     def close(self, status: RunStatus) -> None:
         """Turn the JSON lines into Parquet files and write the manifest with the run's final status.
@@ -133,8 +191,9 @@ class RunWriter:
         On a full disk, or without memory, a table stays in JSON lines, which can be read too, and the status is
         `failed`; `StackError` or `UserError` is raised once the manifest is written.
         """
-        for name, spool in self._spools.items():
+        for spool in self._spools.values():
             spool.close()
+        for name in TABLES:
             try:
                 self._finish(name)
             except (OSError, MemoryError, pyarrow.ArrowException) as error:
@@ -148,6 +207,8 @@ class RunWriter:
         (self.folder / RESERVE).unlink(missing_ok=True)
         try:
             self._write_manifest()
+            # The manifest has it now.
+            (self.folder / f"{ENDED}.jsonl").unlink(missing_ok=True)
         finally:
             let_go(self.folder, self._lock)
             self._lock = None
