@@ -10,21 +10,26 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
+from harness.processes.interruption import INTERRUPTING
+
 T = TypeVar("T")
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run`, in which Ctrl-C cancels `main`, once: a second one must not cut its cleaning up short.
+    """`asyncio.run`, in which Ctrl-C, SIGTERM and SIGHUP cancel `main`, once: a second must not cut its end short.
 
     Raises `KeyboardInterrupt` when `main` has ended because of it, and `MemoryError` when it has ended because a
     callback of the loop got no memory: by itself the loop would call it again for ever.
     """
-    before = signal.getsignal(signal.SIGINT)
     cancelling = _Cancelling()
-    hears = callable(before) and threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in INTERRUPTING}
+    # What is ignored stays so, and what ends the process where nobody has asked for more does.
+    heard = [number for number in INTERRUPTING if callable(before[number])]
+    if threading.current_thread() is not threading.main_thread():
+        heard = []
     try:
-        if hears:
-            signal.signal(signal.SIGINT, cancelling)
+        for number in heard:
+            signal.signal(number, cancelling)
         try:
             with _waiting_without_threads():
                 return asyncio.run(cancelling.following(main))
@@ -33,8 +38,8 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
                 raise KeyboardInterrupt from None
             raise
         finally:
-            if hears:
-                signal.signal(signal.SIGINT, before)
+            for number in heard:
+                signal.signal(number, before[number])
     finally:
         # Where not even a loop could be made, it would complain that nobody awaited it.
         main.close()

@@ -23,7 +23,7 @@ def interruptible() -> Iterator[None]:
     heard = [number for number in INTERRUPTING if before[number] is not signal.SIG_IGN]
     try:
         if signal.SIGINT in heard:
-            signal.signal(signal.SIGINT, _Interrupt())
+            signal.signal(signal.SIGINT, _interrupt)
         for number in heard:
             if number is not signal.SIGINT:
                 signal.signal(number, _as_ctrl_c)
@@ -76,24 +76,27 @@ def terminable() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _as_ctrl_c(_number: int, _frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """Do what Ctrl-C does; where that is ignored (`&` in a script), what it would do."""
+    of_ctrl_c = signal.getsignal(signal.SIGINT)
+    if callable(of_ctrl_c):
+        of_ctrl_c(number, frame)
+    else:
+        _interrupt(number, frame)
 
 
-class _Interrupt:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     """The handler of Ctrl-C."""
-
-    def __call__(self, _number: int, frame: FrameType | None) -> None:
-        if not _importing(frame):
-            raise KeyboardInterrupt
-        # Not threading.Thread: the interrupted code may hold one of that module's locks.
-        _thread.start_new_thread(_again_soon, (_thread.get_ident(),))
+    if not _importing(frame):
+        raise KeyboardInterrupt
+    # Not threading.Thread: the interrupted code may hold one of that module's locks.
+    _thread.start_new_thread(_again_soon, (_thread.get_ident(), number))
 
 
-def _again_soon(main_thread: int) -> None:
+def _again_soon(main_thread: int, number: int) -> None:
     time.sleep(IMPORT_POLL_S)
     # To that thread: it may be waiting by then, which the signal must end.
-    signal.pthread_kill(main_thread, signal.SIGINT)
+    signal.pthread_kill(main_thread, number)
 
 
 def _importing(frame: FrameType | None) -> bool:

@@ -68,6 +68,21 @@ main()
 """
 
 
+AFTER_A_TRIAL = """
+import os, signal, sys
+number, sys.argv = int(sys.argv[1]), ["coldstart", *sys.argv[2:]]
+from harness.results.writer import RunWriter
+ended = RunWriter.trial_ended
+def ending(self, trial, *, wall_s):
+    ended(self, trial, wall_s=wall_s)
+    os.kill(os.getpid(), number)
+RunWriter.trial_ended = ending
+from harness.__main__ import main
+main()
+"""
+IGNORING = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+
+
 def coldstart(code: str, *arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=100, cwd=cwd
@@ -92,9 +107,34 @@ def test_sigterm_and_sighup_are_heard_as_early(tmp_path: Path, how: signal.Signa
 
 
 def test_what_was_started_with_ctrl_c_ignored_goes_on(tmp_path: Path) -> None:
-    ignoring = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n{AT_AN_IMPORT}"
-    done = coldstart(ignoring, "click", f"{int(signal.SIGINT)}", "list", cwd=tmp_path)
+    done = coldstart(IGNORING + AT_AN_IMPORT, "click", f"{int(signal.SIGINT)}", "list", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("module", ["click", "numpy"])
+def test_what_was_started_with_ctrl_c_ignored_still_ends_as_it_is_asked_to(
+    tmp_path: Path, how: signal.Signals, module: str
+) -> None:
+    code = IGNORING + AT_AN_IMPORT
+    done = coldstart(code, module, f"{int(how)}", *SIMULATED, "--no-charts", "--out", f"{tmp_path}", cwd=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (130, False)
+
+
+@pytest.mark.parametrize("before", ["", IGNORING], ids=["terminal", "script"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_the_middle_of_a_run_keeps_what_has_ended(tmp_path: Path, how: signal.Signals, before: str) -> None:
+    code = before + AFTER_A_TRIAL
+    done = coldstart(code, f"{int(how)}", *SIMULATED, "--no-charts", "--out", f"{tmp_path}", cwd=tmp_path)
+    run = load(find_run(runs=tmp_path))
+    if before and how is signal.SIGINT:
+        assert (done.returncode, run.manifest.status) == (0, RunStatus.COMPLETE)
+        return
+    assert (done.returncode, run.manifest.status) == (130, RunStatus.ABORTED)
+    assert len(run.manifest.ended) == 1
+    assert f"The run was aborted: what follows is what was played until then.\n`coldstart resume {run.folder}`" in (
+        done.stdout
+    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
