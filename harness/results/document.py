@@ -26,10 +26,10 @@ leaves what it had. `harness.analysis.load("newest")` reads it back in one call,
 | `summary.csv` | a row a trial: the numbers of the table; text that begins like a formula has an apostrophe in front |
 | `charts/` | every chart as SVG and PNG, at half a page's width; in `charts/dark/` for dark pages |
 | `logs/` | what the stack's processes wrote to stderr |
-| `*.jsonl` | only while a run is under way, or after it was killed: the tables, a line a row, and which trials have ended |
+| `*.jsonl` | only while a run is under way, or after it was killed: a line a row, and a line a trial that has ended |
 
 `status` is `complete`, `aborted` (Ctrl-C), `failed` (a part of the stack died), `running`, or, for a reader of a run
-whose process is gone without a word, `killed`. `coldstart resume <id>` plays the rest of one that is `aborted`, `failed` or `killed`.
+whose process is gone without a word, `killed`. `coldstart resume <id>` plays the rest of one that was cut short.
 
 `sample/` keeps a run of each stack, which the notebooks, the documents and the tests read: `embedded` and `compose` are
 the default of `make coldstart` (in containers on stand-ins for the official images: Debian's PostgreSQL 15, the real
