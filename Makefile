@@ -111,6 +111,8 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.simulation_speed
 	@$(BIN)/python -m benchmarks.starting
 	@$(BIN)/python -m benchmarks.simulation_limit
+	@$(BIN)/python -m benchmarks.sweeps
+	@$(BIN)/python -m benchmarks.beside
 	@$(BIN)/python -m benchmarks.lint_speed
 	@$(BIN)/python -m benchmarks.large_run
 	@$(BIN)/python -m benchmarks.recommending

@@ -25,6 +25,8 @@ LARGEST = 2**53
 """Whole numbers up to this one are the same as floats, which is what they are counted with."""
 WHOLE = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 TYPES = {"int": WHOLE, "float": float, "text": str}
+ENCODER = msgspec.json.Encoder()
+"""Of rows; several times as fast as the standard library's."""
 BAD_JSON = (msgspec.DecodeError, RecursionError, ValueError)
 
 
@@ -61,7 +63,7 @@ def lines_of_rows(table: pa.Table, trials: Collection[int]) -> Iterator[bytes]:
         for row in batch.to_pylist():
             if row["trial"] in trials:
                 cells = {name: cell for name, cell in row.items() if cell is not None}
-                yield json.dumps(cells).encode() + b"\n"
+                yield ENCODER.encode(cells) + b"\n"
 
 
 def _blocks(lines: bytes) -> Iterator[bytes]:

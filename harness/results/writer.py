@@ -1,6 +1,5 @@
 """Writes a run. A row has been given to the operating system when its call returns, so a kill loses no row."""
 
-import json
 import os
 import secrets
 import shutil
@@ -24,7 +23,7 @@ from harness.results.folder import MANIFEST
 from harness.results.lock import hold, let_go
 from harness.results.manifest import Manifest, RecordedTrial, git_commit, this_machine
 from harness.results.read import TABLES, read_manifest, read_spool, read_table
-from harness.results.rows import lines_of_rows
+from harness.results.rows import ENCODER, lines_of_rows
 from harness.shipped import checkout
 
 RESERVE = ".reserve"
@@ -234,8 +233,8 @@ class RunWriter:
             cells = {"trial": trial, **row}
             if unknown := cells.keys() - names:
                 raise KeyError(f"{table} has no column {min(unknown)}")
-            lines.append(json.dumps({name: cells[name] for name in names if name in cells}) + "\n")
-        self._append(table, "".join(lines).encode())
+            lines.append({name: cells[name] for name in names if name in cells})
+        self._append(table, ENCODER.encode_lines(lines))
 
     def _append(self, table: str, lines: bytes) -> None:
         """Write all of these lines or none: an incomplete line would make the following ones unreadable."""
