@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import docker.errors
 import psutil
 
-from benchmarks.drill_run import CHECKOUT, FILLER, RUN, Drilled, MissedError, Phase
+from benchmarks.drill_run import CHECKOUT, FILLER, MARK, POLL_S, RUN, Drilled, MissedError, Phase
 from harness.compose.engine import engine
 from harness.model.errors import StackError, UserError
 
@@ -152,7 +153,10 @@ def loopback_down(run: Drilled, _phase: Phase) -> None:
 
 def second_run(run: Drilled, _phase: Phase) -> None:
     first = psutil.Process(run.process.pid)
-    argv = [*first.cmdline()[:3], *RUN, "--out", str(run.out)]
+    while MARK not in first.environ():
+        # It is still this program's copy.
+        time.sleep(POLL_S)
+    argv = [sys.executable, "-m", "harness", *RUN, "--out", str(run.out)]
     done = subprocess.run(argv, capture_output=True, check=False, cwd=CHECKOUT, env=first.environ(), timeout=120)
     if done.returncode != 0:
         raise AssertionError(f"the second run: status {done.returncode}: {done.stderr.decode()[-200:]}")

@@ -71,10 +71,13 @@ class Manifest:
     expectations: list[dict[str, str]] = field(default_factory=list)
     format: int = FORMAT
 
-    def write(self, folder: Path) -> None:
-        """Replace the folder's manifest atomically."""
-        new = folder / f".{MANIFEST}.new"
-        new.write_text(json.dumps(to_json(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    def write(self, folder: Path, *, over: Path | None = None) -> None:
+        """Replace the folder's manifest atomically; `over` is a file whose space on the disk it takes."""
+        text = json.dumps(to_json(self), indent=2, sort_keys=True) + "\n"
+        new = folder / f".{MANIFEST}.new" if over is None else over
+        with new.open("wb" if over is None else "r+b") as file:
+            file.write(text.encode())
+            file.truncate()
         new.replace(folder / MANIFEST)
 
     @classmethod

@@ -202,10 +202,9 @@ class RunWriter:
         if self._failed:
             self.manifest.notes.append(str(self._failed))
         self.manifest.ended_at = _iso(datetime.now(UTC))
-        # Not before: the tables would take its place.
-        (self.folder / RESERVE).unlink(missing_ok=True)
         try:
-            self._write_manifest()
+            # Over the space that is reserved for it: what is given back first somebody else may take.
+            self._write_manifest(over=self.folder / RESERVE)
             # The manifest has it now.
             (self.folder / f"{ENDED}.jsonl").unlink(missing_ok=True)
         finally:
@@ -256,9 +255,9 @@ class RunWriter:
         # Random bytes: a file system that compresses would reserve almost nothing for zeros.
         (self.folder / RESERVE).write_bytes(secrets.token_bytes(size))
 
-    def _write_manifest(self) -> None:
+    def _write_manifest(self, *, over: Path | None = None) -> None:
         try:
-            self.manifest.write(self.folder)
+            self.manifest.write(self.folder, over=over)
         except OSError as error:
             raise unwritable(self.folder / MANIFEST, error) from error
 

@@ -216,6 +216,28 @@ def test_a_run_is_found_by_its_path_its_id_and_the_beginning_of_it(tmp_path: Pat
         find_run("newest", runs=tmp_path / "empty")
 
 
+def test_a_disk_that_somebody_else_fills_as_a_run_is_closed_does_not_keep_its_end_from_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = writer(tmp_path)
+    fill(run)
+    opening = Path.open
+
+    def full(path: Path, mode: str = "r", **more: Any) -> Any:
+        # Nothing new finds a place; what is there already has one.
+        if "manifest" in path.name and "w" in mode:
+            raise OSError(28, "No space left on device")
+        return opening(path, mode, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full)
+        run.close(RunStatus.ABORTED)
+    kept = load(run.folder)
+    assert kept.manifest.status is RunStatus.ABORTED
+    assert (run.folder / "manifest.json").read_text().endswith("}\n")
+    assert not (run.folder / RESERVE).exists()
+
+
 def test_a_folder_that_cant_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="can't be written: Not a directory"):
