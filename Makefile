@@ -182,7 +182,7 @@ lock: $(BIN)/uv ## Pin the dependencies anew (LOCK_ARGS=: only what pyproject.to
 	$(LOCK) pyproject.toml --extra all --group build --output-file requirements.lock
 	$(LOCK) pyproject.toml --extra all --extra notebooks --constraints requirements.lock \
 		--output-file requirements-notebooks.lock
-	$(LOCK) pyproject.toml --extra all --extra notebooks --group dev --constraints requirements-notebooks.lock \
+	$(LOCK) pyproject.toml --extra all --extra notebooks --extra dask --group dev --constraints requirements-notebooks.lock \
 		--output-file requirements-dev.lock
 	$(LOCK) examples/prefect/requirements.in --output-file examples/prefect/requirements.txt
 
