@@ -131,7 +131,7 @@ class Scheduler:
                 try:
                     played = await self._played(trial, times)
                 except KilledWorker as again:
-                    raise TrialDiedError(described(trial), f"{_deaths(again)}, twice") from None
+                    raise TrialDiedError(described(trial), f"{_deaths(again)}, and before that too") from None
         for line in played.said:
             say(line)
         return played.rows
@@ -198,8 +198,10 @@ def _losing(address: str) -> Iterator[None]:
     """What Dask raises inside, where the scheduler is gone, is a `StackError`."""
     try:
         yield
-    except (OSError, CancelledError) as error:
-        raise StackError(_named(address), f"was lost: {error}") from error
+    except CancelledError as error:
+        raise StackError(_named(address), "the connection to it was lost") from error
+    except OSError as error:
+        raise StackError(_named(address), str(error) or "does not answer any more") from error
 
 
 @contextmanager
@@ -222,5 +224,6 @@ def _named(address: str) -> str:
 
 
 def _deaths(killed: KilledWorker) -> str:
-    """In words, of which a trial's name is the subject."""
-    return f"{killed.allowed_failures + 1} workers died with it, the last was {killed.last_worker.address}"
+    """In words, after the trial's name."""
+    deaths = killed.allowed_failures + 1
+    return f"its worker died{'' if deaths == 1 else f' {deaths} times'} (the last was {killed.last_worker.address})"

@@ -74,7 +74,10 @@ async def play(plugin: str, expected: Mapping[str, str], command: bytes) -> Play
     versions. Errors are returned because Dask logs one that is raised, as an error of the worker.
     """
     worker = get_worker()
-    simulators = worker.plugins[plugin]
+    simulators = worker.plugins.get(plugin)
+    if simulators is None:
+        # This task was on its way here as the others were cancelled: nobody waits for it.
+        return UserError("the run has ended", where=f"worker {worker.address}")
     assert isinstance(simulators, SimulatorsPlugin)
     told = command_from(command)
     assert isinstance(told, PlayTrial)
