@@ -109,6 +109,7 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.load_lateness
 	@$(BIN)/python -m benchmarks.load_workers
 	@$(BIN)/python -m benchmarks.simulation_speed
+	@$(BIN)/python -m benchmarks.cluster
 	@$(BIN)/python -m benchmarks.starting
 	@$(BIN)/python -m benchmarks.simulation_limit
 	@$(BIN)/python -m benchmarks.lint_speed

@@ -157,14 +157,15 @@ class Scheduler:
         left_s = 0.0
         while left_s < LEFT_S:
             await asyncio.sleep(LOOK_S)
-            with _losing(self._address):
+            # A scheduler that is gone is told by the trials that it had.
+            with suppress(OSError):
                 left_s = 0.0 if await self._client.nthreads() else left_s + LOOK_S
         raise StackError(_named(self._address), f"no worker has been connected to it for {LEFT_S:g} s")
 
     async def _leave(self) -> None:
         if self._client.status == "running":
-            # Workers that can't be reached have lost their simulators too, or will with their own end.
-            with suppress(OSError):
+            # What can't be reached loses its simulators with its own end; a run may end before they are known there.
+            with suppress(OSError, ValueError):
                 async with asyncio.timeout(END_S):
                     await self._client.unregister_worker_plugin(self._run)
 
@@ -201,7 +202,7 @@ def _losing(address: str) -> Iterator[None]:
     except CancelledError as error:
         raise StackError(_named(address), "the connection to it was lost") from error
     except OSError as error:
-        raise StackError(_named(address), str(error) or "does not answer any more") from error
+        raise StackError(_named(address), str(error) or "no answer came in time, from it or from a worker") from error
 
 
 @contextmanager

@@ -40,9 +40,9 @@ class SimulatorsPlugin(WorkerPlugin):
         self._playing: set[asyncio.Task[Simulated]] = set()
 
     async def setup(self, worker: Worker) -> None:
-        """Simulators start when they are first needed."""
+        """Simulators start when they are first needed; their logs are in the folder that is the worker's own."""
         self._open = AsyncExitStack()
-        logs = self._open.enter_context(TemporaryDirectory(prefix="coldstart-"))
+        logs = self._open.enter_context(TemporaryDirectory(prefix="coldstart-", dir=worker.local_directory))
         running = Simulators.running(worker.state.nthreads, logs=Path(logs))
         self._simulators = await self._open.enter_async_context(running)
 

@@ -55,7 +55,7 @@ class SimulatedStack:
             yield RunningSimulated(simulators, plan)
 
 
-class Player(Protocol):
+class TrialPlayer(Protocol):
     """What has trials played in virtual time, somewhere: `Simulators` on this machine."""
 
     async def play(self, trial: Trial, times: Times, say: Say) -> Simulated:
@@ -66,7 +66,7 @@ class Player(Protocol):
 class RunningSimulated:
     """Ready to simulate."""
 
-    def __init__(self, simulators: Player, plan: PlannedRun) -> None:
+    def __init__(self, simulators: TrialPlayer, plan: PlannedRun) -> None:
         self._simulators = simulators
         self._plan = plan
 
