@@ -109,6 +109,7 @@ bench: $(VENV)/installed-dev $(TOOLS)/toxiproxy-server ## Measure, and write the
 	@$(BIN)/python -m benchmarks.load_lateness
 	@$(BIN)/python -m benchmarks.load_workers
 	@$(BIN)/python -m benchmarks.simulation_speed
+	@$(BIN)/python -m benchmarks.cluster
 	@$(BIN)/python -m benchmarks.starting
 	@$(BIN)/python -m benchmarks.simulation_limit
 	@$(BIN)/python -m benchmarks.sweeps
@@ -184,7 +185,7 @@ lock: $(BIN)/uv ## Pin the dependencies anew (LOCK_ARGS=: only what pyproject.to
 	$(LOCK) pyproject.toml --extra all --group build --output-file requirements.lock
 	$(LOCK) pyproject.toml --extra all --extra notebooks --constraints requirements.lock \
 		--output-file requirements-notebooks.lock
-	$(LOCK) pyproject.toml --extra all --extra notebooks --group dev --constraints requirements-notebooks.lock \
+	$(LOCK) pyproject.toml --extra all --extra notebooks --extra dask --group dev --constraints requirements-notebooks.lock \
 		--output-file requirements-dev.lock
 	$(LOCK) examples/prefect/requirements.in --output-file examples/prefect/requirements.txt
 

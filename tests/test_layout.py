@@ -41,6 +41,8 @@ ROOMS: dict[str, set[str]] = {
     "service": {"asyncpg_errors", "converter", "heartbeat", "postgres", "processes"},
     "results": {"converter", "shipped"},
     "simulation": {"converter", "player", "processes", "recording", "results", "service"},
+    # Dask's scheduler and its workers, which play trials in virtual time.
+    "cluster": {"converter", "processes", "simulation"},
     # Runs in the process of a user's own application.
     "guest": {"heartbeat", "player", "recording", "service", "simulation"},
     # The same application from outside: its files, and its processes.
@@ -54,6 +56,7 @@ ROOMS: dict[str, set[str]] = {
     "lint": {"analysis", "application", "search"},
     "stacks": {
         "application",
+        "cluster",
         "compose",
         "converter",
         "guest",

@@ -29,7 +29,7 @@ from harness.model.limits import MAX_TRIALS
 from harness.model.plan import PlannedRun
 from harness.run import FinishedRun
 from harness.stacks.base import RunOptions
-from harness.stacks.choose import choose
+from harness.stacks.choose import choose, on_scheduler
 
 MAX_ROWS = 40
 """The most rows of the table; of more only the best are shown."""
@@ -46,13 +46,17 @@ MAX_ROWS = 40
     "--set", "settings", multiple=True, metavar="NAME=VALUES",
     help="A setting of every pool; with values separated by commas another axis of the grid; repeatable.",
 )  # fmt: skip
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="Play the trials on the workers of this Dask scheduler, tcp://HOST:8786 (docs/simulation.md).",
+)  # fmt: skip
 @with_options(STORY, SEEDS, SIMULATED, APPLICATION, KEEPING)
 def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Play SCENARIO with a grid of pools, simulated. Every pool_size with every max_overflow meets every wake."""
     from harness.cli.progress import watching
     from harness.run import execute
 
-    chosen = choose("simulated")
+    chosen = choose("simulated") if given["scheduler"] is None else on_scheduler(given["scheduler"])
     chosen_by_grid = {"pools": list(_pools(given)), "wakes": list(_wakes(given["wakes"])), "settings": ()}
     plan = PlannedRun(scenario=load_scenario(given["scenario"]), overrides=overrides_of({**given, **chosen_by_grid}))
     trials = plan.trials

@@ -24,7 +24,8 @@ class StackError(Exception):
         self.part = part
         self.what = what
         self.log = log
-        super().__init__(what)
+        # Both, so that it can be pickled: it may come from another machine.
+        super().__init__(part, what)
 
     def __str__(self) -> str:
         line = f"{self.part}: {self.what}"

@@ -84,11 +84,11 @@ class Simulators:
             try:
                 return await simulator.play(command)
             except StackError as death:
-                say(f"{_described(trial)}: its process {death.what}; it is played once more")
+                say(f"{described(trial)}: its process {death.what}; it is played once more")
             try:
                 return await simulator.play(command)
             except StackError as death:
-                raise TrialDiedError(_described(trial), f"its process {death.what}, twice", log=death.log) from death
+                raise TrialDiedError(described(trial), f"its process {death.what}, twice", log=death.log) from death
         finally:
             self._free.put_nowait(simulator)
 
@@ -143,5 +143,6 @@ class _Simulator:
             self._log.unlink()
 
 
-def _described(trial: Trial) -> str:
+def described(trial: Trial) -> str:
+    """How a person is told which trial it is."""
     return f"trial {trial.number} ({trial.label}, seed {trial.seed})"

@@ -1,6 +1,8 @@
 """Which stack `auto` means on this machine, and why."""
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from harness.model.errors import StackError, UserError
@@ -58,16 +60,31 @@ def _obstacle_to_compose() -> tuple[str | None, list[str]]:
     return obstacle, missing_images
 
 
+def on_scheduler(address: str) -> tuple["Stack", str]:
+    """The simulated stack on the workers of the Dask scheduler at that address, and why, as `choose` has it."""
+    with _from_extra("dask", where="--scheduler"):
+        from harness.stacks.scheduled import ScheduledStack
+
+        return ScheduledStack(address), "stack simulated: as asked"
+
+
 def _created(name: str) -> "Stack":
     module, _, class_name = STACKS[name].partition(":")
-    try:
+    with _from_extra(EXTRAS.get(name, name), where=f"stack {name}"):
         stack: Stack = getattr(importlib.import_module(module), class_name)()
+    return stack
+
+
+@contextmanager
+def _from_extra(extra: str, *, where: str) -> Iterator[None]:
+    """A package that is missing inside is a `UserError` with the command that installs it."""
+    try:
+        yield
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.startswith("harness"):
             raise
         raise UserError(
             f"needs the package {missing.name!r}, which is not installed",
-            where=f"stack {name}",
-            allowed=f"pip install 'pg-coldstart[{EXTRAS.get(name, name)}]'",
+            where=where,
+            allowed=f"pip install 'pg-coldstart[{extra}]'",
         ) from missing
-    return stack

@@ -3,15 +3,17 @@
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 from harness.application.starting import check_in_virtual_time, simulator
 from harness.model.errors import UserError
 from harness.model.plan import PlannedRun
+from harness.model.times import Times
 from harness.model.trial import Trial
-from harness.service.drivers import libpq_version
-from harness.simulation.simulators import SERVICE, Simulators
+from harness.simulation.rows import Simulated
+from harness.simulation.simulators import SERVICE, Say, Simulators
+from harness.simulation.versions import library_versions
 from harness.stacks.base import Parallelism, Progress, Recorder, RunOptions, check_warm
 from harness.stacks.honoured import check_honoured
 
@@ -43,8 +45,7 @@ class SimulatedStack:
 
     def versions(self) -> dict[str, str]:
         """Of the libraries that the trials run on."""
-        packages = ("sqlalchemy", "asyncpg", "psycopg")
-        return {package: version(package) for package in packages} | {"libpq": libpq_version()}
+        return library_versions()
 
     @asynccontextmanager
     async def running(self, plan: PlannedRun, options: RunOptions) -> AsyncIterator["RunningSimulated"]:
@@ -54,10 +55,18 @@ class SimulatedStack:
             yield RunningSimulated(simulators, plan)
 
 
+class TrialPlayer(Protocol):
+    """What has trials played in virtual time, somewhere: `Simulators` on this machine."""
+
+    async def play(self, trial: Trial, times: Times, say: Say) -> Simulated:
+        """As `Simulators.play`."""
+        ...
+
+
 class RunningSimulated:
     """Ready to simulate."""
 
-    def __init__(self, simulators: Simulators, plan: PlannedRun) -> None:
+    def __init__(self, simulators: TrialPlayer, plan: PlannedRun) -> None:
         self._simulators = simulators
         self._plan = plan
 

@@ -38,9 +38,14 @@ def test_a_simulated_run_imports_neither_pandas_nor_what_its_processes_run(
     run = ("run", "cold_burst", "--stack", "simulated", "--no-charts", "--pool", "2+0", "--out", f"{tmp_path}")
     imported = imported_by(*run, "--json")
     assert imported & SLOW >= {"numpy", "pyarrow"}
-    assert not imported & {"pandas", "scipy", "matplotlib", "sqlalchemy", "locust", "uvicorn"}
+    assert not imported & {"pandas", "scipy", "matplotlib", "sqlalchemy", "locust", "uvicorn", "distributed"}
     # With its table too.
     assert "scipy" not in imported_by(*run)
+
+
+def test_a_sweep_on_this_machine_imports_no_dask(tmp_path: Path) -> None:
+    grid = ("sweep", "cold_burst", "--pool-size", "2", "--max-overflow", "0", "--no-charts", "--out", f"{tmp_path}")
+    assert not imported_by(*grid) & {"dask", "distributed", "tornado"}
 
 
 def test_the_list_of_commands_has_each_ones_own_words() -> None:

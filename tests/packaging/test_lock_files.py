@@ -17,7 +17,7 @@ LOCKS: dict[str, dict[str, Any]] = {
     "requirements-uv.lock": {"groups": ["setup"], "base": False},
     "requirements.lock": {"extras": ["all"], "groups": ["build"]},
     "requirements-notebooks.lock": {"extras": ["all", "notebooks"]},
-    "requirements-dev.lock": {"extras": ["all", "notebooks"], "groups": ["dev"]},
+    "requirements-dev.lock": {"extras": ["all", "notebooks", "dask"], "groups": ["dev"]},
 }
 
 
