@@ -29,7 +29,7 @@ from harness.results.disk import writing
 from harness.results.folder import DEFAULT_RUNS
 from harness.results.manifest import Manifest, RecordedTrial, this_machine
 from harness.stacks.base import Progress, Recorder, RunningStack, RunOptions, Stack
-from harness.stacks.choose import TARGET, choose
+from harness.stacks.choose import TARGET, choose, on_scheduler
 from harness.stacks.honoured import unlike_the_scenario
 
 
@@ -124,16 +124,17 @@ def execute(
     return _finished(chosen, plan, options, progress, create, charts=charts, unlike=unlike)
 
 
-def resume(folder: Path, *, progress: Progress, charts: bool = True) -> FinishedRun:
+def resume(folder: Path, *, progress: Progress, scheduler: str | None = None, charts: bool = True) -> FinishedRun:
     """Go on with a run that was cut short: the trials that had ended are kept, the others are played anew.
 
-    On the stack, and in real time with as many trials at a time, as it was begun. Raises what `execute` does, and
+    On the stack, and in real time with as many trials at a time, as it was begun; `scheduler` is the address of the
+    Dask scheduler on whose workers a simulated run goes on, wherever it was begun. Raises what `execute` does, and
     `UserError` for a run that is complete or under way, or whose trials would not be comparable with those that are
     left: of another version, of another machine in real time, of other DATABASE_ variables, or of a running
     application.
     """
     manifest = read_manifest(folder)
-    chosen = check_resumable(manifest, folder)
+    chosen = to_resume(manifest, folder, scheduler=scheduler)
     plan = manifest.plan
     options = RunOptions(parallel=manifest.parallel if plan.real_time else None, workers=manifest.workers)
     chosen.check(plan, options)
@@ -146,7 +147,7 @@ def resume(folder: Path, *, progress: Progress, charts: bool = True) -> Finished
     return _finished(chosen, plan, options, progress, create, charts=charts, unlike=unlike)
 
 
-def check_resumable(manifest: Manifest, folder: Path) -> Stack:
+def to_resume(manifest: Manifest, folder: Path, *, scheduler: str | None) -> Stack:
     """The stack that can go on with this run. Raises `UserError` as `resume` says."""
     where = str(folder)
     if manifest.status in (RunStatus.COMPLETE, RunStatus.RUNNING):
@@ -154,7 +155,9 @@ def check_resumable(manifest: Manifest, folder: Path) -> Stack:
         raise UserError(f"is {manifest.status}: {left}", where=where, allowed="a run that was cut short")
     if manifest.stack == TARGET:
         raise UserError("its application and database are not as they were", where=where, allowed="to play it anew")
-    stack, _ = choose(manifest.stack)
+    if scheduler is not None and manifest.plan.real_time:
+        raise UserError(f"a run on the {manifest.stack} stack is not played on it", where="--scheduler")
+    stack, _ = choose(manifest.stack) if scheduler is None else on_scheduler(scheduler)
     here: dict[str, Any] = {"coldstart": __version__, **stack.versions()}
     there: dict[str, Any] = {**manifest.versions}
     if manifest.plan.real_time:

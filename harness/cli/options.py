@@ -139,6 +139,15 @@ KEEPING = (
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else."),
 )
 
+SCHEDULED = (
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Simulated only: play the trials on the workers of this Dask scheduler, tcp://HOST:8786 "
+        "(docs/simulation.md).",
+    ),
+)
+"""Past one machine."""
 FAILING = (
     click.option(
         "--fail-if",

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import FAILING, with_options
+from harness.cli.options import FAILING, SCHEDULED, with_options
 from harness.cli.terminal import echo
 from harness.results import find_run, read_manifest
 
@@ -14,25 +14,26 @@ from harness.results import find_run, read_manifest
 @click.argument("run", default="newest")
 @click.option("--charts/--no-charts", default=None, help="Draw the charts.  [default: unless --json]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else.")
-@with_options(FAILING)
+@with_options(SCHEDULED, FAILING)
 def resume(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Play the rest of RUN, which was cut short. It is an id, its beginning, a path or newest; a sweep too."""
     from harness.cli.progress import watching
     from harness.cli.run_output import print_run
     from harness.cli.sweep import draw_sweep, print_sweep
     from harness.gate.fail_if import failing, read_conditions
-    from harness.run import check_resumable
     from harness.run import resume as resume_run
+    from harness.run import to_resume
 
     conditions = read_conditions(given["fail_if"])
     folder = find_run(given["run"])
     manifest = read_manifest(folder)
-    check_resumable(manifest, folder)
+    # Before the screen is anybody's.
+    to_resume(manifest, folder, scheduler=given["scheduler"])
     charts = not given["as_json"] if given["charts"] is None else given["charts"]
     is_sweep = manifest.argv[:1] == ["sweep"]
     trials = manifest.planned_trials()
     with watching([trial for trial in trials if trial.number not in manifest.ended]) as progress:
-        done = resume_run(folder, progress=progress, charts=charts and not is_sweep)
+        done = resume_run(folder, progress=progress, scheduler=given["scheduler"], charts=charts and not is_sweep)
         if charts and is_sweep:
             progress.say("drawing the charts")
             done = draw_sweep(done)

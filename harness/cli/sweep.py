@@ -18,7 +18,7 @@ from harness.analysis.lines import capacities_of, unanswered_of
 from harness.analysis.sentences import answered_within, met_all, percent, who_succeeds
 from harness.cli.console import console as output_console
 from harness.cli.decision import print_decision
-from harness.cli.options import APPLICATION, KEEPING, SEEDS, SIMULATED, STORY, with_options
+from harness.cli.options import APPLICATION, KEEPING, SCHEDULED, SEEDS, SIMULATED, STORY, with_options
 from harness.cli.questions import overrides_of, read_axes
 from harness.cli.ranges import is_range, number_range, whole_range
 from harness.cli.table import Column, Row, Sheet
@@ -46,11 +46,7 @@ MAX_ROWS = 40
     "--set", "settings", multiple=True, metavar="NAME=VALUES",
     help="A setting of every pool; with values separated by commas another axis of the grid; repeatable.",
 )  # fmt: skip
-@click.option(
-    "--scheduler", metavar="ADDRESS",
-    help="Play the trials on the workers of this Dask scheduler, tcp://HOST:8786 (docs/simulation.md).",
-)  # fmt: skip
-@with_options(STORY, SEEDS, SIMULATED, APPLICATION, KEEPING)
+@with_options(SCHEDULED, STORY, SEEDS, SIMULATED, APPLICATION, KEEPING)
 def sweep(**given: Any) -> int:  # noqa: ANN401 - click's options, each with its type above
     """Play SCENARIO with a grid of pools, simulated. Every pool_size with every max_overflow meets every wake."""
     from harness.cli.progress import watching

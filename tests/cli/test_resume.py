@@ -183,6 +183,16 @@ def test_what_would_not_be_comparable_is_not_resumed(tmp_path: Path, changes: di
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
+def test_what_was_measured_is_not_resumed_on_a_scheduler(tmp_path: Path) -> None:
+    folder = killed(APPENDS, tmp_path)
+    plan = json.loads((folder / "manifest.json").read_text())["plan"]
+    changed(folder, stack="embedded", plan={**plan, "real_time": True})
+    done = coldstart("resume", "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2, "coldstart: --scheduler: a run on the embedded stack is not played on it\n"
+    )  # fmt: skip
+
+
 def test_another_machine_does_not_measure_the_rest_but_simulates_it(tmp_path: Path) -> None:
     folder = killed(APPENDS, tmp_path)
     changed(folder, machine={"cores": 1})

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -212,6 +213,23 @@ def test_its_rows_are_those_of_this_machine_however_many_workers_there_are(
     how_many = f"{workers} worker{'s' if workers > 1 else ''}"
     assert f"on {how_many} of the Dask scheduler {cluster.address}, 2 for each of {workers} thread" in theirs.notes[1]
     assert not cluster.simulators(), "what the run had started on the workers"
+
+
+def test_what_was_cut_short_here_goes_on_there(one_worker: Cluster, here: tuple[str, Path], tmp_path: Path) -> None:
+    copied = tmp_path / "runs" / find_run(runs=here[1]).name
+    shutil.copytree(find_run(runs=here[1]), copied)
+    document = json.loads((copied / "manifest.json").read_text())
+    for trial in document["trials"][3:]:
+        trial["wall_s"] = None
+    (copied / "manifest.json").write_text(json.dumps({**document, "status": "aborted"}))
+    resume = [sys.executable, "-m", "harness", "resume", str(copied), "--no-charts", "--scheduler"]
+    done = subprocess.run([*resume, one_worker.address], capture_output=True, text=True, check=False, timeout=150)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(
+        "3 of 8 trials are kept; 5 are played, 2 at a time: on 1 worker of the Dask scheduler "
+    )
+    assert digests(tmp_path / "runs") == digests(here[1])
+    assert done.stdout.partition("Results:")[0] == here[0].partition("Results:")[0]
 
 
 LISTENING = """
