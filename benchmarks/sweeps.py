@@ -66,7 +66,7 @@ def main() -> None:
     _write(
         "sweeps",
         header,
-        "a trial",
+        "trial",
         {f"{trials:,} trials of {REQUESTS}": (trials, one) for trials, one in swept.items()},
     )
     played = {

@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
+import psutil
+
 from harness.application.starting import check_in_real_time, start_application
 from harness.model.application import Application
 from harness.model.doubt import release_budget
@@ -32,13 +34,17 @@ from harness.stacks.driving import running_load, running_service
 from harness.stacks.honoured import check_honoured
 from harness.stacks.pooled import check_pooler
 from harness.stacks.proxy_events import ProxyEvents
+from harness.stacks.quickness import quickness
 from harness.stacks.target import SleepingDatabase, Target
 from harness.stacks.timebase import TrialRows
 from harness.stacks.wakes_apart import WakesApart, released_at_once
 
 LOCUSTS_A_CORE = 3
+"""On the slowest machine that was measured."""
 WAKES_A_TRIAL = 4
-"""So many times what this machine can release at once are held back at a time: their wakes are kept apart."""
+"""So many times what that machine can release at once are held back at a time: their wakes are kept apart."""
+MB_A_TRIAL = 300
+"""A service, a Locust, and what PostgreSQL and the proxy have for them."""
 RESERVED_CONNECTIONS = 20
 """For the catalogue, ghosts of trials that end, and PostgreSQL's own reserve."""
 
@@ -69,12 +75,14 @@ class RealTimeStack:
             check_in_real_time(application, stack=self.name)
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
-        """As many trials as this machine can release at one moment without measuring itself."""
-        cores = os.cpu_count() or 1
+        """As many trials as this machine can play at a time, and release, without measuring itself."""
+        cores, quick = os.cpu_count() or 1, quickness()
         released, budget = max(1, *(released_at_once(trial) for trial in trials)), release_budget(cores)
-        fitting = max(1, budget * WAKES_A_TRIAL // released)
+        # A wake that is too large for this machine by itself has it for itself.
+        fitting = int(budget * WAKES_A_TRIAL * (quick if released <= budget else 1)) // released
         locusts = 1 if options.workers is None else options.workers + 1
-        at_a_time = min(len(trials), fitting, max(1, cores * LOCUSTS_A_CORE // locusts))
+        in_memory = psutil.virtual_memory().available // (MB_A_TRIAL * 2**20 * locusts)
+        at_a_time = max(1, min(len(trials), fitting, int(cores * LOCUSTS_A_CORE * quick) // locusts, in_memory))
         each = "" if options.workers is None else f"each trial has {locusts} Locust processes, "
         why = (
             f"{cores} {'core' if cores == 1 else 'cores'}, {each}and a wake releases about {released} requests a trial"

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from harness.model.trial import Trial
 from harness.model.wake import profile
 from harness.stacks.base import RunOptions
 from harness.stacks.embedded import EmbeddedStack
+from harness.stacks.quickness import MOST, SLOWEST_S, quickness
 from harness.stacks.wakes_apart import APART_S, WakesApart, released_at_once
 
 CORES = 2
@@ -117,3 +119,35 @@ def test_what_a_wake_of_8_s_releases_follows_from_how_requests_arrive(burst: Bur
     story = replace(first_story(), timeline=(Warm(), Suspend(), burst))
     trial = PlannedRun(scenario=story, overrides=Overrides(control=False), real_time=True).trials[0]
     assert released_at_once(trial) == released
+
+
+def test_a_quicker_machine_plays_more_trials_at_a_time_and_one_with_little_memory_fewer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plenty = SimpleNamespace(available=64 * 2**30)
+    monkeypatch.setattr("harness.stacks.realtime.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("harness.stacks.realtime.psutil.virtual_memory", lambda: plenty)
+
+    def decided(quick: float, requests: int = 20, repeat: int = 20) -> int:
+        monkeypatch.setattr("harness.stacks.realtime.quickness", lambda: quick)
+        return EmbeddedStack().parallelism(trials(requests, repeat=repeat), RunOptions()).trials
+
+    assert [decided(quick) for quick in (1.0, 1.5, MOST)] == [6, 9, 16]
+    # What wakes release is served one after the other: twice as quick, twice as many. One that is too large is alone.
+    assert [decided(quick, requests=300) for quick in (1.0, 2.0)] == [4, 8]
+    assert [decided(quick, requests=2000) for quick in (1.0, 2.0)] == [1, 1]
+    assert decided(MOST, repeat=2) == len(trials(20, repeat=2))
+    plenty.available = 1000 * 2**20
+    assert decided(MOST) == 3
+    plenty.available = 1
+    assert decided(MOST) == 1
+
+
+def test_how_quick_this_machine_is_lies_within_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    quickness.cache_clear()
+    assert 1.0 <= quickness() <= MOST
+    for took_s, quick in ((1.0, 1.0), (SLOWEST_S, 1.0), (SLOWEST_S / 2, 2.0), (1e-6, MOST)):
+        quickness.cache_clear()
+        monkeypatch.setattr("harness.stacks.quickness._took_s", lambda took_s=took_s: took_s)
+        assert quickness() == pytest.approx(quick)
+    quickness.cache_clear()
