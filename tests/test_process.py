@@ -96,7 +96,11 @@ async def test_what_was_killed_from_outside_is_not_explained_by_a_line_of_its_lo
 
 
 async def test_what_crashes_is_explained_by_its_last_line(tmp_path: Path) -> None:
-    code = "import os, sys; print('double free', file=sys.stderr, flush=True); os.abort()"
+    # Without a core file: this crash is wanted.
+    code = (
+        "import os, resource, sys; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); "
+        "print('double free', file=sys.stderr, flush=True); os.abort()"
+    )
     child = await Child.start("victim", [sys.executable, "-c", code], log=tmp_path / "log")
     assert str(await child.died()) == f"victim: was killed by SIGABRT: double free (log: {tmp_path / 'log'})"
     await child.stop()

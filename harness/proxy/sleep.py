@@ -74,9 +74,10 @@ class SleepingCompute:
         self._sessions: dict[Connection, Session] = {}
         self._released: set[Connection] = set()
         """Released at the wake, and not connected to the database yet."""
-        # The connections that are open already: a compute may be put behind a proxy that is in use.
+        # The connections that are open already: a compute may be put behind a proxy that is in use. Not those that are
+        # half-open or being refused: what it ends, keeps or releases has an upstream.
         for connection in proxy.connections:
-            if connection.stage is not ConnectionStage.VANISHED:
+            if connection.stage in (ConnectionStage.OPEN, ConnectionStage.DIALLING):
                 self._sessions[connection] = Session(begun=True)
                 self._compute.connection_attempt(monotonic(), connection)
         self._timer.set(self._compute.next_tick_s)
@@ -244,9 +245,11 @@ class SleepingCompute:
         self._turns_away = True
 
     def _first_dropped(self) -> None:
-        # A dropped connection has no socket here: it stands for itself in the compute, and needs no effect.
-        effects = self._compute.connection_attempt(monotonic(), object())
-        self._carry_out([effect for effect in effects if not isinstance(effect, Drop)])
+        # It has no socket here: nothing is to be done with it, whatever the compute would do by now.
+        dropped = object()
+        effects = self._compute.connection_attempt(monotonic(), dropped)
+        effects += self._compute.connection_closed(monotonic(), dropped)
+        self._carry_out([effect for effect in effects if getattr(effect, "connection", None) is not dropped])
 
     def _waking(self, at_s: float, ready_at_s: float, asked: Connection | None) -> None:
         self.wakes += 1

@@ -167,6 +167,17 @@ def test_sweep(installed: Installed) -> None:
     assert "10+0" in installed.coldstart("sweep", *SWEEP)
 
 
+def test_resume(installed: Installed) -> None:
+    # By a path of its own: the newest run is other tests'.
+    installed.coldstart("sweep", *SWEEP, "--out", "cut-short")
+    (manifest,) = (installed.folder / "cut-short").glob("*/manifest.json")
+    document = json.loads(manifest.read_text())
+    document["trials"][0]["wall_s"] = None
+    manifest.write_text(json.dumps({**document, "status": "aborted"}))
+    assert "10+0" in installed.coldstart("resume", str(manifest.parent), "--no-charts")
+    assert json.loads(manifest.read_text())["status"] == "complete"
+
+
 def test_recommend(installed: Installed) -> None:
     times = ["--service-time", "0.02", "--connect-time", "0.1"]
     arguments = [

@@ -519,6 +519,32 @@ async def test_a_connection_kept_before_its_dial_was_through_does_not_break_the_
     assert ours.child.log.read_text() == ""
 
 
+@pytest.mark.parametrize("dialled", [False, True])
+async def test_what_an_earlier_compute_froze_stays_so_under_another_that_keeps_connections(
+    ours: OurServer, echo: Upstream, dialled: bool
+) -> None:
+    freezing, keeping = ({"on_suspend": how, "wake_latency_s": 0.2} for how in ("freeze", "keep"))
+    async with unanswering() as port:
+        upstream = echo.address if dialled else f"127.0.0.1:{port}"
+        proxy = await ProxyUnderTest.create(ours.http, upstream, compute=freezing)
+        async with ours.events() as events:
+            with await proxy.connect() as frozen:
+                await events.next("accepted")
+                if dialled:
+                    await frozen.round_trip()
+                await proxy.suspend()
+                assert (await ours.http.put("/coldstart/proxies/db/compute", json=keeping)).status_code == 200
+                await proxy.suspend()
+                await frozen.send(b"anybody there?")
+                assert await frozen.is_silent_for(QUIET_S)
+                assert await proxy.state() == "suspended"
+                with await proxy.connect():
+                    await events.next("first_attempt")
+                    await events.next("woken")
+                    assert await frozen.is_silent_for(QUIET_S)
+    assert ours.child.log.read_text() == ""
+
+
 @asynccontextmanager
 async def unanswering() -> AsyncIterator[int]:
     """A port whose accept queue is full: connection requests get no answer."""

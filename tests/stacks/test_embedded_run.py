@@ -159,7 +159,7 @@ def under_way(out: Path, *more: str) -> Iterator[tuple["subprocess.Popen[str]", 
             assert time.monotonic() < deadline
             time.sleep(0.05)
         # Some of the pool's connections hang now.
-        while not any('"connecting": 3' in path.read_text() for path in out.glob("*/pool.jsonl")):
+        while not any('"connecting":3' in path.read_text() for path in out.glob("*/pool.jsonl")):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         yield run, descendants(run.pid)
