@@ -35,6 +35,7 @@ class EmbeddedStack(RealTimeStack):
     """Real time on this machine, with nothing installed but Python packages."""
 
     name = "embedded"
+    more_where_quick = True
 
     def check(self, plan: PlannedRun, options: RunOptions) -> None:
         """Raises `UserError` for what real time or this machine can't do."""

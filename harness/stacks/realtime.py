@@ -65,6 +65,8 @@ class RealTimeStack:
     """Real time on this machine: what can be asked of it, and how many trials it can run at a time."""
 
     name: str
+    more_where_quick = False
+    """Whether a quick machine was measured to play more trials at a time on this stack, undisturbed."""
 
     def check(self, plan: PlannedRun, options: RunOptions) -> None:  # noqa: ARG002 - as every stack has it
         """Raises `UserError` for what real time can't do, `StackError` without a program that the story needs."""
@@ -76,7 +78,7 @@ class RealTimeStack:
 
     def parallelism(self, trials: Sequence[Trial], options: RunOptions) -> Parallelism:
         """As many trials as this machine can play at a time, and release, without measuring itself."""
-        cores, quick = os.cpu_count() or 1, quickness()
+        cores, quick = os.cpu_count() or 1, quickness() if self.more_where_quick else 1.0
         released, budget = max(1, *(released_at_once(trial) for trial in trials)), release_budget(cores)
         # A wake that is too large for this machine by itself has it for itself.
         fitting = int(budget * WAKES_A_TRIAL * (quick if released <= budget else 1)) // released

@@ -14,6 +14,7 @@ from harness.model.timeline import Burst, Suspend, Warm
 from harness.model.trial import Trial
 from harness.model.wake import profile
 from harness.stacks.base import RunOptions
+from harness.stacks.compose import ComposeStack
 from harness.stacks.embedded import EmbeddedStack
 from harness.stacks.quickness import MOST, SLOWEST_S, quickness
 from harness.stacks.wakes_apart import APART_S, WakesApart, released_at_once
@@ -137,6 +138,9 @@ def test_a_quicker_machine_plays_more_trials_at_a_time_and_one_with_little_memor
     assert [decided(quick, requests=300) for quick in (1.0, 2.0)] == [4, 8]
     assert [decided(quick, requests=2000) for quick in (1.0, 2.0)] == [1, 1]
     assert decided(MOST, repeat=2) == len(trials(20, repeat=2))
+    # In containers that was measured to be too much.
+    alike = trials(20, repeat=20)
+    assert ComposeStack().parallelism(alike, RunOptions()).trials == 6
     plenty.available = 1000 * 2**20
     assert decided(MOST) == 3
     plenty.available = 1
