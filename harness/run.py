@@ -138,10 +138,10 @@ def resume(folder: Path, *, progress: Progress, scheduler: str | None = None, ch
     plan = manifest.plan
     options = RunOptions(parallel=manifest.parallel if plan.real_time else None, workers=manifest.workers)
     chosen.check(plan, options)
-    open_trials = [trial for trial in plan.trials if trial.number not in manifest.ended]
-    parallelism = chosen.parallelism(open_trials, options)
+    left = manifest.open_trials
+    parallelism = chosen.parallelism(left, options)
     kept = f"{len(manifest.ended)} of {len(plan.trials)} trials are kept"
-    progress.say(f"{kept}; {len(open_trials)} are played, {parallelism.trials} at a time: {parallelism.why}")
+    progress.say(f"{kept}; {len(left)} are played, {parallelism.trials} at a time: {parallelism.why}")
     create = partial(RunWriter.resume, folder, parallel=parallelism.trials, note=f"resumed: {kept}")
     unlike = unlike_the_scenario(chosen.name, plan)
     return _finished(chosen, plan, options, progress, create, charts=charts, unlike=unlike)
@@ -272,9 +272,7 @@ async def _run_all(stack: Stack, plan: PlannedRun, options: RunOptions, writer: 
     deaths: list[TrialDiedError] = []
     async with stack.running(plan, options) as running, asyncio.TaskGroup() as group:
         writer.add_versions(running.versions())
-        for trial in plan.trials:
-            if trial.number in writer.manifest.ended:
-                continue
+        for trial in writer.manifest.open_trials:
             group.create_task(_run_one(running, trial, places, writer, progress, deaths), name=f"trial {trial.number}")
     for death in deaths:
         writer.note(str(death))

@@ -22,17 +22,13 @@ def resume(**given: Any) -> int:  # noqa: ANN401 - click's options, each with it
     from harness.cli.sweep import draw_sweep, print_sweep
     from harness.gate.fail_if import failing, read_conditions
     from harness.run import resume as resume_run
-    from harness.run import to_resume
 
     conditions = read_conditions(given["fail_if"])
     folder = find_run(given["run"])
     manifest = read_manifest(folder)
-    # Before the screen is anybody's.
-    to_resume(manifest, folder, scheduler=given["scheduler"])
     charts = not given["as_json"] if given["charts"] is None else given["charts"]
     is_sweep = manifest.argv[:1] == ["sweep"]
-    trials = manifest.planned_trials()
-    with watching([trial for trial in trials if trial.number not in manifest.ended]) as progress:
+    with watching(manifest.open_trials) as progress:
         done = resume_run(folder, progress=progress, scheduler=given["scheduler"], charts=charts and not is_sweep)
         if charts and is_sweep:
             progress.say("drawing the charts")
@@ -45,7 +41,7 @@ def resume(**given: Any) -> int:  # noqa: ANN401 - click's options, each with it
         print_run(done)
     if done.unwritten:
         echo(f"coldstart: {done.unwritten}", err=True)
-    found = failing(conditions, trials, done.summaries)
+    found = failing(conditions, manifest.planned_trials(), done.summaries)
     for line in found.lines:
         echo(f"coldstart: {line}", err=True)
     return found.exit_status_after(done.exit_status)

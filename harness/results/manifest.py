@@ -122,6 +122,12 @@ class Manifest:
         """The numbers of the trials that ended."""
         return {trial.number for trial in self.trials if trial.wall_s is not None}
 
+    @property
+    def open_trials(self) -> list[Trial]:
+        """The trials that have not ended, with their stories."""
+        ended = self.ended
+        return [trial for trial in self.planned_trials() if trial.number not in ended]
+
     def planned_trials(self) -> list[Trial]:
         """The trials with their stories."""
         return [
