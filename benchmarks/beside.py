@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.report import write_table
 
 RUN = (sys.executable, "-m", "harness", "run", "cold_burst", "--json")
-AT_A_TIME = (2, 4, 6, 8, 12)
+AT_A_TIME = (4, 6, 8, 12, 15)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -34,13 +35,10 @@ class Took:
     """The most memory that it had, without its own processes' (MB of 2^20 bytes)."""
 
 
-def took(argv: tuple[str, ...], results: str) -> Took:
+def took(argv: Sequence[str]) -> Took:
     """One whole command, with its own processes' CPU time."""
     began_s = time.perf_counter()
-    process = subprocess.Popen(
-        [*argv, *(["--out", results] if "run" in argv else [])],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode in (0, 1), f"{argv}: {process.returncode}"
@@ -53,8 +51,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as results:
+        cases = {name: (*argv, *(("--out", results) if "run" in argv else ())) for name, argv in CASES.items()}
         # Once before, for the files to be in memory and compiled.
-        measured = [{name: took(argv, results) for name, argv in CASES.items()} for _ in range(rounds + 1)][1:]
+        measured = [{name: took(argv) for name, argv in cases.items()} for _ in range(rounds + 1)][1:]
     rows = []
     for name in CASES:
         of_it = [one[name] for one in measured]

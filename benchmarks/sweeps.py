@@ -1,15 +1,12 @@
 """What sweeps and large trials in virtual time cost, as whole commands: by trials, and by requests of one trial."""
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from benchmarks.report import write_table
+from benchmarks.starting import Took, took
 
 COMMAND = (sys.executable, "-m", "harness")
 STORY = ("cold_burst", "--wake", "8", "--no-control", "--no-charts", "--json")
@@ -20,27 +17,10 @@ OF_ONE_TRIAL = (1_000, 10_000, 100_000)
 RATE_PER_S = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Took:
-    seconds: float
-    cpu_s: float
-    mb: float
-    """The most memory of the command itself (MB of 2^20 bytes)."""
-
-
-def took(*arguments: str) -> Took:
-    """One whole command, with the CPU time of the processes that it waited for."""
+def played(*arguments: str) -> Took:
+    """One whole command of coldstart."""
     with tempfile.TemporaryDirectory(prefix="coldstart-bench-") as out:
-        began_s = time.perf_counter()
-        process = subprocess.Popen(
-            [*COMMAND, *arguments, "--out", out],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began_s
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode in (0, 1), f"{arguments}: {process.returncode}"
-    return Took(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+        return took([*COMMAND, *arguments, "--out", out])
 
 
 def row(what: str, unit: float, one: Took, first: Took, times: float) -> list[str]:
@@ -59,7 +39,7 @@ def main() -> None:
     given = parser.parse_args()
     header = ("", "s", "CPU s", "CPU ms a {}", "per {}, × the first line's", "MB at most")
     swept = {
-        trials: took("sweep", *STORY, "--requests", f"{REQUESTS}", "--pool-size", sizes, "--max-overflow", overflows)
+        trials: played("sweep", *STORY, "--requests", f"{REQUESTS}", "--pool-size", sizes, "--max-overflow", overflows)
         for trials, (sizes, overflows) in GRIDS.items()
         if trials in given.trials
     }
@@ -69,14 +49,14 @@ def main() -> None:
         "trial",
         {f"{trials:,} trials of {REQUESTS}": (trials, one) for trials, one in swept.items()},
     )
-    played = {
-        requests: took(
+    large = {
+        requests: played(
             "run", *STORY, "--stack", "simulated", "--pool", "10+5", "--requests", f"{requests}",
             "--over", f"{requests // RATE_PER_S}",
         )
         for requests in given.requests
     }  # fmt: skip
-    _write("large-trials", header, "request", {f"one trial of {n:,}": (n, one) for n, one in played.items()})
+    _write("large-trials", header, "request", {f"one trial of {n:,}": (n, one) for n, one in large.items()})
 
 
 def _write(name: str, header: Sequence[str], unit: str, measured: dict[str, tuple[int, Took]]) -> None:
