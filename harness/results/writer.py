@@ -204,7 +204,8 @@ class RunWriter:
         self.manifest.ended_at = _iso(datetime.now(UTC))
         try:
             # Over the space that is reserved for it: what is given back first somebody else may take.
-            self._write_manifest(over=self.folder / RESERVE)
+            reserve = self.folder / RESERVE
+            self._write_manifest(over=reserve if reserve.is_file() else None)
             # The manifest has it now.
             (self.folder / f"{ENDED}.jsonl").unlink(missing_ok=True)
         finally:

@@ -238,6 +238,14 @@ def test_a_disk_that_somebody_else_fills_as_a_run_is_closed_does_not_keep_its_en
     assert not (run.folder / RESERVE).exists()
 
 
+def test_a_run_whose_reserve_somebody_removed_is_closed_all_the_same(tmp_path: Path) -> None:
+    run = writer(tmp_path)
+    fill(run)
+    (run.folder / RESERVE).unlink()
+    run.close(RunStatus.COMPLETE)
+    assert load(run.folder).manifest.status is RunStatus.COMPLETE
+
+
 def test_a_folder_that_cant_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="can't be written: Not a directory"):
